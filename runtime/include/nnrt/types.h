@@ -1,0 +1,66 @@
+// Element types, shapes and errors shared by every part of the runtime.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace nnrt {
+
+enum class DType : uint8_t { f32, f64, i32, i64, u8, boolean };
+
+inline constexpr int kMaxRank = 8;
+
+constexpr size_t size_of(DType type) {
+  switch (type) {
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    case DType::f64:
+    case DType::i64:
+      return 8;
+    case DType::u8:
+    case DType::boolean:
+      return 1;
+  }
+  return 0;
+}
+
+constexpr bool is_float(DType type) { return type == DType::f32 || type == DType::f64; }
+
+// "f32", "f64", "i32", "i64", "u8", "bool".
+const char* name_of(DType type);
+DType dtype_from(const std::string& name);  // throws Error
+
+using Shape = std::vector<int64_t>;
+
+// What a kernel knows of an operand or result at bind: element type and actual shape. Always dense, row-major.
+struct TensorInfo {
+  DType dtype = DType::f32;
+  Shape shape;
+
+  int rank() const { return static_cast<int>(shape.size()); }
+  int64_t elements() const {
+    int64_t total = 1;
+    for (int64_t dim : shape) total *= dim;
+    return total;
+  }
+  size_t bytes() const { return static_cast<size_t>(elements()) * size_of(dtype); }
+};
+
+// A mistake in a plan, a file or an argument; its text is shown to the user.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace nnrt
+
+// Throws nnrt::Error; will not compile without a text (a std::string expression).
+#define NNC_CHECK(condition, text)                        \
+  do {                                                    \
+    if (!(condition)) throw ::nnrt::Error(std::string(text)); \
+  } while (false)
