@@ -1,0 +1,481 @@
+"""The syntax tree of a `.nn` file.
+
+Takes nothing, gives the node classes that the parser makes and that the formatter and the compiler read.
+Keeps true: every node is frozen and carries the span of text it came from; two trees are equal when they
+say the same thing, wherever they stand (spans, spelling of numbers and comments do not take part).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Union
+
+DTYPES = (
+    "f16", "bf16", "f32", "f64",
+    "i8", "i16", "i32", "i64",
+    "u8", "u16", "u32", "u64",
+    "bool",
+)  # fmt: skip
+"""The element types a tensor type may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of one file: offsets in characters, lines and columns from 1; the end is exclusive."""
+
+    file: str
+    start: int
+    end: int
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def to(self, other: Span) -> Span:
+        """From the start of this span to the end of another one of the same file."""
+        return Span(
+            self.file,
+            self.start,
+            other.end,
+            self.line,
+            self.column,
+            other.end_line,
+            other.end_column,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file's text. `name` is what spans and messages call it; `directory` is what `use` and `data` start from."""
+
+    name: str
+    text: str
+    directory: str | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """What every node has."""
+
+    span: Span = field(compare=False, repr=False, kw_only=True)
+
+
+# Expressions
+
+
+@dataclass(frozen=True)
+class Name(Node):
+    """A name, where it is used and where it is made."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    """`3` or `1e-3`; `is_int` tells `1` from `1.0`."""
+
+    value: int | float
+    is_int: bool
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class String(Node):
+    value: str
+
+
+@dataclass(frozen=True)
+class Bool(Node):
+    value: bool
+
+
+@dataclass(frozen=True)
+class Attribute(Node):
+    """`resnet.resnet50`"""
+
+    value: Expression
+    name: Name
+
+
+@dataclass(frozen=True)
+class List(Node):
+    items: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Tuple(Node):
+    """`(a, b)`, and `a, b` after `=`, `return` and `yield`."""
+
+    items: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Unary(Node):
+    """`-x`, `+x`, `not x`"""
+
+    operator: str
+    operand: Expression
+
+
+@dataclass(frozen=True)
+class Binary(Node):
+    """`+ - * / // % ** @ == != < <= > >= and or in`, and `not in`."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    operator_span: Span = field(compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Suite(Node):
+    """A branch of an `if` used as a value: statements, then the value."""
+
+    statements: tuple[Statement, ...]
+    value: Expression
+
+
+@dataclass(frozen=True)
+class IfExpression(Node):
+    """`if c { x } else { y }`; an `else if` is a suite that holds only the next `if`."""
+
+    condition: Expression
+    then: Suite
+    otherwise: Suite
+
+
+@dataclass(frozen=True)
+class Slice(Node):
+    """`start : stop : step` inside an index; each part may be left out."""
+
+    start: Expression | None
+    stop: Expression | None
+    step: Expression | None
+
+
+@dataclass(frozen=True)
+class Spread(Node):
+    """`...` in a shape or an index: any dimensions. `...s` in a shape: the dimensions that `s` holds."""
+
+    value: Expression | None
+
+
+@dataclass(frozen=True)
+class Index(Node):
+    """`x[:, 0]`; the items are expressions, slices and `...`."""
+
+    value: Expression
+    items: tuple[Expression | Slice | Spread, ...]
+
+
+@dataclass(frozen=True)
+class Argument(Node):
+    """An argument of a call; `name` is None where it is given by position."""
+
+    name: Name | None
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """`conv(x, 32, 3) as stem`: `function` is a Name or an Attribute, `label` is `stem`."""
+
+    function: Expression
+    arguments: tuple[Argument, ...]
+    label: Name | None = None
+
+
+@dataclass(frozen=True)
+class Pipe(Node):
+    """`x -> f -> g(a)` and `(x, y) -> f`: the values are the leading arguments of the first stage."""
+
+    values: tuple[Expression, ...]
+    stages: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class Share(Node):
+    """`share encoder(width = 64)`: one instance of a block, to be called several times."""
+
+    call: Call
+
+
+Expression = Union[
+    Name,
+    Number,
+    String,
+    Bool,
+    Attribute,
+    List,
+    Tuple,
+    Unary,
+    Binary,
+    IfExpression,
+    Index,
+    Call,
+    Pipe,
+    Share,
+]
+
+Pattern = Union[Name, Tuple]
+"""What `for` and `scan` bind: a name, or a tuple of patterns."""
+
+
+# Types
+
+
+@dataclass(frozen=True)
+class TensorType(Node):
+    """`f32[N, 8, 8, 1]`, `[..., K]`; without brackets (`f32`) a scalar. `dtype` is None where any will do."""
+
+    dtype: str | None
+    dimensions: tuple[Expression | Spread, ...]
+
+
+@dataclass(frozen=True)
+class LikeType(Node):
+    """`like(p)`: the dtype and shape of a value."""
+
+    value: Expression
+
+
+TypeExpression = Union[TensorType, LikeType]
+
+
+# Statements
+
+
+@dataclass(frozen=True)
+class Assign(Node):
+    """`x = ...`, `a, b = ...`; in a training section `key = value`, with one target."""
+
+    targets: tuple[Name, ...]
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Param(Node):
+    name: Name
+    type: TypeExpression
+    initializer: Expression | None
+
+
+@dataclass(frozen=True)
+class State(Node):
+    name: Name
+    type: TypeExpression
+    initializer: Expression | None
+
+
+@dataclass(frozen=True)
+class Carry(Node):
+    name: Name
+    type: TypeExpression
+    initializer: Expression | None
+
+
+@dataclass(frozen=True)
+class Input(Node):
+    name: Name
+    type: TypeExpression
+
+
+@dataclass(frozen=True)
+class Output(Node):
+    """`output p = softmax(x)`; `output x` alone gives out the value that has this name."""
+
+    name: Name
+    value: Expression | None
+
+
+@dataclass(frozen=True)
+class Return(Node):
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Yield(Node):
+    value: Expression
+
+
+@dataclass(frozen=True)
+class If(Node):
+    """`if` as a statement; an `else if` is an `otherwise` that holds only the next `If`."""
+
+    condition: Expression
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] | None
+
+
+@dataclass(frozen=True)
+class For(Node):
+    pattern: Pattern
+    iterable: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Repeat(Node):
+    count: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Scan(Node):
+    """`h = scan step in x { ... }`; `targets` is empty where its value is the value of the block."""
+
+    targets: tuple[Name, ...]
+    pattern: Pattern
+    iterable: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Assert(Node):
+    condition: Expression
+    message: Expression | None
+
+
+@dataclass(frozen=True)
+class Const(Node):
+    name: Name
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Metric(Node):
+    """In a training section: `metric accuracy = accuracy(logits, label)`."""
+
+    name: Name
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Freeze(Node):
+    """In a training section: `freeze "features.*"`."""
+
+    pattern: String
+
+
+@dataclass(frozen=True)
+class Load(Node):
+    """In a training section: `load "weights.safetensors"`."""
+
+    path: String
+
+
+Statement = Union[
+    Assign,
+    Param,
+    State,
+    Carry,
+    Input,
+    Output,
+    Return,
+    Yield,
+    If,
+    For,
+    Repeat,
+    Scan,
+    Assert,
+    Const,
+]
+
+TrainStatement = Union[Input, Assign, Metric, Freeze, Load]
+
+
+# Items of a file
+
+
+@dataclass(frozen=True)
+class Parameter(Node):
+    """A parameter of a block or rule, a setting of a net."""
+
+    name: Name
+    type: TypeExpression | None
+    default: Expression | None
+
+
+@dataclass(frozen=True)
+class Block(Node):
+    """`block f(x) = expression` has the expression as its body, `block f(x) { ... }` its statements."""
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    body: Expression | tuple[Statement, ...]
+    documentation: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Rule(Node):
+    """The rule of an optimizer; written as a block is."""
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    body: Expression | tuple[Statement, ...]
+    documentation: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Net(Node):
+    name: Name
+    parameters: tuple[Parameter, ...]
+    body: tuple[Statement, ...]
+    documentation: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Train(Node):
+    """`train Digits as finetune { ... }`: `net` is `Digits`, `name` is `finetune`."""
+
+    net: Name
+    name: Name | None
+    body: tuple[TrainStatement, ...]
+    documentation: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Use(Node):
+    """`use "blocks.nn"` has `is_file`; `use vision.resnet` has not, and the path is dotted."""
+
+    path: str
+    is_file: bool
+    alias: Name | None
+
+    @property
+    def namespace(self) -> str:
+        """The name by which the file refers to what it brings in."""
+        if self.alias is not None:
+            return self.alias.text
+        if self.is_file:
+            return self.path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".nn")
+        return self.path.rsplit(".", 1)[-1]
+
+
+Item = Union[Block, Rule, Net, Train, Const, Use]
+
+
+@dataclass(frozen=True)
+class File(Node):
+    items: tuple[Item, ...]
+    edition: int | None = None
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below a node, in the order of its fields."""
+    for entry in fields(node):
+        value: Any = getattr(node, entry.name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (part for part in value if isinstance(part, Node))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and everything below it, parents first; needs no recursion."""
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        yield current
+        pending.extend(reversed(list(children(current))))
