@@ -1,0 +1,79 @@
+// The only place of the runtime that reads the environment.
+#include "core/options.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "core/isa.h"
+
+namespace nnrt {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+int number_in(const char* name, const char* text, int low, int high) {
+  int value = 0;
+  const char* end = text + std::strlen(text);
+  auto [stopped, status] = std::from_chars(text, end, value);
+  NNC_CHECK(status == std::errc() && stopped == end && value >= low && value <= high,
+            std::string(name) + "=" + text + ": expected a whole number from " + std::to_string(low) + " to " +
+                std::to_string(high));
+  return value;
+}
+
+int affinity_count() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return 1;
+}
+
+// Whole processors that the cgroup grants (rounded up), or 0 for no limit.
+int quota_count() {
+  double quota = -1;
+  double period = 0;
+  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
+    std::string first;
+    v2 >> first >> period;
+    if (first.empty() || first == "max") return 0;
+    quota = std::strtod(first.c_str(), nullptr);
+  } else {
+    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
+    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+  }
+  if (quota <= 0 || period <= 0) return 0;
+  return std::max(1, static_cast<int>(std::ceil(quota / period)));
+}
+
+int default_threads() {
+  const int quota = quota_count();
+  const int affinity = affinity_count();
+  return std::min(kMaxThreads, quota > 0 ? std::min(affinity, quota) : affinity);
+}
+
+const char* variable(const char* name) {
+  const char* text = std::getenv(name);
+  return text != nullptr && *text != '\0' ? text : nullptr;
+}
+
+}  // namespace
+
+Options options_from_environment() {
+  Options options;
+  const char* threads = variable("NNC_THREADS");
+  options.threads = threads ? number_in("NNC_THREADS", threads, 1, kMaxThreads) : default_threads();
+  const char* isa = variable("NNC_ISA");
+  options.isa = isa ? isa_from(isa) : best_isa();
+  if (const char* debug = variable("NNC_DEBUG")) options.debug = number_in("NNC_DEBUG", debug, 0, 4);
+  if (const char* verify = variable("NNC_VERIFY")) options.verify = number_in("NNC_VERIFY", verify, 0, 3) > 0;
+  return options;
+}
+
+}  // namespace nnrt
