@@ -1,4 +1,5 @@
-// CPU detection. The compiler's builtin asks CPUID and also whether the operating system saves the wide registers.
+// CPU detection. The compiler's builtin asks CPUID and also whether the operating system saves the
+// wide registers.
 #include "core/isa.h"
 
 #include <array>
@@ -6,7 +7,8 @@
 namespace nnrt {
 namespace {
 
-constexpr std::array<Isa, 5> kAll = {Isa::reference, Isa::generic, Isa::avx2, Isa::avx512, Isa::neon};
+constexpr std::array<Isa, 5> kAll = {Isa::reference, Isa::generic, Isa::avx2, Isa::avx512,
+                                     Isa::neon};
 
 bool has_avx2() {
 #if defined(__x86_64__)
@@ -73,8 +75,8 @@ Isa isa_from(const std::string& name) {
   std::string known;
   for (Isa isa : kAll) {
     if (name == name_of(isa)) {
-      NNC_CHECK(is_available(isa),
-                "NNC_ISA=" + name + ": this CPU has no " + name + " (the best here is " + name_of(best_isa()) + ")");
+      NNC_CHECK(is_available(isa), "NNC_ISA=" + name + ": this CPU has no " + name +
+                                       " (the best here is " + name_of(best_isa()) + ")");
       return isa;
     }
     known += std::string(known.empty() ? "" : ", ") + name_of(isa);

@@ -22,8 +22,8 @@ int number_in(const char* name, const char* text, int low, int high) {
   const char* end = text + std::strlen(text);
   auto [stopped, status] = std::from_chars(text, end, value);
   NNC_CHECK(status == std::errc() && stopped == end && value >= low && value <= high,
-            std::string(name) + "=" + text + ": expected a whole number from " + std::to_string(low) + " to " +
-                std::to_string(high));
+            std::string(name) + "=" + text + ": expected a whole number from " +
+                std::to_string(low) + " to " + std::to_string(high));
   return value;
 }
 
@@ -71,8 +71,10 @@ Options options_from_environment() {
   options.threads = threads ? number_in("NNC_THREADS", threads, 1, kMaxThreads) : default_threads();
   const char* isa = variable("NNC_ISA");
   options.isa = isa ? isa_from(isa) : best_isa();
-  if (const char* debug = variable("NNC_DEBUG")) options.debug = number_in("NNC_DEBUG", debug, 0, 4);
-  if (const char* verify = variable("NNC_VERIFY")) options.verify = number_in("NNC_VERIFY", verify, 0, 3) > 0;
+  if (const char* debug = variable("NNC_DEBUG"))
+    options.debug = number_in("NNC_DEBUG", debug, 0, 4);
+  if (const char* verify = variable("NNC_VERIFY"))
+    options.verify = number_in("NNC_VERIFY", verify, 0, 3) > 0;
   return options;
 }
 
