@@ -1,0 +1,44 @@
+// Which instruction sets are compiled in.
+#include "cpu/families.h"
+
+namespace nnrt {
+
+namespace generic {
+extern const Families families;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const Families families;
+}
+namespace avx512 {
+extern const Families families;
+}
+#endif
+#if defined(__aarch64__)
+namespace neon {
+extern const Families families;
+}
+#endif
+
+const Families& families_of(Isa isa) {
+  switch (isa) {
+    case Isa::reference:
+    case Isa::generic:
+      return generic::families;
+#if defined(__x86_64__)
+    case Isa::avx2:
+      return avx2::families;
+    case Isa::avx512:
+      return avx512::families;
+#endif
+#if defined(__aarch64__)
+    case Isa::neon:
+      return neon::families;
+#endif
+    default:
+      break;
+  }
+  throw Error(std::string("the instruction set ") + name_of(isa) + " is not compiled in");
+}
+
+}  // namespace nnrt

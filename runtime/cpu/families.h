@@ -1,0 +1,32 @@
+// One instruction set's vector functions, a table for each family of kernels. Each table type is
+// defined by its family (cpu/<family>.h) and filled by cpu/vector/<family>.h inside the namespace
+// of the instruction set.
+#pragma once
+
+#include "nnrt/kernel.h"
+
+namespace nnrt {
+
+struct TileTable;
+struct ReduceTable;
+struct PoolTable;
+struct NormTable;
+struct SoftmaxTable;
+struct MatmulTable;
+struct ConvTable;
+
+struct Families {
+  const TileTable* tile;
+  const ReduceTable* reduce;
+  const PoolTable* pool;
+  const NormTable* norm;
+  const SoftmaxTable* softmax;
+  const MatmulTable* matmul;
+  const ConvTable* conv;
+};
+
+// The functions of an instruction set that was compiled in; throws Error otherwise. `reference` has
+// generic's.
+const Families& families_of(Isa isa);
+
+}  // namespace nnrt

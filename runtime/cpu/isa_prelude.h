@@ -1,0 +1,31 @@
+// Everything that the vector algorithms use and that is not theirs. An isa_*.cpp includes it before
+// its target pragma, so that no shared inline function is ever built for a wider instruction set
+// than the base.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#include "cpu/families.h"
+#include "cpu/scalar.h"
+#include "nnrt/kernel.h"
+#include "nnrt/philox.h"
+#if __has_include("cpu/tile_table.h")
+#include "cpu/tile_table.h"
+#endif
+#if __has_include("cpu/matmul.h")
+#include "cpu/matmul.h"
+#endif
+#if __has_include("cpu/conv.h")
+#include "cpu/conv.h"
+#endif
