@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nnlang.dump import dump_syntax
     from nnlang.format import format_source
     from nnlang.parser import parse
-    from nnlang.render import render, render_all
+    from nnlang.rendering import render, render_all
     from nnlang.syntax import Source, Span
 
 _HOMES = {
@@ -25,8 +25,8 @@ _HOMES = {
     "dump_syntax": "dump",
     "format_source": "format",
     "parse": "parser",
-    "render": "render",
-    "render_all": "render",
+    "render": "rendering",
+    "render_all": "rendering",
     "to_json": "diagnostics",
 }
 

@@ -81,7 +81,7 @@ class DiagnosticError(Exception):
         super().__init__(*self.diagnostics)
 
     def __str__(self) -> str:
-        from nnlang.render import render_all
+        from nnlang.rendering import render_all
 
         return render_all(self.diagnostics, self.sources)
 

@@ -1,0 +1,237 @@
+"""What the grammar allows and the language does not.
+
+Takes a tree that `builder` made, gives diagnostics: statements out of their place, values that nothing uses, `if`s
+without a value, names used as objects with methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnlang import syntax
+from nnlang.builder import Bare, PartialIf
+from nnlang.diagnostics import Diagnostic, diagnostic
+from nnlang.syntax import Node, Span
+
+_NAMES = {
+    syntax.Return: "return",
+    syntax.Yield: "yield",
+    syntax.Carry: "carry",
+    syntax.Input: "input",
+    syntax.Output: "output",
+    syntax.Param: "param",
+    syntax.State: "state",
+    syntax.Metric: "metric",
+    syntax.Freeze: "freeze",
+    syntax.Load: "load",
+    syntax.For: "for",
+    syntax.Repeat: "repeat",
+    syntax.Scan: "scan",
+    syntax.If: "if",
+    syntax.Assert: "assert",
+    syntax.Const: "const",
+}
+_EVERYWHERE = frozenset(
+    {syntax.Assign, syntax.If, syntax.For, syntax.Repeat, syntax.Assert, syntax.Const, syntax.Scan}
+)
+_ALLOWED: dict[str, frozenset[type]] = {
+    "net": _EVERYWHERE | {syntax.Input, syntax.Output, syntax.Param, syntax.State},
+    "block": _EVERYWHERE | {syntax.Param, syntax.State, syntax.Return},
+    "rule": _EVERYWHERE | {syntax.State, syntax.Return},
+    "scan": _EVERYWHERE | {syntax.Param, syntax.State, syntax.Carry, syntax.Yield},
+    "value": _EVERYWHERE | {syntax.Param, syntax.State},
+    "train": frozenset(
+        {syntax.Assign, syntax.Input, syntax.Metric, syntax.Freeze, syntax.Load},
+    ),
+}
+_PLACES = {
+    "net": "a net",
+    "block": "a block",
+    "rule": "a rule",
+    "scan": "a `scan`",
+    "value": "a branch that gives a value",
+    "train": "a training section",
+}
+_WHERE_IT_BELONGS: dict[type, str] = {
+    syntax.Return: "`return` gives the value of a block or rule; a net has `output name = value`",
+    syntax.Yield: "`yield` gives the value of a step of a `scan`",
+    syntax.Carry: "`carry` stands in a `scan`",
+    syntax.Input: "inputs stand at the top of a net, or in its training section",
+    syntax.Output: "outputs stand in a net",
+    syntax.Param: "parameters stand in blocks and nets",
+    syntax.State: "states stand in blocks, rules and nets",
+    syntax.Metric: "metrics stand in a training section",
+    syntax.Freeze: "`freeze` stands in a training section",
+    syntax.Load: "`load` stands in a training section",
+}
+
+
+def check(file: syntax.File) -> list[Diagnostic]:
+    """All mistakes of this kind in a file."""
+    checker = _Checker()
+    namespaces = {item.namespace for item in file.items if isinstance(item, syntax.Use)}
+    for item in file.items:
+        checker.item(item)
+        checker.objects(item, namespaces)
+    for node in syntax.walk(file):
+        if isinstance(node, PartialIf):
+            checker.partial_if(node)
+    return checker.diagnostics
+
+
+class _Checker:
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+
+    def report(self, code: str, span: Span, message: str, *helps: str, label: str = "") -> None:
+        self.diagnostics.append(diagnostic(code, message, span, label, helps=helps))
+
+    def item(self, item: syntax.Item) -> None:
+        if isinstance(item, syntax.Net):
+            self.body(item.body, "net")
+        elif isinstance(item, syntax.Train):
+            self.body(item.body, "train")
+        elif isinstance(item, syntax.Block | syntax.Rule):
+            place = "block" if isinstance(item, syntax.Block) else "rule"
+            if isinstance(item.body, tuple):
+                self.body(item.body, place)
+            else:
+                self.suites(item.body)
+            for parameter in item.parameters:
+                self.suites(parameter)
+        else:
+            self.suites(item)
+
+    def body(self, statements: tuple[Any, ...], place: str, top: bool = True) -> None:
+        for position, statement in enumerate(statements):
+            last = position == len(statements) - 1
+            if isinstance(statement, Bare):
+                self.bare(statement, place, last)
+            elif type(statement) not in _ALLOWED[place]:
+                self.misplaced(statement, place)
+            elif isinstance(statement, syntax.Input) and not top:
+                self.misplaced(statement, place, nested=True)
+            elif isinstance(statement, syntax.Assign) and place == "train":
+                self.key(statement)
+            elif isinstance(statement, syntax.Scan) and not statement.targets:
+                self.unnamed_scan(statement, place, last)
+            self.nested_bodies(statement, place)
+            self.suites(statement)
+
+    def nested_bodies(self, statement: Any, place: str) -> None:
+        if isinstance(statement, syntax.If):
+            self.body(statement.then, place, top=False)
+            self.body(statement.otherwise or (), place, top=False)
+        elif isinstance(statement, syntax.For | syntax.Repeat):
+            self.body(statement.body, place, top=False)
+        elif isinstance(statement, syntax.Scan):
+            self.body(statement.body, "scan", top=False)
+
+    def suites(self, node: Node) -> None:
+        """The branches of the `if` values below a node, down to the statements that have bodies of their own."""
+        for child in syntax.children(node):
+            if isinstance(child, syntax.Suite):
+                self.body(child.statements, "value", top=False)
+                self.suites(child.value)
+                if isinstance(child.value, syntax.IfExpression):
+                    continue
+            elif not _has_own_check(child):
+                self.suites(child)
+
+    def misplaced(self, statement: Node, place: str, nested: bool = False) -> None:
+        word = _NAMES[type(statement)]
+        where = "a nested body" if nested else _PLACES[place]
+        if place == "train" and type(statement) not in _WHERE_IT_BELONGS:
+            help_text = (
+                "a training section holds `key = value`, `metric`, `freeze`, `load` and `input`"
+            )
+        else:
+            help_text = _WHERE_IT_BELONGS.get(type(statement), "remove it")
+        self.report("N0114", statement.span, f"`{word}` has no place in {where}", help_text)
+
+    def key(self, statement: syntax.Assign) -> None:
+        if len(statement.targets) > 1:
+            self.report(
+                "N0114",
+                statement.span,
+                "a training section sets one key at a time",
+                "write one `key = value` a line",
+            )
+
+    def unnamed_scan(self, scan: syntax.Scan, place: str, last: bool) -> None:
+        if place == "block" and last:
+            return
+        self.report(
+            "N0115",
+            scan.span,
+            "nothing uses the value of this `scan`",
+            "give it a name: `h = scan ...`",
+        )
+
+    def bare(self, statement: Bare, place: str, last: bool) -> None:
+        value = statement.value
+        if isinstance(value, syntax.Name) and value.text == "pass":
+            self.report("N0112", value.span, "there is no `pass`", "leave the body empty: `{ }`")
+            return
+        if isinstance(value, syntax.Call) and isinstance(value.function, syntax.Name):
+            if value.function.text == "print":
+                self.report("N0112", value.span, "there is no `print`", "remove the line")
+                return
+        helps = "give it a name: `name = ...`"
+        if place in ("block", "rule") and last:
+            helps = "write `return` before it to make it the block's value, or give it a name"
+        elif place == "net":
+            helps = "write `output name = ...` to give it out, or `name = ...` to use it later"
+        elif place == "scan":
+            helps = "write `yield` before it, or give it a name"
+        self.report("N0115", value.span, "nothing uses this value", helps)
+
+    def partial_if(self, node: PartialIf) -> None:
+        if node.otherwise is None:
+            self.report(
+                "N0116",
+                node.span,
+                "an `if` used as a value needs an `else`",
+                "write `if condition { a } else { b }`",
+            )
+        else:
+            self.report(
+                "N0116",
+                node.span,
+                "a branch of this `if` gives no value",
+                "end each branch with the value: `{ y = f(x)` ... `y }`",
+            )
+
+    def objects(self, item: syntax.Item, namespaces: set[str]) -> None:
+        """`x.relu()` where `x` is a value: a habit of languages with methods."""
+        bound = {
+            name.text
+            for node in syntax.walk(item)
+            for name in _bound_names(node)
+            if name.text not in namespaces
+        }
+        called = {id(node.function) for node in syntax.walk(item) if isinstance(node, syntax.Call)}
+        for node in syntax.walk(item):
+            if not isinstance(node, syntax.Attribute) or not isinstance(node.value, syntax.Name):
+                continue
+            value, name = node.value.text, node.name.text
+            if value not in bound:
+                continue
+            if id(node) in called:
+                help_text = f"write `{value} -> {name}`"
+            else:
+                help_text = f"write `{name}({value})`"
+            self.report("N0112", node.span, "values have no methods or attributes", help_text)
+
+
+def _has_own_check(node: Node) -> bool:
+    """Whether a node is a statement, which `body` looks at by itself."""
+    return isinstance(node, Bare) or type(node) in _NAMES or isinstance(node, syntax.Assign)
+
+
+def _bound_names(node: Node) -> tuple[syntax.Name, ...]:
+    if isinstance(node, syntax.Assign):
+        return node.targets
+    if isinstance(node, syntax.Input | syntax.Parameter | syntax.Param | syntax.State):
+        return (node.name,)
+    return ()

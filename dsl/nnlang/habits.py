@@ -1,0 +1,165 @@
+"""The habits of other languages, recognized where the grammar stumbles over them.
+
+Takes a place of trouble, gives what to type here instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nnlang.layout import NEWLINE
+from nnlang.syntax import Span
+from nnlang.tables import END
+
+if TYPE_CHECKING:
+    from nnlang.errors import Trouble
+
+# The first word of a line, with a second word behind it.
+_FIRST_WORDS: dict[str, str] = {
+    "def": "write `block name(x, units) { ... }`",
+    "fn": "write `block name(x, units) { ... }`",
+    "func": "write `block name(x, units) { ... }`",
+    "fun": "write `block name(x, units) { ... }`",
+    "function": "write `block name(x, units) { ... }`",
+    "layer": "write `block name(x, units) { ... }`",
+    "class": "write `net Name { ... }` or `block name(x) { ... }`",
+    "model": "write `net Name { ... }`",
+    "module": "write `net Name { ... }` or `block name(x) { ... }`",
+    "network": "write `net Name { ... }`",
+    "import": 'write `use vision.resnet`, or `use "blocks.nn"` for a file',
+    "from": 'write `use vision.resnet`, or `use "blocks.nn"` for a file',
+    "include": 'write `use "blocks.nn"`',
+    "let": "write `name = value`, without a word before it",
+    "var": "write `name = value`, without a word before it",
+    "val": "write `name = value`, without a word before it",
+    "auto": "write `name = value`, without a word before it",
+    "while": "loops have a known end: `repeat n { ... }` or `for i in range(n) { ... }`",
+    "elif": "write `} else if condition {`",
+    "elsif": "write `} else if condition {`",
+    "elseif": "write `} else if condition {`",
+    "unless": "write `if not condition { ... }`",
+    "del": "names need no deleting; remove the line",
+    "global": "constants of the file are seen everywhere; remove the line",
+    "with": "nothing has to be entered or left here; remove the line",
+    "raise": 'write `assert condition, "what is wrong"`',
+    "async": "remove the word",
+    "parameter": "write `param name: f32[...] = initializer()`",
+    "variable": "write `param name: f32[...]` (learned) or `state name: f32[...]`",
+}
+_LOOP_WORDS = ("FOR", "REPEAT", "SCAN", "IF", "ELSE", "NET", "BLOCK", "RULE", "TRAIN")
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What it is, what to type; `replacement` (kinds and texts) takes the place of the next `drop` tokens."""
+
+    message: str
+    help: str
+    span: Span | None = None
+    replacement: tuple[tuple[str, str], ...] | None = None
+    drop: int = 0
+
+
+def recognize(trouble: Trouble) -> Habit | None:
+    """The habit that the trouble comes from, if it is a known one."""
+    return (
+        _first_word(trouble)
+        or _colon(trouble)
+        or _stars(trouble)
+        or _trailing_if(trouble)
+        or _method(trouble)
+        or _word_operator(trouble)
+        or _parentheses_after_stage(trouble)
+    )
+
+
+def _first_word(trouble: Trouble) -> Habit | None:
+    first = trouble.first
+    help_text = _FIRST_WORDS.get(first.text) if first.kind == "NAME" else None
+    if help_text is None:
+        return None
+    direct = trouble.position == trouble.start + 1 and trouble.token.kind != "EQUAL"
+    if not direct and not (trouble.at_start and trouble.after.kind in ("NAME", "STRING", "LPAR")):
+        return None
+    return Habit(f"there is no `{first.text}`", help_text, first.span(trouble.file))
+
+
+def _colon(trouble: Trouble) -> Habit | None:
+    if trouble.token.kind != "COLON":
+        return None
+    before = trouble.before
+    word = before if before is not None and before.kind == "ELSE" else trouble.first
+    if word.kind not in _LOOP_WORDS and not (word.kind == "NAME" and word.text == "elif"):
+        return None
+    if not trouble.accepts("LBRACE"):
+        return None
+    message = f"the body of `{word.text}` stands in braces"
+    help_text = "write `{` in place of `:`, and `}` behind the last statement"
+    if trouble.after.kind == "LBRACE":
+        return Habit(message, "remove the `:`", replacement=(), drop=1)
+    return Habit(message, help_text)
+
+
+def _stars(trouble: Trouble) -> Habit | None:
+    if trouble.token.kind not in ("STAR", "POWER") or not trouble.accepts("NAME"):
+        return None
+    if trouble.after.kind != "NAME" or trouble.accepts("PLUS", "PLUS") is False:
+        message = f"there are no `{trouble.token.text}` arguments"
+        return Habit(message, "write each one by its name", replacement=(), drop=1)
+    message = f"there are no `{trouble.token.text}{trouble.after.text}` arguments"
+    return Habit(message, "write each one by its name", replacement=(), drop=1)
+
+
+def _trailing_if(trouble: Trouble) -> Habit | None:
+    """`x if c else y`"""
+    if trouble.token.kind != "IF" or not trouble.accepts("PLUS"):
+        return None
+    return Habit(
+        "the condition of a choice comes first",
+        "write `if condition { a } else { b }`",
+    )
+
+
+def _method(trouble: Trouble) -> Habit | None:
+    """`f(x).relu()`; `x.relu()` reads as a name in a namespace, see `checks`."""
+    if trouble.token.kind != "DOT" or not trouble.accepts("LSQB") or trouble.after.kind != "NAME":
+        return None
+    name = trouble.after.text
+    return Habit("values have no methods", f"write `-> {name}` in place of `.{name}`")
+
+
+def _word_operator(trouble: Trouble) -> Habit | None:
+    token = trouble.token
+    if token.kind != "NAME" or not trouble.accepts("PLUS"):
+        return None
+    if token.text == "is":
+        if trouble.after.kind == "NOT":
+            return Habit(
+                "values are compared with `!=`",
+                "write `!=` in place of `is not`",
+                replacement=(("COMPARISON", "!="),),
+                drop=2,
+            )
+        return Habit(
+            "values are compared with `==`",
+            "write `==` in place of `is`",
+            replacement=(("COMPARISON", "=="),),
+            drop=1,
+        )
+    words = {"mod": ("PERCENT", "%"), "div": ("SLASHES", "//"), "xor": ("COMPARISON", "!=")}
+    if token.text in words:
+        kind, text = words[token.text]
+        return Habit(
+            f"there is no operator `{token.text}`", f"write `{text}`", None, ((kind, text),), 1
+        )
+    return None
+
+
+def _parentheses_after_stage(trouble: Trouble) -> Habit | None:
+    """`for (i = 0; ...)` and `return;` have their own messages; this is `else if` written `else` + line + `if`."""
+    if trouble.token.kind != "ELSE" or trouble.token.kind in (NEWLINE, END):
+        return None
+    if not trouble.at_start:
+        return None
+    return Habit("no `if` stands before this `else`", "write `if condition { ... } else { ... }`")
