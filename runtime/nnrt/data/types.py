@@ -1,0 +1,122 @@
+"""What the readers share: the inputs they are asked for, the arrays they give, and how they name
+things in errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from nnrt.errors import Error
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DTYPES: dict[str, type[np.generic]] = {
+    "f32": np.float32,
+    "f64": np.float64,
+    "i32": np.int32,
+    "i64": np.int64,
+    "u8": np.uint8,
+    "bool": np.bool_,
+}
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input as the manifest describes it. The first dimension counts rows; others are numbers or
+    names.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    @staticmethod
+    def of(described: Mapping[str, Any] | Input) -> Input:
+        if isinstance(described, Input):
+            return described
+        return Input(described["name"], described["dtype"], tuple(described["shape"]))
+
+    @property
+    def is_integer(self) -> bool:
+        return self.dtype in ("i32", "i64", "u8")
+
+    @property
+    def row_size(self) -> int | None:
+        """How many numbers a row has, or None where that is open until the call."""
+        sizes = [size for size in self.shape[1:] if isinstance(size, int)]
+        return prod(sizes) if len(sizes) == len(self.shape[1:]) else None
+
+    def __str__(self) -> str:
+        return f"`{self.name}` ({self.dtype}[{', '.join(map(str, self.shape))}])"
+
+
+class Arrays(dict[str, Array]):
+    """Arrays by the name of the input they meet, and what was decided on the way.
+
+    `notes` are sentences for the user, `classes` the text behind the codes of an input, `rows` a
+    name for each row where the source has one (the file of an image).
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Array],
+        *,
+        notes: Iterable[str] = (),
+        classes: Mapping[str, tuple[str, ...]] | None = None,
+        rows: Iterable[str] = (),
+    ) -> None:
+        super().__init__(arrays)
+        self.notes = tuple(notes)
+        self.classes = dict(classes or {})
+        self.rows = tuple(rows)
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names for a sentence, the first few of them: `a`, `b` and 3 more."""
+    names = list(names)
+    text = ", ".join(f"`{name}`" for name in names[:SHOWN])
+    return text if len(names) <= SHOWN else f"{text} and {len(names) - SHOWN} more"
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """A sentence with the candidate that was probably meant, or nothing."""
+    close = difflib.get_close_matches(name, sorted(candidates), n=1, cutoff=0.6)
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def class_note(name: str, classes: tuple[str, ...]) -> str:
+    shown = ", ".join(f"{text} = {code}" for code, text in enumerate(classes[:SHOWN]))
+    more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+    return f"classes of `{name}`: {shown}{more}"
+
+
+def as_integer(array: Array, wanted: Input) -> Array:
+    """The same whole numbers in the input's own integer type, where that holds all of theirs."""
+    dtype = DTYPES[wanted.dtype]
+    same_kind = wanted.is_integer and array.dtype.kind in "iu"
+    return array.astype(dtype) if same_kind and np.can_cast(array.dtype, dtype) else array
+
+
+def check_rows(arrays: Mapping[str, Array], wanted: Iterable[Input], place: str) -> None:
+    """Inputs that name their first dimension alike must have as many rows as each other."""
+    first: dict[str, tuple[str, int]] = {}
+    for item in wanted:
+        if item.name not in arrays or not item.shape or not isinstance(item.shape[0], str):
+            continue
+        array = arrays[item.name]
+        if array.ndim == 0:
+            continue
+        name, rows = first.setdefault(item.shape[0], (item.name, len(array)))
+        if len(array) != rows:
+            raise Error(
+                f"{place}: `{name}` has {rows:,} rows but `{item.name}` has {len(array):,}; "
+                "each row of one belongs to the same row of the other.",
+                "N0748",
+            )

@@ -1,0 +1,210 @@
+"""Progress of training: a live line on a terminal, a plain line an epoch elsewhere, and the log.
+
+`choose(progress)` gives an object with `start`, `batch`, `epoch` and `finish`, which `Model.fit`
+calls in this order. Records are those of the history; `JsonLog` writes each as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TextIO, runtime_checkable
+
+from nnrt.errors import Error
+
+Record = Mapping[str, Any]
+
+# Shown in their own way, or not at all, in the line of an epoch.
+APART = ("epoch", "seconds", "samples_per_second", "learning_rate")
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """What `Model.fit` reports to. Epochs count from 1; metrics are means over the epoch so far."""
+
+    def start(self, epochs: int, samples: int, batch: int) -> None: ...
+
+    def batch(self, epoch: int, done_samples: int, loss: float, metrics: Record) -> None: ...
+
+    def epoch(self, record: Record) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Quiet:
+    """Says nothing."""
+
+    def start(self, epochs: int, samples: int, batch: int) -> None:
+        del epochs, samples, batch
+
+    def batch(self, epoch: int, done_samples: int, loss: float, metrics: Record) -> None:
+        del epoch, done_samples, loss, metrics
+
+    def epoch(self, record: Record) -> None:
+        del record
+
+    def finish(self) -> None:
+        pass
+
+
+class Lines(Quiet):
+    """One plain line for each finished epoch, for files, pipes and notebooks."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.epochs = 0
+
+    def start(self, epochs: int, samples: int, batch: int) -> None:
+        self.epochs = epochs
+
+    def epoch(self, record: Record) -> None:
+        print(epoch_line(record, self.epochs), file=self.stream, flush=True)
+
+
+class Live(Quiet):
+    """A line for each finished epoch, and below them one that moves with the running epoch."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        self.console = Console(file=stream, highlight=False)
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[values]}"),
+            console=self.console,
+            transient=True,
+            refresh_per_second=10,
+        )
+        self.task = self.bars.add_task("", total=1, values="")
+        self.epochs = 0
+        self.samples = 0
+        self.began = 0.0
+
+    def start(self, epochs: int, samples: int, batch: int) -> None:
+        self.epochs, self.samples, self.began = epochs, samples, time.perf_counter()
+        self.bars.update(self.task, total=samples, description=f"epoch 1/{epochs}")
+        self.bars.start()
+
+    def batch(self, epoch: int, done_samples: int, loss: float, metrics: Record) -> None:
+        seconds = time.perf_counter() - self.began
+        done = (epoch - 1) * self.samples + done_samples
+        speed = done / seconds if seconds > 0 else 0.0
+        left = (self.epochs * self.samples - done) / speed if speed > 0 else math.nan
+        values = values_text({"loss": loss, **metrics})
+        self.bars.update(
+            self.task,
+            completed=done_samples,
+            description=f"epoch {epoch}/{self.epochs}",
+            values=f"{values}  {speed_text(speed)}  {time_text(left)} left",
+        )
+
+    def epoch(self, record: Record) -> None:
+        from rich.text import Text
+
+        self.console.print(Text(epoch_line(record, self.epochs)), soft_wrap=True)
+
+    def finish(self) -> None:
+        self.bars.stop()
+
+
+def choose(progress: Progress | bool | None = None, stream: TextIO | None = None) -> Progress:
+    """None or True chooses by the stream, False is quiet, an object is taken as it is."""
+    stream = sys.stdout if stream is None else stream
+    if progress is False:
+        return Quiet()
+    if progress is not None and progress is not True:
+        if not isinstance(progress, Progress):
+            raise Error(
+                "`progress` must be None, True, False or an object with the methods `start`, "
+                f"`batch`, `epoch` and `finish`, not {progress!r}."
+            )
+        return progress
+    if stream.isatty():
+        try:
+            return Live(stream)
+        except ImportError:
+            pass  # rich is a comfort, not a need
+    return Lines(stream)
+
+
+class JsonLog:
+    """A new file with one line of JSON an epoch, written at once so that others can follow it.
+
+    Numbers that are not finite are written as null, which JSON has and they have not.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self.file = self.path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise Error(
+                f"the log {self.path} cannot be written: {error.strerror or error}. "
+                "Name a file in a folder that exists and can be written."
+            ) from error
+
+    def write(self, record: Record) -> None:
+        values = {name: plain(value) for name, value in record.items()}
+        self.file.write(json.dumps(values, allow_nan=False) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> JsonLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def plain(value: Any) -> Any:
+    """A NumPy number as Python's, and null for what JSON cannot say."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def epoch_line(record: Record, epochs: int) -> str:
+    number = str(record["epoch"]).rjust(len(str(epochs)))
+    values = {name: value for name, value in record.items() if name not in APART}
+    parts = [f"epoch {number}/{epochs}", values_text(values)]
+    if "samples_per_second" in record:
+        parts.append(speed_text(record["samples_per_second"]))
+    if "seconds" in record:
+        parts.append(time_text(record["seconds"]))
+    return "  ".join(parts)
+
+
+def values_text(values: Record) -> str:
+    return "  ".join(f"{name} {number_text(value)}" for name, value in values.items())
+
+
+def number_text(value: Any) -> str:
+    """Four digits after the point while they say something, else the exponent's form."""
+    if not isinstance(value, float) and not hasattr(value, "dtype"):
+        return str(value)
+    small_or_large = value != 0 and not 1e-3 <= abs(value) < 1e6
+    return f"{value:.3e}" if small_or_large and math.isfinite(value) else f"{value:.4f}"
+
+
+def speed_text(samples_per_second: float) -> str:
+    return f"{samples_per_second:,.0f} samples/s"
+
+
+def time_text(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "?"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
