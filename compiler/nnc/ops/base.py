@@ -2,6 +2,10 @@
 
 A subclass gives operands, attributes (a schema), traits, `infer`, `reference` (NumPy: this is its meaning), `vjp` or the
 reason why not, `cost`, `kernel` and `samples`. A missing part fails at import.
+
+`infer` gets types and checked attributes with symbolic dimensions. `reference` gets arrays and resolved attributes
+(every dimension an integer) and computes in the element types of its operands; where an attribute names a dtype it asks
+`Context.dtype`, so that float64 can stand for f32 in a whole graph.
 """
 
 from __future__ import annotations
@@ -12,11 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..dims import Dim, Poly, evaluate
-from ..graph import Type
-
-if TYPE_CHECKING:
-    from ..graph import Builder, Node, Value
+from ..dims import Dim, Poly, evaluate, product
+from ..graph import DTYPES, Type
 
 Array = np.ndarray[Any, Any]
 
@@ -42,7 +43,7 @@ class ShapeError(Exception):
 
 @dataclass(frozen=True)
 class NotDifferentiable:
-    """In place of `vjp`: why there is no gradient. `zero=True`: the gradient is zero almost everywhere (floor, comparison)."""
+    """In place of `vjp`: why there is no gradient. `zero=True`: it is zero almost everywhere (floor, comparison)."""
 
     reason: str
     zero: bool = False
@@ -74,18 +75,53 @@ class Sample:
 
 @dataclass(frozen=True)
 class Context:
-    """What a reference may know beyond its operands: seed and step of the run (random operators)."""
+    """What a reference may know beyond its operands: seed and step of the run (random operators).
+
+    `double`: every f32 is computed as float64.
+    """
 
     seed: int = 0
     step: int = 0
+    double: bool = False
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The NumPy dtype that stands for a dtype of the graph."""
+        return DTYPES["f64"] if self.double and name == "f32" else DTYPES[name]
 
 
-_REQUIRED = ("name", "operands", "attributes", "traits", "infer", "reference", "vjp", "cost", "kernel", "samples")
-TRAITS = frozenset({"elementwise", "reduction", "view", "pure", "random", "epilogue", "constant", "commutative"})
+_REQUIRED = (
+    "name",
+    "operands",
+    "attributes",
+    "traits",
+    "infer",
+    "reference",
+    "vjp",
+    "cost",
+    "kernel",
+    "samples",
+)
+
+# What passes may ask of an operator:
+TRAITS = {
+    "elementwise": "becomes instructions of a tile program: element i of the result needs element i of each operand",
+    "commutative": "the order of its two operands does not matter",
+    "reduction": "its kernel takes a tile program as prologue",
+    "epilogue": "its kernel takes a tile program on its first result",
+    "view": "its result holds the elements of its operand in the same order: no kernel, an alias",
+    "constant": "has no operands and gives the same value in every run",
+    "random": "depends on seed and step of the run; the same within one step",
+    "pure": "no effect but its results: may be shared, moved and dropped",
+}
 
 
 class Operator:
-    """Base of all operators. Instances hold no data; one of each is made by `nnc.ops`."""
+    """Base of all operators. Instances hold no data; one of each is made by `nnc.ops`.
+
+    `vjp` is a `NotDifferentiable` or a method `vjp(builder, node, gradients, needed)`: `gradients` has a value or None
+    (zero) for each result, at least one of them a value; it gives a value or None (zero) for each operand, and builds
+    nothing for operands that are not `needed`.
+    """
 
     name: ClassVar[str]
     operands: ClassVar[tuple[str, ...]]  # names; a last name starting with "*" takes any number
@@ -93,6 +129,35 @@ class Operator:
     traits: ClassVar[frozenset[str]]
     kernel: ClassVar[str | None]  # kernel id of the runtime; None: views, constants, tile programs
     language: ClassVar[str | None] = None  # its name in .nn text, where it can be called from there
+    results: ClassVar[tuple[str, ...]] = ("y",)
+    kernel_constants: ClassVar[
+        Mapping[str, Any]
+    ] = {}  # attributes of the kernel that the operator fixes
+    kernel_omits: ClassVar[
+        tuple[str, ...]
+    ] = ()  # attributes that the kernel reads off the shapes of its buffers
+    compile_time: ClassVar[bool] = False  # runs in the interpreter only (initializers)
+    vjp: ClassVar[Any]
+
+    if TYPE_CHECKING:
+
+        def infer(
+            self, operands: Sequence[Type], attributes: Mapping[str, Any]
+        ) -> tuple[Type, ...]:
+            raise NotImplementedError
+
+        def reference(
+            self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
+        ) -> tuple[Array, ...]:
+            raise NotImplementedError
+
+        def cost(
+            self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
+        ) -> Cost:
+            raise NotImplementedError
+
+        def samples(self) -> list[Sample]:
+            raise NotImplementedError
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
         if abstract:
@@ -100,9 +165,14 @@ class Operator:
         missing = [part for part in _REQUIRED if not hasattr(cls, part)]
         if missing:
             raise TypeError(f"operator {cls.__name__} lacks {', '.join(missing)}")
-        unknown = cls.traits - TRAITS
+        unknown = cls.traits - TRAITS.keys()
         if unknown:
             raise TypeError(f"operator {cls.__name__} has unknown traits {sorted(unknown)}")
+
+    def kernel_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes of this operator's kernel step."""
+        given = {name: a for name, a in attributes.items() if name not in self.kernel_omits}
+        return {**given, **self.kernel_constants}
 
     def check_attributes(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Complete and normalize attributes. Raises ShapeError on unknown, missing or ill-typed ones."""
@@ -124,6 +194,9 @@ def _normalize(op: str, name: str, schema: Attribute, value: Any) -> Any:
     def is_int(item: Any) -> bool:
         return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
 
+    def plain(item: Any) -> Dim:
+        return item if isinstance(item, Poly) else int(item)
+
     if schema.kind == "int":
         if not is_int(value):
             raise fail("an integer")
@@ -136,9 +209,13 @@ def _normalize(op: str, name: str, schema: Attribute, value: Any) -> Any:
         if not isinstance(value, (bool, np.bool_)):
             raise fail("true or false")
         return bool(value)
-    if schema.kind in ("string", "dtype"):
+    if schema.kind == "string":
         if not isinstance(value, str):
             raise fail("a string")
+        return value
+    if schema.kind == "dtype":
+        if not isinstance(value, str) or value not in DTYPES:
+            raise fail(f"an element type ({', '.join(DTYPES)})")
         return value
     if schema.kind == "ints":
         if not isinstance(value, (tuple, list)) or not all(is_int(item) for item in value):
@@ -147,14 +224,29 @@ def _normalize(op: str, name: str, schema: Attribute, value: Any) -> Any:
     if schema.kind == "dim":
         if not is_int(value) and not isinstance(value, Poly):
             raise fail("a dimension")
-        return value
+        return plain(value)
     if schema.kind == "dims":
-        if not isinstance(value, (tuple, list)) or not all(is_int(i) or isinstance(i, Poly) for i in value):
+        if not isinstance(value, (tuple, list)) or not all(
+            is_int(i) or isinstance(i, Poly) for i in value
+        ):
             raise fail("a list of dimensions")
-        return tuple(value)
+        return tuple(plain(item) for item in value)
     if schema.kind == "array":
         return np.asarray(value)
     raise TypeError(f"attribute kind {schema.kind}")
+
+
+def bytes_of(types: Sequence[Type]) -> Dim:
+    """The bytes that values of these types occupy."""
+    total: Dim = 0
+    for type in types:
+        total = total + product(type.shape) * DTYPES[type.dtype].itemsize
+    return total
+
+
+def cost_of(operands: Sequence[Type], results: Sequence[Type], flops: Dim) -> Cost:
+    """The cost of work that reads each operand and writes each result once."""
+    return Cost(flops, bytes_of(operands) + bytes_of(results))
 
 
 def resolve(attributes: Mapping[str, Any], environment: Mapping[str, int]) -> dict[str, Any]:

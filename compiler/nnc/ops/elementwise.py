@@ -1,0 +1,315 @@
+"""Elementwise operators: one table, one row each.
+
+A row names the operator, its NumPy reference, and one gradient rule for each operand: a function of the result's
+gradient `g`, the result `y` and the operands, or None for zero. Shapes broadcast like NumPy's; element types must be
+equal, nothing converts silently but the division of integers, which gives f32. The same names are instructions of tile
+programs (runtime: elementwise.def).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..dims import product
+from ..graph import FLOATS, Builder, Node, Type, Value
+from . import samples
+from .base import (
+    Array,
+    Attribute,
+    Context,
+    Cost,
+    NotDifferentiable,
+    Operator,
+    Sample,
+    ShapeError,
+    cost_of,
+)
+from .expression import Expression, apply, sum_to
+from .shapes import CONVERT, broadcast_shapes, require_same_dtype
+
+Rule = Callable[..., Expression]
+
+STEPS = NotDifferentiable("it is constant between its steps", zero=True)
+TRUTH = NotDifferentiable("its result is true or false", zero=True)
+
+TRANSCENDENTAL = 10  # counted as this many operations
+
+
+@dataclass(frozen=True)
+class Row:
+    """`takes`: float, number, signed, bool, comparable or any; `gives`: same or bool; `domain`: where samples lie."""
+
+    name: str
+    compute: Callable[..., Any]
+    gradient: tuple[Rule | None, ...] | NotDifferentiable
+    arity: int = 1
+    takes: str = "float"
+    gives: str = "same"
+    flops: int = 1
+    commutative: bool = False
+    symbol: str = ""  # how the language writes it, where not by name
+    domain: str = "normal"
+
+
+def sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def erf(x: Array) -> Array:
+    return np.asarray(_erf(np.asarray(x, np.float64))).astype(np.float64)
+
+
+def _pow_base(g: Expression, y: Expression, a: Expression, b: Expression) -> Expression:
+    """`g b a^(b-1)`, and 0 (not 0 times infinity) where b = 0."""
+    return g * apply("select", apply("equal", b, 0.0), 0.0, b * apply("pow", a, b - 1.0))
+
+
+def _pow_exponent(g: Expression, y: Expression, a: Expression, b: Expression) -> Expression:
+    """`g y log a`, and 0 where a = 0."""
+    return g * apply("select", apply("equal", a, 0.0), 0.0, y * apply("log", a))
+
+
+def _when(condition: str) -> tuple[Rule, Rule]:
+    """The gradient goes to the first operand where the condition holds, else (ties, too) to the second."""
+    return (
+        lambda g, y, a, b: apply("select", apply(condition, a, b), g, 0.0),
+        lambda g, y, a, b: apply("select", apply(condition, a, b), 0.0, g),
+    )
+
+
+def _compare(name: str, compute: Callable[..., Any], symbol: str, takes: str = "number") -> Row:
+    commutative = takes == "comparable"
+    return Row(name, compute, TRUTH, 2, takes, "bool", 1, commutative, symbol)
+
+
+# fmt: off
+ROWS: tuple[Row, ...] = (
+    Row("neg", np.negative, (lambda g, y, x: -g,), takes="signed", symbol="-"),
+    Row("abs", np.abs, (lambda g, y, x: g * apply("sign", x),), takes="signed"),
+    Row("exp", np.exp, (lambda g, y, x: g * y,), flops=TRANSCENDENTAL),
+    Row("log", np.log, (lambda g, y, x: g / x,), flops=TRANSCENDENTAL, domain="positive"),
+    Row("log1p", np.log1p, (lambda g, y, x: g / (1.0 + x),), flops=TRANSCENDENTAL, domain="positive"),
+    Row("expm1", np.expm1, (lambda g, y, x: g * (y + 1.0),), flops=TRANSCENDENTAL),
+    Row("sqrt", np.sqrt, (lambda g, y, x: 0.5 * g / y,), domain="positive"),
+    Row("rsqrt", lambda x: 1 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y * y * y,), flops=2, domain="positive"),
+    Row("reciprocal", lambda x: 1 / x, (lambda g, y, x: -(g * y * y),), domain="nonzero"),
+    Row("square", np.square, (lambda g, y, x: 2.0 * g * x,), takes="number"),
+    Row("tanh", np.tanh, (lambda g, y, x: g * (1.0 - y * y),), flops=TRANSCENDENTAL),
+    Row("sigmoid", sigmoid, (lambda g, y, x: g * y * (1.0 - y),), flops=TRANSCENDENTAL),
+    Row("erf", erf, (lambda g, y, x: g * (2.0 / math.sqrt(math.pi)) * apply("exp", -(x * x)),), flops=TRANSCENDENTAL),
+    Row("sin", np.sin, (lambda g, y, x: g * apply("cos", x),), flops=TRANSCENDENTAL),
+    Row("cos", np.cos, (lambda g, y, x: -(g * apply("sin", x)),), flops=TRANSCENDENTAL),
+    Row("floor", np.floor, STEPS),
+    Row("ceil", np.ceil, STEPS),
+    Row("round", np.rint, STEPS),
+    Row("sign", np.sign, STEPS, takes="signed"),
+    Row("logical_not", np.logical_not, TRUTH, takes="bool", gives="bool", symbol="not"),
+    Row("is_finite", np.isfinite, TRUTH, gives="bool"),
+
+    Row("add", np.add, (lambda g, y, a, b: g, lambda g, y, a, b: g), 2, "number", commutative=True, symbol="+"),
+    Row("sub", np.subtract, (lambda g, y, a, b: g, lambda g, y, a, b: -g), 2, "number", symbol="-"),
+    Row("mul", np.multiply, (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), 2, "number", commutative=True, symbol="*"),
+    Row("div", np.divide, (lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)), 2, "number", symbol="/", domain="nonzero"),
+    Row("pow", np.power, (_pow_base, _pow_exponent), 2, flops=2 * TRANSCENDENTAL, symbol="**", domain="positive"),
+    Row("maximum", np.maximum, _when("greater"), 2, "number", commutative=True),
+    Row("minimum", np.minimum, _when("less"), 2, "number", commutative=True),
+    Row("mod", np.mod, (lambda g, y, a, b: g, lambda g, y, a, b: -(g * apply("floor_div", a, b))), 2, "number", flops=3, symbol="%", domain="nonzero"),
+    Row("floor_div", np.floor_divide, STEPS, 2, "number", flops=2, symbol="//", domain="nonzero"),
+    _compare("equal", np.equal, "==", "comparable"),
+    _compare("not_equal", np.not_equal, "!=", "comparable"),
+    _compare("less", np.less, "<"),
+    _compare("less_equal", np.less_equal, "<="),
+    _compare("greater", np.greater, ">"),
+    _compare("greater_equal", np.greater_equal, ">="),
+    Row("logical_and", np.logical_and, TRUTH, 2, "bool", "bool", commutative=True, symbol="and"),
+    Row("logical_or", np.logical_or, TRUTH, 2, "bool", "bool", commutative=True, symbol="or"),
+    Row("select", np.where, (None, lambda g, y, c, a, b: apply("select", c, g, 0.0), lambda g, y, c, a, b: apply("select", c, 0.0, g)), 3, "any"),
+)
+# fmt: on
+
+_TAKES = {
+    "float": (("f32", "f64"), "floating point numbers"),
+    "signed": (("f32", "f64", "i32", "i64"), "signed numbers"),
+    "number": (("f32", "f64", "i32", "i64", "u8"), "numbers"),
+    "bool": (("bool",), "true or false"),
+    "comparable": (("f32", "f64", "i32", "i64", "u8", "bool"), "any value"),
+    "any": (("f32", "f64", "i32", "i64", "u8", "bool"), "any value"),
+}
+
+
+class Elementwise(Operator, abstract=True):
+    """An operator made from a row of the table."""
+
+    row: ClassVar[Row]
+
+    def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
+        row = self.row
+        shown = row.symbol or row.name
+        if len(operands) != row.arity:
+            raise ShapeError(f"`{shown}` takes {row.arity} operands, found {len(operands)}")
+        first = 0
+        if row.name == "select":
+            first = 1
+            _check_dtype("select", "bool", operands, 0)
+        for index in range(first, len(operands)):
+            _check_dtype(shown, row.takes, operands, index)
+        require_same_dtype(shown, operands, range(first, len(operands)))
+        shape = broadcast_shapes(shown, [operand.shape for operand in operands])
+        return (Type(self._result_dtype(operands[-1].dtype), shape),)
+
+    def _result_dtype(self, dtype: str) -> str:
+        if self.row.gives == "bool":
+            return "bool"
+        return "f32" if self.row.name == "div" and dtype not in FLOATS else dtype
+
+    def reference(
+        self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
+    ) -> tuple[Array, ...]:
+        dtype = operands[-1].dtype
+        if self.row.gives == "bool":
+            dtype = np.dtype(np.bool_)
+        elif self.row.name == "div" and dtype.kind != "f":
+            dtype = context.dtype("f32")
+            operands = [operand.astype(dtype) for operand in operands]
+        with np.errstate(all="ignore"):
+            return (np.asarray(self.row.compute(*operands)).astype(dtype, copy=False),)
+
+    def cost(
+        self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
+    ) -> Cost:
+        return cost_of(operands, results, product(results[0].shape) * self.row.flops)
+
+    def samples(self) -> list[Sample]:
+        return _samples(self.row)
+
+
+def _check_dtype(shown: str, takes: str, operands: Sequence[Type], index: int) -> None:
+    dtypes, words = _TAKES[takes]
+    if operands[index].dtype in dtypes:
+        return
+    help = "compare first: `x != 0`" if takes == "bool" else CONVERT
+    raise ShapeError(
+        f"`{shown}` needs {words}, found {operands[index]}",
+        operands=(index,),
+        expected=" or ".join(dtypes),
+        help=help,
+        code="N0302",
+    )
+
+
+def _differentiate(
+    self: Elementwise,
+    builder: Builder,
+    node: Node,
+    gradients: Sequence[Value | None],
+    needed: Sequence[bool],
+) -> list[Value | None]:
+    (gradient,) = gradients
+    assert gradient is not None and not isinstance(self.row.gradient, NotDifferentiable)
+    known = [Expression(builder, value) for value in (gradient, node.result, *node.operands)]
+    made: list[Value | None] = []
+    for rule, operand, wanted in zip(self.row.gradient, node.operands, needed):
+        if rule is None or not wanted:
+            made.append(None)
+        else:
+            made.append(sum_to(builder, rule(*known).value, operand.shape))
+    return made
+
+
+_SHAPES: dict[int, tuple[tuple[tuple[int, ...], ...], ...]] = {
+    1: (((),), ((1,),), ((17,),), ((3, 5, 7),), ((2, 3, 4, 8),), ((300, 33),)),
+    2: (
+        ((), ()),
+        ((13,), ()),
+        ((3, 5), (3, 5)),
+        ((4, 1, 5), (3, 1)),
+        ((2, 3, 4, 16), (16,)),
+        ((2, 5, 5, 17), (2, 1, 1, 17)),
+        ((1, 8), (6, 1)),
+        ((3, 31, 32), (3, 31, 1)),
+        ((5, 3, 1), (5, 3, 1)),
+        ((250, 64), (250, 64)),
+    ),
+    3: (
+        ((), (), ()),
+        ((3, 5), (3, 5), (3, 5)),
+        ((4, 1), (3,), ()),
+        ((7, 33), (33,), (7, 33)),
+        ((16,), (5, 16), (5, 1)),
+        ((100, 40), (100, 40), (100, 40)),
+    ),
+}
+_SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.5, 40.0, -40.0, np.inf, -np.inf, np.nan])
+
+
+def _sample_array(row: Row, index: int, shape: tuple[int, ...]) -> Array:
+    if row.takes == "bool" or (row.name == "select" and index == 0):
+        return samples.booleans(*shape, seed=index)
+    return {
+        "normal": samples.normal,
+        "positive": samples.positive,
+        "nonzero": samples.nonzero,
+    }[row.domain](*shape, seed=index)
+
+
+def _samples(row: Row) -> list[Sample]:
+    differentiable: tuple[int, ...] = ()
+    if not isinstance(row.gradient, NotDifferentiable):
+        differentiable = tuple(i for i, rule in enumerate(row.gradient) if rule is not None)
+    made = [
+        Sample(
+            tuple(_sample_array(row, index, shape) for index, shape in enumerate(shapes)),
+            {},
+            differentiable,
+        )
+        for shapes in _SHAPES[row.arity]
+    ]
+    if row.takes in ("float", "signed", "number") and row.arity == 1:
+        made.append(Sample((_SPECIAL,), {}))
+    if row.takes in ("number", "comparable") and row.arity == 2:
+        left, right = np.meshgrid(_SPECIAL, _SPECIAL, indexing="ij")
+        if row.name not in ("mod", "floor_div"):
+            made.append(Sample((left, right), {}))
+    if row.takes in ("signed", "number", "comparable", "any"):
+        low = -9 if row.domain == "normal" else 1
+        first = (samples.booleans(5, 7),) if row.name == "select" else ()
+        rest = tuple(
+            samples.integers(low, 9, 5, 7, seed=index) for index in range(len(first), row.arity)
+        )
+        made.append(Sample(first + rest, {}))
+    return made
+
+
+_NAMES = {1: ("x",), 2: ("a", "b"), 3: ("condition", "a", "b")}
+
+
+def _make(row: Row) -> Operator:
+    traits = {"elementwise", "pure"} | ({"commutative"} if row.commutative else set())
+    differentiable = not isinstance(row.gradient, NotDifferentiable)
+    schema: Mapping[str, Attribute] = {}
+    parts: dict[str, Any] = {
+        "__doc__": f"Elementwise `{row.name}`.",
+        "row": row,
+        "name": row.name,
+        "operands": _NAMES[row.arity],
+        "attributes": schema,
+        "traits": frozenset(traits),
+        "kernel": None,
+        "language": None if row.symbol else row.name,
+        "vjp": _differentiate if differentiable else row.gradient,
+    }
+    made = type(row.name.title().replace("_", ""), (Elementwise,), parts)()
+    assert isinstance(made, Operator)
+    return made
+
+
+OPERATORS: tuple[Operator, ...] = tuple(_make(row) for row in ROWS)

@@ -1,0 +1,227 @@
+"""Batch and layer normalization: y = (x - mean) / sqrt(variance + epsilon) * scale + offset, and what flows back.
+
+Batch normalization takes the statistics of each channel (last axis) over all other axes, layer normalization those of
+each row over the last axis. Variances are biased. The statistics are results, too, for running averages: those are
+states, so nothing flows back through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..dims import product
+from ..errors import InternalError
+from ..graph import Builder, Node, Type, Value
+from . import samples
+from .base import (
+    Array,
+    Attribute,
+    Context,
+    Cost,
+    NotDifferentiable,
+    Operator,
+    Sample,
+    ShapeError,
+    cost_of,
+)
+from .shapes import Shape, require_float, require_shape
+
+Gradients = list[Value | None]
+
+_EPSILON = {"epsilon": Attribute("float", default=1e-5)}
+
+
+def _statistics_shape(name: str, shape: Shape) -> Shape:
+    return shape[-1:] if name.startswith("batch") else shape[:-1]
+
+
+def _axes(name: str, rank: int) -> tuple[int, ...]:
+    return tuple(range(rank - 1)) if name.startswith("batch") else (rank - 1,)
+
+
+class Normalization(Operator, abstract=True):
+    operands = ("x", "scale", "offset")
+    results = ("y", "mean", "variance")
+    attributes = _EPSILON
+
+    def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
+        x = operands[0]
+        _check(self.name, operands, 3)
+        for index, what in ((1, "the scale"), (2, "the offset")):
+            require_shape(self.name, what, operands, index, x.shape[-1:])
+        statistics = Type(x.dtype, _statistics_shape(self.name, x.shape))
+        return (x, statistics, statistics)
+
+    def reference(
+        self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
+    ) -> tuple[Array, ...]:
+        x, scale, offset = operands
+        axes = _axes(self.name, x.ndim)
+        with np.errstate(all="ignore"):
+            count = int(np.prod([x.shape[axis] for axis in axes], dtype=np.int64))
+            mean = np.divide(x.sum(axes, keepdims=True), count, dtype=x.dtype)
+            centered = x - mean
+            squares = np.square(centered).sum(axes, keepdims=True)
+            variance = np.divide(squares, count, dtype=x.dtype)
+            y = centered / np.sqrt(variance + attributes["epsilon"]) * scale + offset
+        shape = tuple(x.shape[axis] for axis in range(x.ndim) if axis not in axes)
+        return (y.astype(x.dtype, copy=False), mean.reshape(shape), variance.reshape(shape))
+
+    def vjp(
+        self,
+        builder: Builder,
+        node: Node,
+        gradients: Sequence[Value | None],
+        needed: Sequence[bool],
+    ) -> Gradients:
+        gradient, *statistics = gradients
+        if any(value is not None for value in statistics):
+            raise InternalError(
+                f"no gradient flows through the mean and variance that {self.name} gives; "
+                "stop it with stop_gradient",
+                node,
+            )
+        if gradient is None:
+            return [None, None, None]
+        x, scale, _ = node.operands
+        _, mean, variance = node.results
+        backward = f"{self.name}_backward"
+        made = builder.emit_all(
+            backward, (x, scale, mean, variance, gradient), epsilon=node.attributes["epsilon"]
+        )
+        return [value if wanted else None for value, wanted in zip(made, needed)]
+
+    def cost(
+        self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
+    ) -> Cost:
+        return cost_of(operands, results, product(operands[0].shape) * 8)
+
+    def samples(self) -> list[Sample]:
+        return [
+            Sample(
+                (
+                    samples.normal(*shape) * 2 + 0.5,
+                    samples.positive(shape[-1]),
+                    samples.normal(shape[-1], seed=1),
+                ),
+                attributes,
+                (0, 1, 2),
+            )
+            for shape, attributes in _CASES
+        ]
+
+
+def _check(name: str, operands: Sequence[Type], count: int) -> None:
+    require_float(name, operands, range(count))
+    if len(operands[0].shape) < 2:
+        raise ShapeError(
+            f"`{name}` needs a value of shape [..., C], found {operands[0]}",
+            operands=(0,),
+            expected="two or more axes",
+        )
+
+
+class NormalizationBackward(Operator, abstract=True):
+    operands = ("x", "scale", "mean", "variance", "dy")
+    results = ("dx", "dscale", "doffset")
+    attributes = _EPSILON
+    traits = frozenset({"pure"})
+
+    def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
+        x = operands[0]
+        _check(self.name, operands, 5)
+        statistics = _statistics_shape(self.name, x.shape)
+        require_shape(self.name, "the scale", operands, 1, x.shape[-1:])
+        require_shape(self.name, "the mean", operands, 2, statistics)
+        require_shape(self.name, "the variance", operands, 3, statistics)
+        require_shape(self.name, "the gradient", operands, 4, x.shape)
+        return (x, operands[1], operands[1])
+
+    def reference(
+        self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
+    ) -> tuple[Array, ...]:
+        x, scale, mean, variance, dy = operands
+        axes = _axes(self.name, x.ndim)
+        kept = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+        with np.errstate(all="ignore"):
+            spread = 1 / np.sqrt(variance.reshape(kept) + attributes["epsilon"])
+            normal = (x - mean.reshape(kept)) * spread
+            inner = dy * scale
+            count = int(np.prod([x.shape[axis] for axis in axes], dtype=np.int64))
+            average = inner.sum(axes, keepdims=True) / count
+            along = (inner * normal).sum(axes, keepdims=True) / count
+            dx = (inner - average - normal * along) * spread
+        channels = tuple(range(x.ndim - 1))
+        made = (dx, (dy * normal).sum(channels), dy.sum(channels))
+        return tuple(array.astype(x.dtype, copy=False) for array in made)
+
+    def cost(
+        self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
+    ) -> Cost:
+        return cost_of(operands, results, product(operands[0].shape) * 14)
+
+    def samples(self) -> list[Sample]:
+        made = []
+        for shape, attributes in _CASES:
+            x = samples.normal(*shape) * 2 + 0.5
+            axes = _axes(self.name, len(shape))
+            made.append(
+                Sample(
+                    (
+                        x,
+                        samples.positive(shape[-1]),
+                        x.mean(axes),
+                        x.var(axes),
+                        samples.normal(*shape, seed=2),
+                    ),
+                    attributes,
+                )
+            )
+        return made
+
+
+class BatchNorm(Normalization):
+    name = "batch_norm"
+    traits = frozenset({"pure", "epilogue"})
+    kernel = "batch_norm"
+
+
+class BatchNormBackward(NormalizationBackward):
+    name = "batch_norm_backward"
+    kernel = "batch_norm_backward"
+    vjp = NotDifferentiable("second derivatives of batch_norm are not supported")
+
+
+class LayerNorm(Normalization):
+    name = "layer_norm"
+    traits = frozenset({"pure"})
+    kernel = "layer_norm"
+
+
+class LayerNormBackward(NormalizationBackward):
+    name = "layer_norm_backward"
+    kernel = "layer_norm_backward"
+    vjp = NotDifferentiable("second derivatives of layer_norm are not supported")
+
+
+_CASES: tuple[tuple[tuple[int, ...], dict[str, float]], ...] = (
+    ((4, 2), {}),
+    ((5, 3), {"epsilon": 0.1}),
+    ((7, 17), {}),
+    ((3, 5, 8), {}),
+    ((2, 4, 5, 3), {}),
+    ((2, 5, 5, 16), {"epsilon": 1e-3}),
+    ((2, 3, 3, 33), {}),
+    ((128, 32), {}),
+    ((4, 14, 14, 32), {}),
+)
+
+OPERATORS: tuple[Operator, ...] = (
+    BatchNorm(),
+    BatchNormBackward(),
+    LayerNorm(),
+    LayerNormBackward(),
+)
