@@ -1,0 +1,167 @@
+"""From a syntax tree and settings to graphs: `predict`, and with a training section `evaluate` and `train`.
+
+Takes a source text; gives `Elaborated`. Raises DiagnosticError with every mistake found in the phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnlang import syntax
+from nnlang.diagnostics import Diagnostic, DiagnosticError, diagnostic, suggest
+
+from ..graph import Graph, Value, Variable
+from .context import Context
+from .initial import initial_values
+from .module import Loader, Module, load_text
+from .network import Network, Text, build_net, choose_net
+from .training import Recipe, Trained, build_section
+
+__all__ = ["Elaborated", "Text", "elaborate"]
+
+
+@dataclass(frozen=True)
+class Elaborated:
+    """The programs of one net as graphs, over the same variables."""
+
+    net: str
+    recipe: str | None
+    settings: dict[str, Any]
+    graphs: dict[str, Graph]  # "predict", and where there is a training section "evaluate" and "train"
+    section: Recipe | None
+    sources: dict[str, syntax.Source]
+    loaded: tuple[str, ...] = ()  # names of parameters taken from `load`
+
+
+def elaborate(
+    source: syntax.Source,
+    *,
+    net: str | None = None,
+    recipe: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> Elaborated:
+    """Elaborate a `.nn` text.
+
+    `settings` are those of the net, `overrides` replace keys of the training section; a value may be `Text`, an
+    expression of the language. `seed` replaces the section's. Raises DiagnosticError.
+    """
+    module, loader = load_text(source)
+    _stop(loader.diagnostics, loader)
+    chosen = choose_net(module, loader, net)
+    section = choose_section(module, loader, chosen, recipe)
+    _check_sections(module, loader)
+    settings, overrides = dict(settings or {}), dict(overrides or {})
+    if overrides and section is None:
+        _stop([diagnostic("N0511", f"`{chosen.name.text}` has no training section to set `{next(iter(overrides))}` of",
+                          chosen.name.span)], loader)  # fmt: skip
+    built: dict[str, tuple[Network, Trained | None]] = {}
+    found: dict[str, Any] = {}
+    for program, training in (("predict", False), ("evaluate", False), ("train", True)):
+        if program != "predict" and section is None:
+            continue
+        context = Context(loader.sources, training)
+        network, found = build_net(context, module, chosen, settings, loader)
+        trained = None
+        if section is not None and program != "predict" and not context.diagnostics:
+            trained = build_section(network, section, overrides, loader)
+        _stop(context.diagnostics, loader)
+        built[program] = (network, trained)
+    return _assemble(module, loader, chosen, section, found, built, seed)
+
+
+def _assemble(
+    module: Module, loader: Loader, net: syntax.Net, section: syntax.Train | None, settings: dict[str, Any],
+    built: dict[str, tuple[Network, Trained | None]], seed: int | None,
+) -> Elaborated:  # fmt: skip
+    """First values, then one graph a program."""
+    last = built[list(built)[-1]][1]
+    reading = last.recipe if last else None
+    start = seed if seed is not None else (reading.plain["seed"] if reading else 0)
+    if reading is not None:
+        reading.plain["seed"] = start
+    values: dict[str, np.ndarray[Any, Any]] = {}
+    for program in reversed(list(built)):
+        context = built[program][0].context
+        values.update(initial_values(context, start, values))
+        _stop(context.diagnostics, loader)
+    loaded: tuple[str, ...] = ()
+    if reading is not None and reading.load:
+        from .pretrained import load_weights
+
+        context = built["train"][0].context
+        loaded = load_weights(context, reading, values, module.source.directory)
+        _stop(context.diagnostics, loader)
+    graphs = {}
+    for program, (network, trained) in built.items():
+        outputs: list[tuple[str, Value]] = [(name, tensor.value) for name, tensor in network.outputs]
+        if trained is not None:
+            outputs = [(name, tensor.value) for name, tensor in trained.scalars]
+        graphs[program] = _graph(network.context, outputs, trained, values)
+    recipe = section.name.text if section is not None and section.name else None
+    return Elaborated(net.name.text, recipe, settings, graphs, reading, loader.sources, loaded)
+
+
+def _graph(
+    context: Context, outputs: list[tuple[str, Value]], trained: Trained | None, values: Mapping[str, Any]
+) -> Graph:
+    frozen = trained.frozen if trained is not None else set()
+    variables = tuple(
+        Variable(s.name, s.kind, s.value, values[s.name], s.kind == "parameter" and s.name not in frozen)
+        for s in context.variables.values()
+    )
+    graph = context.builder.graph(outputs, trained.updates if trained is not None and context.training else ())
+    return replace(graph, variables=variables)
+
+
+def choose_section(module: Module, loader: Loader, net: syntax.Net, recipe: str | None) -> syntax.Train | None:
+    """The training section to use: the unnamed one, the only one, or the named one."""
+    mine = [train for train in module.trains if train.net.text == net.name.text]
+    names = [train.name.text for train in mine if train.name]
+    if recipe is not None:
+        for train in mine:
+            if train.name and train.name.text == recipe:
+                return train
+        meant = suggest(recipe, names)
+        _stop([diagnostic("N0512", f"`{net.name.text}` has no training section named `{recipe}`", net.name.span,
+                          notes=["it has " + ", ".join(f"`{n}`" for n in names)] if names else [],
+                          helps=[f"did you mean `{meant}`?"] if meant else [])], loader)  # fmt: skip
+    unnamed = [train for train in mine if train.name is None]
+    if unnamed:
+        return unnamed[0]
+    if len(mine) > 1:
+        _stop([diagnostic("N0512", f"`{net.name.text}` has several training sections", net.name.span,
+                          notes=["they are " + ", ".join(f"`{n}`" for n in names)],
+                          helps=["say which: `--recipe NAME`, in Python `recipe=...`"])], loader)  # fmt: skip
+    return mine[0] if mine else None
+
+
+def _check_sections(module: Module, loader: Loader) -> None:
+    found = []
+    for train in module.trains:
+        if train.net.text not in module.nets:
+            meant = suggest(train.net.text, module.nets)
+            found.append(
+                diagnostic("N0509", f"there is no net `{train.net.text}`", train.net.span, "not known",
+                           helps=[f"did you mean `{meant}`?"] if meant else [])
+            )  # fmt: skip
+    _stop(found, loader)
+
+
+def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:
+    if diagnostics:
+        raise DiagnosticError(diagnostics, loader.sources)
+
+
+def read_source(path_or_text: str | Path) -> syntax.Source:
+    """A path ending in `.nn`, or the text itself, as a Source. Raises OSError where the file cannot be read."""
+    if isinstance(path_or_text, Path) or ("\n" not in path_or_text and path_or_text.strip().endswith(".nn")):
+        path = Path(path_or_text)
+        return syntax.Source(path.name, path.read_text(encoding="utf-8"), str(path.parent.resolve()))
+    return syntax.Source("<text>", path_or_text, None)

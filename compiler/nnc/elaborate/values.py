@@ -1,0 +1,146 @@
+"""What an expression of the language can be while the compiler evaluates it.
+
+Plain Python values stand for compile-time ones: `int` or `Poly` (dimensions), `float`, `bool`, `str`, `list`, `tuple`.
+The classes here are the rest. `describe` puts any of them in the words of the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nnlang import syntax
+
+from ..dims import Poly
+from ..graph import Value
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .module import Module
+    from .scope import Paths
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A value of the graph, and the text that made it (for messages)."""
+
+    value: Value
+    span: syntax.Span
+    text: str
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.value.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A `block` or `rule` of a file, ready to be called."""
+
+    definition: syntax.Block | syntax.Rule
+    module: Module
+
+    @property
+    def name(self) -> str:
+        return self.definition.name.text
+
+
+@dataclass(frozen=True, eq=False)
+class Builtin:
+    """A function of the compiler: `implementation(context, arguments)`."""
+
+    name: str
+    implementation: Callable[[Context, Arguments], Any]
+    signature: str
+    deferred: bool = False  # named for later where a rule is expected: the place supplies the shape
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """What `share` makes: a block with settings kept, whose parameters are made once."""
+
+    block: Block
+    arguments: Arguments
+    paths: Paths
+
+
+@dataclass(frozen=True, eq=False)
+class Deferred:
+    """A call named for later use (`optimizer = sgd(momentum = 0.9)`): the place supplies the leading arguments."""
+
+    function: Any
+    arguments: Arguments
+
+
+@dataclass(frozen=True, eq=False)
+class Namespace:
+    """What `use` brings in, or `op` (every operator of the compiler under its own name)."""
+
+    name: str
+    members: Mapping[str, Any]
+
+
+class Poison:
+    """Stands for a value whose making has failed, so that one mistake is reported once."""
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True, eq=False)
+class Arguments:
+    """Arguments of one call, evaluated, each with the place it stands at."""
+
+    positional: tuple[tuple[Any, syntax.Span], ...] = ()
+    named: Mapping[str, tuple[Any, syntax.Span]] = field(default_factory=dict)
+    span: syntax.Span | None = None  # of the whole call
+    label: str | None = None
+
+    def with_leading(self, leading: tuple[tuple[Any, syntax.Span], ...]) -> Arguments:
+        return Arguments(leading + self.positional, self.named, self.span, self.label)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Poly)) and not isinstance(value, bool)
+
+
+def is_dim(value: Any) -> bool:
+    return isinstance(value, (int, Poly)) and not isinstance(value, bool)
+
+
+def shape_text(shape: tuple[Any, ...]) -> str:
+    return "[" + ", ".join(str(dim) for dim in shape) + "]"
+
+
+def describe(value: Any) -> str:
+    """A value in words: `f32[N, 64]`, `the number 3`, `the block `dense``."""
+    if isinstance(value, Tensor):
+        return str(value.value.type)
+    if isinstance(value, bool):
+        return f"the value {'true' if value else 'false'}"
+    if isinstance(value, Poly):
+        return f"the dimension {value}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f'the text "{value}"'
+    if isinstance(value, (list, tuple)):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return f"a {kind} of {len(value)}"
+    if isinstance(value, Block):
+        kind = "rule" if isinstance(value.definition, syntax.Rule) else "block"
+        return f"the {kind} `{value.name}`"
+    if isinstance(value, Builtin):
+        return f"the function `{value.name}`"
+    if isinstance(value, Instance):
+        return f"a shared `{value.block.name}`"
+    if isinstance(value, Deferred):
+        return "a call kept for later"
+    if isinstance(value, Namespace):
+        return f"the namespace `{value.name}`"
+    return "nothing"
