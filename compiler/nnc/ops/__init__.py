@@ -1,6 +1,7 @@
 """All operators, in one explicit table.
 
-`operator(name)` gives the one instance of an operator; `all_operators()` gives all, in the order of their families.
+`operator(name)` gives the one instance of an operator; `all_operators()` gives all, in the order of
+their families.
 """
 
 from __future__ import annotations

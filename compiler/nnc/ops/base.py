@@ -1,17 +1,20 @@
 """What an operator is: one class with everything about it.
 
-A subclass gives operands, attributes (a schema), traits, `infer`, `reference` (NumPy: this is its meaning), `vjp` or the
-reason why not, `cost`, `kernel` and `samples`. A missing part fails at import.
+A subclass gives operands, attributes (a schema), traits, `infer`, `reference` (NumPy: this is its
+meaning), `vjp` or the reason why not, `cost`, `kernel` and `samples`. A missing part fails at
+import.
 
-`infer` gets types and checked attributes with symbolic dimensions. `reference` gets arrays and resolved attributes
-(every dimension an integer) and computes in the element types of its operands; where an attribute names a dtype it asks
-`Context.dtype`, so that float64 can stand for f32 in a whole graph.
+`infer` gets types and checked attributes with symbolic dimensions. `reference` gets arrays and
+resolved attributes (every dimension an integer) and computes in the element types of its operands;
+where an attribute names a dtype it asks `Context.dtype`, so that float64 can stand for f32 in a
+whole graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,7 +26,10 @@ Array = np.ndarray[Any, Any]
 
 
 class ShapeError(Exception):
-    """Operands that do not fit. `operands`: the indices at fault; `expected`: what would fit; `code`: a diagnostic code."""
+    """Operands that do not fit.
+
+    `operands`: the indices at fault; `expected`: what would fit; `code`: a diagnostic code.
+    """
 
     def __init__(
         self,
@@ -43,7 +49,10 @@ class ShapeError(Exception):
 
 @dataclass(frozen=True)
 class NotDifferentiable:
-    """In place of `vjp`: why there is no gradient. `zero=True`: it is zero almost everywhere (floor, comparison)."""
+    """In place of `vjp`: why there is no gradient.
+
+    `zero=True`: it is zero almost everywhere (floor, comparison).
+    """
 
     reason: str
     zero: bool = False
@@ -51,11 +60,17 @@ class NotDifferentiable:
 
 @dataclass(frozen=True)
 class Attribute:
-    """`kind`: int, float, bool, string, ints, dims (tuple of Dim), dim, dtype, array. No default means required."""
+    """`kind`: int, float, bool, string, ints, dims (tuple of Dim), dim, dtype or array."""
 
     kind: str
     default: Any = None
     required: bool = False
+
+
+def schema(*parents: Mapping[str, Attribute], **own: Attribute) -> Mapping[str, Attribute]:
+    """The attributes of an operator: those of `parents`, then its own."""
+    made = {name: attribute for parent in parents for name, attribute in parent.items()}
+    return MappingProxyType({**made, **own})
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Sample:
-    """Inputs that tests and benchmarks share. `differentiable`: indices of operands to check against finite differences."""
+    """Inputs that tests and benchmarks share.
+
+    `differentiable`: the operands whose gradients can be checked against finite differences.
+    """
 
     arrays: tuple[Array, ...]
     attributes: Mapping[str, Any]
@@ -104,7 +122,7 @@ _REQUIRED = (
 
 # What passes may ask of an operator:
 TRAITS = {
-    "elementwise": "becomes instructions of a tile program: element i of the result needs element i of each operand",
+    "elementwise": "becomes instructions of a tile program: needs the same place of each operand",
     "commutative": "the order of its two operands does not matter",
     "reduction": "its kernel takes a tile program as prologue",
     "epilogue": "its kernel takes a tile program on its first result",
@@ -118,9 +136,9 @@ TRAITS = {
 class Operator:
     """Base of all operators. Instances hold no data; one of each is made by `nnc.ops`.
 
-    `vjp` is a `NotDifferentiable` or a method `vjp(builder, node, gradients, needed)`: `gradients` has a value or None
-    (zero) for each result, at least one of them a value; it gives a value or None (zero) for each operand, and builds
-    nothing for operands that are not `needed`.
+    `vjp` is a `NotDifferentiable` or a method `vjp(builder, node, gradients, needed)`: `gradients`
+    has a value or None (zero) for each result, at least one of them a value; it gives a value or
+    None (zero) for each operand, and builds nothing for operands that are not `needed`.
     """
 
     name: ClassVar[str]
@@ -175,7 +193,7 @@ class Operator:
         return {**given, **self.kernel_constants}
 
     def check_attributes(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Complete and normalize attributes. Raises ShapeError on unknown, missing or ill-typed ones."""
+        """Attributes complete and normal. Raises ShapeError on unknown, missing, ill-typed ones."""
         unknown = [name for name in given if name not in self.attributes]
         if unknown:
             raise ShapeError(f"`{self.name}` has no attribute `{unknown[0]}`", code="N0402")

@@ -1,6 +1,7 @@
-"""Two-dimensional convolution of images [N, H, W, C] with weights [rows, columns, C / groups, O], and its two gradients.
+"""Two-dimensional convolution and its two gradients.
 
-The three operators are each other's gradients; `conv2d_backward_data` is also the forward of a transposed convolution.
+Images are [N, H, W, C], weights [rows, columns, C / groups, O]. The three operators are each
+other's gradients; `conv2d_backward_data` is also the forward of a transposed convolution.
 References add up one matrix product for each place of the kernel.
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 from ..dims import Dim, Poly, product
 from ..graph import Builder, Node, Type, Value
 from . import samples
-from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of
+from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
 from .shapes import (
     Shape,
     require_float,
@@ -28,12 +29,12 @@ from .windows import Window
 
 Gradients = list[Value | None]
 
-_WINDOW = {
-    "stride": Attribute("ints", default=(1, 1)),
-    "padding": Attribute("dims", default=(0, 0, 0, 0)),
-    "dilation": Attribute("ints", default=(1, 1)),
-    "groups": Attribute("int", default=1),
-}
+_WINDOW = schema(
+    stride=Attribute("ints", default=(1, 1)),
+    padding=Attribute("dims", default=(0, 0, 0, 0)),
+    dilation=Attribute("ints", default=(1, 1)),
+    groups=Attribute("int", default=1),
+)
 
 
 def _window(attributes: Mapping[str, Any], kernel: Sequence[Dim]) -> Window:
@@ -78,12 +79,12 @@ def _multiplications(result: Shape, weights: Shape) -> Dim:
 
 def _split(x: Array, groups: int) -> Array:
     """[..., C] as [groups, everything else, C / groups]."""
-    return x.reshape(-1, groups, x.shape[-1] // groups).swapaxes(0, 1)
+    return np.asarray(x.reshape(-1, groups, x.shape[-1] // groups).swapaxes(0, 1))
 
 
 def _join(x: Array, shape: Sequence[int]) -> Array:
     """The inverse of `_split`."""
-    return x.swapaxes(0, 1).reshape(shape)
+    return np.asarray(x.swapaxes(0, 1).reshape(shape))
 
 
 class Convolution(Operator, abstract=True):
@@ -164,7 +165,7 @@ class Conv2dBackwardData(Convolution):
 
     name = "conv2d_backward_data"
     operands = ("dy", "weight")
-    attributes = {**_WINDOW, "shape": Attribute("dims", required=True)}
+    attributes = schema(_WINDOW, shape=Attribute("dims", required=True))
     kernel = "conv2d_backward_data"
     kernel_omits = ("shape",)
 
@@ -228,7 +229,7 @@ class Conv2dBackwardWeight(Convolution):
 
     name = "conv2d_backward_weight"
     operands = ("x", "dy")
-    attributes = {**_WINDOW, "kernel": Attribute("ints", required=True)}
+    attributes = schema(_WINDOW, kernel=Attribute("ints", required=True))
     traits = frozenset({"pure"})
     kernel = "conv2d_backward_weight"
     kernel_omits = ("kernel",)

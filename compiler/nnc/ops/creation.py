@@ -1,4 +1,4 @@
-"""Operators that make values from nothing: constants, dimensions as numbers, counting, random numbers."""
+"""Operators that make values from nothing: constants, dimensions, counting, random numbers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .base import (
     Sample,
     ShapeError,
     cost_of,
+    schema,
 )
 from .shapes import require_axis, require_no_negative
 
@@ -47,7 +48,7 @@ class Constant(Creation):
     """The array in its attribute."""
 
     name = "constant"
-    attributes = {"value": Attribute("array", required=True)}
+    attributes = schema(value=Attribute("array", required=True))
     traits = frozenset({"constant", "pure"})
     kernel = None
     flops_per_element = 0
@@ -75,10 +76,10 @@ class Dimension(Creation):
     """A dimension as a scalar number."""
 
     name = "dimension"
-    attributes = {
-        "value": Attribute("dim", required=True),
-        "dtype": Attribute("dtype", default="i64"),
-    }
+    attributes = schema(
+        value=Attribute("dim", required=True),
+        dtype=Attribute("dtype", default="i64"),
+    )
     traits = frozenset({"elementwise", "pure"})
     kernel = None
     flops_per_element = 0
@@ -99,11 +100,11 @@ class Iota(Creation):
     """0, 1, 2, ... along an axis."""
 
     name = "iota"
-    attributes = {
-        "shape": Attribute("dims", required=True),
-        "axis": Attribute("int", default=0),
-        "dtype": Attribute("dtype", default="i64"),
-    }
+    attributes = schema(
+        shape=Attribute("dims", required=True),
+        axis=Attribute("int", default=0),
+        dtype=Attribute("dtype", default="i64"),
+    )
     traits = frozenset({"pure"})
     kernel = "iota"
     kernel_omits = ("shape", "dtype")
@@ -139,11 +140,11 @@ class RandomUniform(Creation):
     """Uniform numbers in [0, 1), the same for the same seed, step and stream."""
 
     name = "random_uniform"
-    attributes = {
-        "shape": Attribute("dims", required=True),
-        "stream": Attribute("int", required=True),
-        "dtype": Attribute("dtype", default="f32"),
-    }
+    attributes = schema(
+        shape=Attribute("dims", required=True),
+        stream=Attribute("int", required=True),
+        dtype=Attribute("dtype", default="f32"),
+    )
     traits = frozenset({"elementwise", "random", "pure"})
     kernel = None
     flops_per_element = 20
@@ -188,12 +189,12 @@ class Orthogonal(Creation):
     """
 
     name = "orthogonal"
-    attributes = {
-        "shape": Attribute("dims", required=True),
-        "stream": Attribute("int", required=True),
-        "gain": Attribute("float", default=1.0),
-        "dtype": Attribute("dtype", default="f32"),
-    }
+    attributes = schema(
+        shape=Attribute("dims", required=True),
+        stream=Attribute("int", required=True),
+        gain=Attribute("float", default=1.0),
+        dtype=Attribute("dtype", default="f32"),
+    )
     traits = frozenset({"random", "pure"})
     kernel = None
     compile_time = True

@@ -1,4 +1,4 @@
-"""Operators that cut out, surround or repeat parts of a value: slice, pad, resize; with what flows back through them."""
+"""Operators that cut out, surround or repeat parts of a value, with what flows back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .base import (
     Sample,
     ShapeError,
     cost_of,
+    schema,
 )
 from .shapes import (
     Shape,
@@ -44,7 +45,7 @@ class Cutting(Operator, abstract=True):
 
 
 def slice_shape(shape: Shape, attributes: Mapping[str, Any]) -> Shape:
-    """The shape of `slice`. Raises ShapeError where bounds that are known do not lie in the value."""
+    """The shape of `slice`. Raises ShapeError where known bounds lie outside the value."""
     begin, end, step = (attributes[name] for name in ("begin", "end", "step"))
     for name, values in (("begin", begin), ("end", end), ("step", step)):
         if len(values) != len(shape):
@@ -57,7 +58,8 @@ def slice_shape(shape: Shape, attributes: Mapping[str, Any]) -> Shape:
     if 0 in step:
         raise ShapeError("the step of a slice must not be 0", code="N0404")
     return tuple(
-        _extent(axis, shape[axis], *bounds) for axis, bounds in enumerate(zip(begin, end, step))
+        _extent(axis, shape[axis], *bounds)
+        for axis, bounds in enumerate(zip(begin, end, step, strict=True))
     )
 
 
@@ -83,7 +85,7 @@ def _negative(value: Dim) -> bool:
 def _indices(attributes: Mapping[str, Any], shape: Sequence[int]) -> tuple[slice, ...]:
     """Python's slices of a value whose cut has `shape`."""
     made = []
-    for begin, step, count in zip(attributes["begin"], attributes["step"], shape):
+    for begin, step, count in zip(attributes["begin"], attributes["step"], shape, strict=True):
         stop = begin + step * count
         made.append(slice(begin, stop if stop >= 0 else None, step) if count else slice(0, 0))
     return tuple(made)
@@ -104,14 +106,17 @@ _SLICE_CASES: tuple[tuple[tuple[int, ...], ...], ...] = (
 
 
 class Slice(Cutting):
-    """From `begin` up to `end` in steps of `step` (which may be negative; then `end` may be -1: up to the first)."""
+    """From `begin` up to `end` in steps of `step`.
+
+    A step may be negative; then `end` may be -1, which is: up to the first.
+    """
 
     name = "slice"
-    attributes = {
-        "begin": Attribute("dims", required=True),
-        "end": Attribute("dims", required=True),
-        "step": Attribute("ints", required=True),
-    }
+    attributes = schema(
+        begin=Attribute("dims", required=True),
+        end=Attribute("dims", required=True),
+        step=Attribute("ints", required=True),
+    )
     kernel = "slice"
     kernel_omits = ("end",)
 
@@ -154,7 +159,7 @@ class SliceBackward(Cutting):
 
     name = "slice_backward"
     operands = ("dy",)
-    attributes = {**Slice.attributes, "shape": Attribute("dims", required=True)}
+    attributes = schema(Slice.attributes, shape=Attribute("dims", required=True))
     kernel = "slice_backward"
     kernel_omits = ("end", "shape")
 
@@ -196,11 +201,11 @@ class Pad(Cutting):
     """`low` elements before and `high` after each axis, all equal to `value`."""
 
     name = "pad"
-    attributes = {
-        "low": Attribute("dims", required=True),
-        "high": Attribute("dims", required=True),
-        "value": Attribute("float", default=0.0),
-    }
+    attributes = schema(
+        low=Attribute("dims", required=True),
+        high=Attribute("dims", required=True),
+        value=Attribute("float", default=0.0),
+    )
     kernel = "pad"
     kernel_omits = ("high",)
 
@@ -208,14 +213,14 @@ class Pad(Cutting):
         shape = operands[0].shape
         require_no_negative(self.name, "the padding", attributes["low"], len(shape))
         require_no_negative(self.name, "the padding", attributes["high"], len(shape))
-        sizes = zip(shape, attributes["low"], attributes["high"])
+        sizes = zip(shape, attributes["low"], attributes["high"], strict=True)
         return (Type(operands[0].dtype, tuple(dim + low + high for dim, low, high in sizes)),)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
         (x,) = operands
-        widths = list(zip(attributes["low"], attributes["high"]))
+        widths = list(zip(attributes["low"], attributes["high"], strict=True))
         value = np.asarray(attributes["value"]).astype(x.dtype)
         return (np.pad(x, widths, constant_values=value) if widths else x,)
 
@@ -230,7 +235,7 @@ class Pad(Cutting):
         assert gradient is not None
         shape = node.operands[0].shape
         begin = node.attributes["low"]
-        end = tuple(low + dim for low, dim in zip(begin, shape))
+        end = tuple(low + dim for low, dim in zip(begin, shape, strict=True))
         step = (1,) * len(shape)
         return [builder.emit("slice", gradient, begin=begin, end=end, step=step)]
 
@@ -263,7 +268,7 @@ class ResizeNearest(Cutting):
     """An image with each pixel repeated `factor` times along height and width."""
 
     name = "resize_nearest"
-    attributes = {"factor": Attribute("ints", required=True)}
+    attributes = schema(factor=Attribute("ints", required=True))
     kernel = "resize_nearest"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -303,7 +308,7 @@ class ResizeNearestBackward(Cutting):
 
     name = "resize_nearest_backward"
     operands = ("dy",)
-    attributes = {"factor": Attribute("ints", required=True)}
+    attributes = schema(factor=Attribute("ints", required=True))
     kernel = "resize_nearest_backward"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -312,7 +317,7 @@ class ResizeNearestBackward(Cutting):
         require_rank(self.name, operands, 0, "[N, H, W, C]")
         require_positive(self.name, "the factor", factor, 2)
         batch, height, width, channels = operands[0].shape
-        if any((size % by) != 0 for size, by in zip((height, width), factor)):
+        if any((size % by) != 0 for size, by in zip((height, width), factor, strict=True)):
             raise ShapeError(
                 f"an image of {height} x {width} is no repetition of pixels {list(factor)} times",
                 operands=(0,),

@@ -1,9 +1,9 @@
 """Elementwise operators: one table, one row each.
 
-A row names the operator, its NumPy reference, and one gradient rule for each operand: a function of the result's
-gradient `g`, the result `y` and the operands, or None for zero. Shapes broadcast like NumPy's; element types must be
-equal, nothing converts silently but the division of integers, which gives f32. The same names are instructions of tile
-programs (runtime: elementwise.def).
+A row names the operator, its NumPy reference, and one gradient rule for each operand: a function of
+the result's gradient `g`, the result `y` and the operands, or None for zero. Shapes broadcast like
+NumPy's; element types must be equal, nothing converts silently but the division of integers, which
+gives f32. The same names are instructions of tile programs (runtime: elementwise.def).
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ TRANSCENDENTAL = 10  # counted as this many operations
 
 @dataclass(frozen=True)
 class Row:
-    """`takes`: float, number, signed, bool, comparable or any; `gives`: same or bool; `domain`: where samples lie."""
+    """An operator: what it computes and how its gradient flows.
+
+    `takes`: a name of `_TAKES`; `gives`: same or bool; `domain`: where samples lie.
+    """
 
     name: str
     compute: Callable[..., Any]
@@ -54,6 +57,10 @@ class Row:
     commutative: bool = False
     symbol: str = ""  # how the language writes it, where not by name
     domain: str = "normal"
+
+
+def rsqrt(x: Array) -> Array:
+    return np.asarray(1 / np.sqrt(x))
 
 
 def sigmoid(x: Array) -> Array:
@@ -78,12 +85,23 @@ def _pow_exponent(g: Expression, y: Expression, a: Expression, b: Expression) ->
     return g * apply("select", apply("equal", a, 0.0), 0.0, y * apply("log", a))
 
 
+def _mod_divisor(g: Expression, y: Expression, a: Expression, b: Expression) -> Expression:
+    return -(g * apply("floor_div", a, b))
+
+
 def _when(condition: str) -> tuple[Rule, Rule]:
-    """The gradient goes to the first operand where the condition holds, else (ties, too) to the second."""
+    """To the first operand where the condition holds, else (ties, too) to the second."""
     return (
         lambda g, y, a, b: apply("select", apply(condition, a, b), g, 0.0),
         lambda g, y, a, b: apply("select", apply(condition, a, b), 0.0, g),
     )
+
+
+def _binary(
+    name: str, compute: Callable[..., Any], symbol: str, left: Rule, right: Rule, **rest: Any
+) -> Row:
+    rest.setdefault("takes", "number")
+    return Row(name, compute, (left, right), 2, symbol=symbol, **rest)
 
 
 def _compare(name: str, compute: Callable[..., Any], symbol: str, takes: str = "number") -> Row:
@@ -92,22 +110,24 @@ def _compare(name: str, compute: Callable[..., Any], symbol: str, takes: str = "
 
 
 # fmt: off
+_SLOW = TRANSCENDENTAL
+_ERF = 2.0 / math.sqrt(math.pi)
 ROWS: tuple[Row, ...] = (
     Row("neg", np.negative, (lambda g, y, x: -g,), takes="signed", symbol="-"),
     Row("abs", np.abs, (lambda g, y, x: g * apply("sign", x),), takes="signed"),
-    Row("exp", np.exp, (lambda g, y, x: g * y,), flops=TRANSCENDENTAL),
-    Row("log", np.log, (lambda g, y, x: g / x,), flops=TRANSCENDENTAL, domain="positive"),
-    Row("log1p", np.log1p, (lambda g, y, x: g / (1.0 + x),), flops=TRANSCENDENTAL, domain="positive"),
-    Row("expm1", np.expm1, (lambda g, y, x: g * (y + 1.0),), flops=TRANSCENDENTAL),
+    Row("exp", np.exp, (lambda g, y, x: g * y,), flops=_SLOW),
+    Row("log", np.log, (lambda g, y, x: g / x,), flops=_SLOW, domain="positive"),
+    Row("log1p", np.log1p, (lambda g, y, x: g / (1.0 + x),), flops=_SLOW, domain="positive"),
+    Row("expm1", np.expm1, (lambda g, y, x: g * (y + 1.0),), flops=_SLOW),
     Row("sqrt", np.sqrt, (lambda g, y, x: 0.5 * g / y,), domain="positive"),
-    Row("rsqrt", lambda x: 1 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y * y * y,), flops=2, domain="positive"),
+    Row("rsqrt", rsqrt, (lambda g, y, x: -0.5 * g * y * y * y,), flops=2, domain="positive"),
     Row("reciprocal", lambda x: 1 / x, (lambda g, y, x: -(g * y * y),), domain="nonzero"),
     Row("square", np.square, (lambda g, y, x: 2.0 * g * x,), takes="number"),
-    Row("tanh", np.tanh, (lambda g, y, x: g * (1.0 - y * y),), flops=TRANSCENDENTAL),
-    Row("sigmoid", sigmoid, (lambda g, y, x: g * y * (1.0 - y),), flops=TRANSCENDENTAL),
-    Row("erf", erf, (lambda g, y, x: g * (2.0 / math.sqrt(math.pi)) * apply("exp", -(x * x)),), flops=TRANSCENDENTAL),
-    Row("sin", np.sin, (lambda g, y, x: g * apply("cos", x),), flops=TRANSCENDENTAL),
-    Row("cos", np.cos, (lambda g, y, x: -(g * apply("sin", x)),), flops=TRANSCENDENTAL),
+    Row("tanh", np.tanh, (lambda g, y, x: g * (1.0 - y * y),), flops=_SLOW),
+    Row("sigmoid", sigmoid, (lambda g, y, x: g * y * (1.0 - y),), flops=_SLOW),
+    Row("erf", erf, (lambda g, y, x: g * _ERF * apply("exp", -(x * x)),), flops=_SLOW),
+    Row("sin", np.sin, (lambda g, y, x: g * apply("cos", x),), flops=_SLOW),
+    Row("cos", np.cos, (lambda g, y, x: -(g * apply("sin", x)),), flops=_SLOW),
     Row("floor", np.floor, STEPS),
     Row("ceil", np.ceil, STEPS),
     Row("round", np.rint, STEPS),
@@ -115,14 +135,18 @@ ROWS: tuple[Row, ...] = (
     Row("logical_not", np.logical_not, TRUTH, takes="bool", gives="bool", symbol="not"),
     Row("is_finite", np.isfinite, TRUTH, gives="bool"),
 
-    Row("add", np.add, (lambda g, y, a, b: g, lambda g, y, a, b: g), 2, "number", commutative=True, symbol="+"),
-    Row("sub", np.subtract, (lambda g, y, a, b: g, lambda g, y, a, b: -g), 2, "number", symbol="-"),
-    Row("mul", np.multiply, (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), 2, "number", commutative=True, symbol="*"),
-    Row("div", np.divide, (lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)), 2, "number", symbol="/", domain="nonzero"),
-    Row("pow", np.power, (_pow_base, _pow_exponent), 2, flops=2 * TRANSCENDENTAL, symbol="**", domain="positive"),
-    Row("maximum", np.maximum, _when("greater"), 2, "number", commutative=True),
-    Row("minimum", np.minimum, _when("less"), 2, "number", commutative=True),
-    Row("mod", np.mod, (lambda g, y, a, b: g, lambda g, y, a, b: -(g * apply("floor_div", a, b))), 2, "number", flops=3, symbol="%", domain="nonzero"),
+    _binary("add", np.add, "+", lambda g, y, a, b: g, lambda g, y, a, b: g, commutative=True),
+    _binary("sub", np.subtract, "-", lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    _binary("mul", np.multiply, "*", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a,
+            commutative=True),
+    _binary("div", np.divide, "/", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b),
+            domain="nonzero"),
+    _binary("pow", np.power, "**", _pow_base, _pow_exponent, takes="float", flops=2 * _SLOW,
+            domain="positive"),
+    _binary("maximum", np.maximum, "", *_when("greater"), commutative=True),
+    _binary("minimum", np.minimum, "", *_when("less"), commutative=True),
+    _binary("mod", np.mod, "%", lambda g, y, a, b: g, _mod_divisor,
+            flops=3, domain="nonzero"),
     Row("floor_div", np.floor_divide, STEPS, 2, "number", flops=2, symbol="//", domain="nonzero"),
     _compare("equal", np.equal, "==", "comparable"),
     _compare("not_equal", np.not_equal, "!=", "comparable"),
@@ -130,9 +154,13 @@ ROWS: tuple[Row, ...] = (
     _compare("less_equal", np.less_equal, "<="),
     _compare("greater", np.greater, ">"),
     _compare("greater_equal", np.greater_equal, ">="),
-    Row("logical_and", np.logical_and, TRUTH, 2, "bool", "bool", commutative=True, symbol="and"),
-    Row("logical_or", np.logical_or, TRUTH, 2, "bool", "bool", commutative=True, symbol="or"),
-    Row("select", np.where, (None, lambda g, y, c, a, b: apply("select", c, g, 0.0), lambda g, y, c, a, b: apply("select", c, 0.0, g)), 3, "any"),
+    Row("logical_and", np.logical_and, TRUTH, 2, "bool", "bool", 1, True, "and"),
+    Row("logical_or", np.logical_or, TRUTH, 2, "bool", "bool", 1, True, "or"),
+    Row("select", np.where, (
+        None,
+        lambda g, y, c, a, b: apply("select", c, g, 0.0),
+        lambda g, y, c, a, b: apply("select", c, 0.0, g),
+    ), 3, "any"),
 )
 # fmt: on
 
@@ -217,7 +245,7 @@ def _differentiate(
     assert gradient is not None and not isinstance(self.row.gradient, NotDifferentiable)
     known = [Expression(builder, value) for value in (gradient, node.result, *node.operands)]
     made: list[Value | None] = []
-    for rule, operand, wanted in zip(self.row.gradient, node.operands, needed):
+    for rule, operand, wanted in zip(self.row.gradient, node.operands, needed, strict=True):
         if rule is None or not wanted:
             made.append(None)
         else:

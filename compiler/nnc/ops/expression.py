@@ -1,7 +1,7 @@
 """Values with arithmetic, for gradient rules that read like the maths.
 
-`Expression` wraps a value and its builder; `+ - * /` and `apply` append nodes. Numbers become constants of the other
-operand's element type. `sum_to` undoes a broadcast.
+`Expression` wraps a value and its builder; `+ - * /` and `apply` append nodes. Numbers become
+constants of the other operand's element type. `sum_to` undoes a broadcast.
 """
 
 from __future__ import annotations

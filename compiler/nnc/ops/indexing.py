@@ -10,7 +10,7 @@ import numpy as np
 from ..dims import product
 from ..graph import Builder, Node, Type, Value
 from . import samples
-from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of
+from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
 from .shapes import require_float, require_integer, require_no_negative, shape_text
 
 Gradients = list[Value | None]
@@ -30,7 +30,7 @@ class Gather(Operator):
 
     name = "gather"
     operands = ("table", "ids")
-    attributes: Mapping[str, Attribute] = {}
+    attributes = schema()
     traits = frozenset({"pure"})
     kernel = "gather"
 
@@ -89,11 +89,14 @@ def _empty_table(table: Array, ids: Array) -> Array:
 
 
 class GatherBackward(Operator):
-    """Rows of `dy` added up where `ids` say, in a table of `rows` rows; indices out of range are left out."""
+    """Rows of `dy` added up where `ids` say, in a table of `rows` rows.
+
+    Indices out of range are left out.
+    """
 
     name = "gather_backward"
     operands = ("ids", "dy")
-    attributes = {"rows": Attribute("dim", required=True)}
+    attributes = schema(rows=Attribute("dim", required=True))
     traits = frozenset({"pure"})
     kernel = "gather_backward"
     kernel_omits = ("rows",)
@@ -106,8 +109,8 @@ class GatherBackward(Operator):
         rank = len(ids.shape)
         if dy.shape[:rank] != ids.shape:
             raise ShapeError(
-                f"the gradient {shape_text(dy.shape)} does not begin with the shape of the indices, "
-                f"{shape_text(ids.shape)}",
+                f"the gradient {shape_text(dy.shape)} does not begin with the shape "
+                f"of the indices, {shape_text(ids.shape)}",
                 operands=(1,),
             )
         return (Type(dy.dtype, (attributes["rows"], *dy.shape[rank:])),)

@@ -1,7 +1,7 @@
 """Matrix products.
 
-`a` is [..., M, K], `b` is [K, N] for all leading indices of `a`, or has the same leading dimensions. Either may be stored
-transposed in its last two axes.
+`a` is [..., M, K], `b` is [K, N] for all leading indices of `a`, or has the same leading
+dimensions. Either may be stored transposed in its last two axes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ..dims import product
 from ..graph import Builder, Node, Type, Value
 from . import samples
-from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of
+from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
 from .expression import reshaped
 from .shapes import Shape, require_float, shape_text
 
@@ -34,10 +34,10 @@ def _swapped(builder: Builder, value: Value) -> Value:
 class Matmul(Operator):
     name = "matmul"
     operands = ("a", "b")
-    attributes = {
-        "transpose_a": Attribute("bool", default=False),
-        "transpose_b": Attribute("bool", default=False),
-    }
+    attributes = schema(
+        transpose_a=Attribute("bool", default=False),
+        transpose_b=Attribute("bool", default=False),
+    )
     traits = frozenset({"pure", "epilogue"})
     kernel = "matmul"
 
@@ -106,7 +106,7 @@ class Matmul(Operator):
         a, b = node.operands
         transposed_a = node.attributes["transpose_a"]
         if len(b.shape) < len(a.shape):
-            # One matrix for all: the sum over the leading dimensions is one product of tall matrices.
+            # One matrix for all: the sum over the leading dimensions is one tall product.
             if transposed_a:
                 a, transposed_a = _swapped(builder, a), False
             a = reshaped(builder, a, (product(a.shape[:-1]), a.shape[-1]))
@@ -139,12 +139,12 @@ class Matmul(Operator):
         for batch, rows, inner, columns, batched in sizes:
             for transpose_a in (False, True):
                 for transpose_b in (False, True):
-                    a = batch + ((inner, rows) if transpose_a else (rows, inner))
-                    b = (columns, inner) if transpose_b else (inner, columns)
-                    b = batch + b if batched else b
+                    left = (inner, rows) if transpose_a else (rows, inner)
+                    right = (columns, inner) if transpose_b else (inner, columns)
+                    a = samples.normal(*batch, *left)
+                    b = samples.normal(*(batch if batched else ()), *right, seed=1)
                     attributes = {"transpose_a": transpose_a, "transpose_b": transpose_b}
-                    pair = (samples.normal(*a), samples.normal(*b, seed=1))
-                    made.append(Sample(pair, attributes, (0, 1)))
+                    made.append(Sample((a, b), attributes, (0, 1)))
         for rows, inner, columns in ((128, 200, 96), (255, 31, 129), (4, 0, 3)):
             pair = (samples.normal(rows, inner), samples.normal(inner, columns, seed=1))
             made.append(Sample(pair, {}, (0, 1)))

@@ -1,4 +1,4 @@
-"""Operators that move elements without changing them: views, broadcasts, cutting and joining; and element types."""
+"""Operators that keep elements as they are: views, broadcasts, joining; and element types."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .base import (
     Sample,
     ShapeError,
     cost_of,
+    schema,
 )
 from .expression import reshaped, sum_to
 from .shapes import (
@@ -49,7 +50,7 @@ class Cast(Movement):
     """The same numbers in another element type (float to integer truncates, to bool is `!= 0`)."""
 
     name = "cast"
-    attributes = {"dtype": Attribute("dtype", required=True)}
+    attributes = schema(dtype=Attribute("dtype", required=True))
     traits = frozenset({"elementwise", "pure"})
     kernel = None
 
@@ -92,7 +93,7 @@ class StopGradient(Movement):
 
     name = "stop_gradient"
     language = "stop_gradient"
-    attributes: Mapping[str, Attribute] = {}
+    attributes = schema()
     traits = frozenset({"view", "pure"})
     kernel = None
     vjp = NotDifferentiable("it stops gradients", zero=True)
@@ -113,7 +114,7 @@ class Reshape(Movement):
     """The same elements in the same order in another shape."""
 
     name = "reshape"
-    attributes = {"shape": Attribute("dims", required=True)}
+    attributes = schema(shape=Attribute("dims", required=True))
     traits = frozenset({"view", "pure"})
     kernel = None
 
@@ -163,14 +164,14 @@ class BroadcastTo(Movement):
     """A value repeated along axes that are new or 1."""
 
     name = "broadcast_to"
-    attributes = {"shape": Attribute("dims", required=True)}
+    attributes = schema(shape=Attribute("dims", required=True))
     traits = frozenset({"elementwise", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         before, after = operands[0].shape, attributes["shape"]
         require_no_negative(self.name, "the shape", after, len(after))
-        pairs = zip(reversed(before), reversed(after))
+        pairs = zip(reversed(before), reversed(after), strict=False)
         if len(before) > len(after) or any(b != 1 and b != a for b, a in pairs):
             raise ShapeError(
                 f"cannot broadcast {shape_text(before)} to {shape_text(after)}",
@@ -214,7 +215,7 @@ class Transpose(Movement):
     """Axes in another order: axis i of the result is axis `permutation[i]` of the operand."""
 
     name = "transpose"
-    attributes = {"permutation": Attribute("ints", required=True)}
+    attributes = schema(permutation=Attribute("ints", required=True))
     traits = frozenset({"pure"})
     kernel = "transpose"
 
@@ -272,7 +273,7 @@ class Concat(Movement):
 
     name = "concat"
     operands = ("*x",)
-    attributes = {"axis": Attribute("int", required=True)}
+    attributes = schema(axis=Attribute("int", required=True))
     traits = frozenset({"pure"})
     kernel = "concat"
 
@@ -296,7 +297,7 @@ class Concat(Movement):
                     expected=f"shapes that are equal in every axis but {axis}",
                 )
             total = total + shape[axis]
-        return (Type(operands[0].dtype, first[:axis] + (total,) + first[axis + 1 :]),)
+        return (Type(operands[0].dtype, (*first[:axis], total, *first[axis + 1 :])),)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -316,10 +317,10 @@ class Concat(Movement):
         rank = len(gradient.shape)
         made: Gradients = []
         start: Dim = 0
-        for operand, wanted in zip(node.operands, needed):
+        for operand, wanted in zip(node.operands, needed, strict=True):
             stop = start + operand.shape[axis]
-            begin = (0,) * axis + (start,) + (0,) * (rank - axis - 1)
-            end = gradient.shape[:axis] + (stop,) + gradient.shape[axis + 1 :]
+            begin = (*(0,) * axis, start, *(0,) * (rank - axis - 1))
+            end = (*gradient.shape[:axis], stop, *gradient.shape[axis + 1 :])
             made.append(
                 builder.emit("slice", gradient, begin=begin, end=end, step=(1,) * rank)
                 if wanted

@@ -1,8 +1,9 @@
-"""Batch and layer normalization: y = (x - mean) / sqrt(variance + epsilon) * scale + offset, and what flows back.
+"""Batch and layer normalization, and what flows back.
 
-Batch normalization takes the statistics of each channel (last axis) over all other axes, layer normalization those of
-each row over the last axis. Variances are biased. The statistics are results, too, for running averages: those are
-states, so nothing flows back through them.
+y = (x - mean) / sqrt(variance + epsilon) * scale + offset. Batch normalization takes the statistics
+of each channel (last axis) over all other axes, layer normalization those of each row over the last
+axis. Variances are biased. The statistics are results, too, for running averages: those are states,
+so nothing flows back through them.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from .base import (
     Sample,
     ShapeError,
     cost_of,
+    schema,
 )
 from .shapes import Shape, require_float, require_shape
 
 Gradients = list[Value | None]
 
-_EPSILON = {"epsilon": Attribute("float", default=1e-5)}
+_EPSILON = schema(epsilon=Attribute("float", default=1e-5))
 
 
 def _statistics_shape(name: str, shape: Shape) -> Shape:
@@ -82,7 +84,8 @@ class Normalization(Operator, abstract=True):
             raise InternalError(
                 f"no gradient flows through the mean and variance that {self.name} gives; "
                 "stop it with stop_gradient",
-                node,
+                "differentiate",
+                f"{self.name}  # {node.origin.source} {node.origin.path}",
             )
         if gradient is None:
             return [None, None, None]
@@ -92,7 +95,7 @@ class Normalization(Operator, abstract=True):
         made = builder.emit_all(
             backward, (x, scale, mean, variance, gradient), epsilon=node.attributes["epsilon"]
         )
-        return [value if wanted else None for value, wanted in zip(made, needed)]
+        return [value if wanted else None for value, wanted in zip(made, needed, strict=True)]
 
     def cost(
         self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]

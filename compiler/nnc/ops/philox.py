@@ -1,6 +1,6 @@
-"""Philox4x32-10, the counter-based generator of all random numbers (Salmon et al., 2011), vectorized.
+"""Philox4x32-10 (Salmon et al., 2011), the counter-based generator of all random numbers.
 
-Word `i % 4` of block `i / 4` belongs to element i. The runtime computes the same bits (core/philox.h).
+Word `i % 4` of block `i / 4` belongs to element i. The runtime computes the same bits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MASK = 0xFFFFFFFF
 
 
 def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> Array:
-    """The four words (last axis) of each counter. Counter words: arrays of 32-bit values in uint64."""
+    """The four words (last axis) of each counter, whose words are 32-bit values in uint64."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -51,7 +51,7 @@ def random_words(count: int, seed: int, step: int, stream: int) -> Array:
 def uniform(shape: tuple[int, ...], seed: int, step: int, stream: int) -> Array:
     """Float64 numbers in [0, 1) on a grid of 2^-24: exact in f32, too."""
     words = random_words(int(np.prod(shape, dtype=np.int64)), seed, step, stream)
-    return ((words >> np.uint32(8)).astype(np.float64) * 2.0**-24).reshape(shape)
+    return np.asarray((words >> np.uint32(8)).astype(np.float64) * 2.0**-24).reshape(shape)
 
 
 def normal(shape: tuple[int, ...], seed: int, step: int, stream: int) -> Array:
@@ -59,4 +59,4 @@ def normal(shape: tuple[int, ...], seed: int, step: int, stream: int) -> Array:
     count = int(np.prod(shape, dtype=np.int64))
     pairs = uniform((count, 2), seed, step, stream)
     radius = np.sqrt(-2.0 * np.log1p(-pairs[:, 0]))
-    return (radius * np.cos(2.0 * np.pi * pairs[:, 1])).reshape(shape)
+    return np.asarray(radius * np.cos(2.0 * np.pi * pairs[:, 1])).reshape(shape)

@@ -1,13 +1,14 @@
 """Pooling of images [N, H, W, C] over sliding windows, and what flows back.
 
-Padding never wins a maximum. The gradient of a maximum goes to the first one of its window in row-major order. An average
-divides by the size of the window where `count_padding` is set, else by the elements of the image in it.
+Padding never wins a maximum. The gradient of a maximum goes to the first one of its window in
+row-major order. An average divides by the size of the window where `count_padding` is set, else by
+the number of elements of the image in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .base import (
     Operator,
     Sample,
     cost_of,
+    schema,
 )
 from .shapes import (
     Shape,
@@ -36,13 +38,13 @@ from .windows import Window
 
 Gradients = list[Value | None]
 
-_WINDOW = {
-    "kernel": Attribute("ints", required=True),
-    "stride": Attribute("ints", required=True),
-    "padding": Attribute("dims", default=(0, 0, 0, 0)),
-}
-_MAX = {**_WINDOW, "dilation": Attribute("ints", default=(1, 1))}
-_AVERAGE = {**_WINDOW, "count_padding": Attribute("bool", default=True)}
+_WINDOW = schema(
+    kernel=Attribute("ints", required=True),
+    stride=Attribute("ints", required=True),
+    padding=Attribute("dims", default=(0, 0, 0, 0)),
+)
+_MAX = schema(_WINDOW, dilation=Attribute("ints", default=(1, 1)))
+_AVERAGE = schema(_WINDOW, count_padding=Attribute("bool", default=True))
 
 
 def _window(op: str, attributes: Mapping[str, Any]) -> Window:
@@ -56,7 +58,7 @@ def _output(op: str, shape: Shape, attributes: Mapping[str, Any]) -> Shape:
 
 
 class Pooling(Operator, abstract=True):
-    operands = ("x",)
+    operands: ClassVar[tuple[str, ...]] = ("x",)
     traits = frozenset({"pure"})
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -210,7 +212,7 @@ class AvgPoolBackward(Pooling):
 
     name = "avg_pool_backward"
     operands = ("dy",)
-    attributes = {**_AVERAGE, "shape": Attribute("dims", required=True)}
+    attributes = schema(_AVERAGE, shape=Attribute("dims", required=True))
     kernel = "avg_pool_backward"
     kernel_omits = ("shape",)
 

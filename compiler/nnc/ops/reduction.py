@@ -1,12 +1,13 @@
 """Sums, means and extremes over axes, and the place of the largest.
 
-Axes are sorted and not negative. The gradient of a largest or smallest value is shared equally among ties.
+Axes are sorted and not negative. The gradient of a largest or smallest value is shared equally
+among ties.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .base import (
     Sample,
     ShapeError,
     cost_of,
+    schema,
 )
 from .expression import Expression, apply, reshaped, scaled_by_count
 from .shapes import Shape, require_axis, require_float
@@ -56,10 +58,10 @@ def reduced_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
 
 class Reduce(Operator, abstract=True):
     operands = ("x",)
-    attributes = {
-        "axes": Attribute("ints", required=True),
-        "keepdims": Attribute("bool", default=False),
-    }
+    attributes = schema(
+        axes=Attribute("ints", required=True),
+        keepdims=Attribute("bool", default=False),
+    )
     traits = frozenset({"reduction", "pure"})
     kernel = "reduce"
 
@@ -104,7 +106,7 @@ def _count(node: Node) -> Dim:
 
 class ReduceSum(Reduce):
     name = "reduce_sum"
-    kernel_constants = {"op": "sum"}
+    kernel_constants: ClassVar[Mapping[str, Any]] = {"op": "sum"}
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -125,7 +127,7 @@ class ReduceSum(Reduce):
 
 class ReduceMean(Reduce):
     name = "reduce_mean"
-    kernel_constants = {"op": "mean"}
+    kernel_constants: ClassVar[Mapping[str, Any]] = {"op": "mean"}
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -171,7 +173,7 @@ class Extreme(Reduce, abstract=True):
 
 class ReduceMax(Extreme):
     name = "reduce_max"
-    kernel_constants = {"op": "max"}
+    kernel_constants: ClassVar[Mapping[str, Any]] = {"op": "max"}
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -182,7 +184,7 @@ class ReduceMax(Extreme):
 
 class ReduceMin(Extreme):
     name = "reduce_min"
-    kernel_constants = {"op": "min"}
+    kernel_constants: ClassVar[Mapping[str, Any]] = {"op": "min"}
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -196,10 +198,10 @@ class Argmax(Operator):
 
     name = "argmax"
     operands = ("x",)
-    attributes = {
-        "axis": Attribute("int", required=True),
-        "keepdims": Attribute("bool", default=False),
-    }
+    attributes = schema(
+        axis=Attribute("int", required=True),
+        keepdims=Attribute("bool", default=False),
+    )
     traits = frozenset({"pure"})
     kernel = "argmax"
     vjp = NotDifferentiable("its result is an index", zero=True)

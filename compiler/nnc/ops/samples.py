@@ -17,7 +17,7 @@ def positive(*shape: int, seed: int = 0) -> Array:
 
 def nonzero(*shape: int, seed: int = 0) -> Array:
     generator = np.random.default_rng([seed, *shape])
-    return generator.uniform(0.5, 3.0, shape) * generator.choice([-1.0, 1.0], shape)
+    return np.asarray(generator.uniform(0.5, 3.0, shape) * generator.choice([-1.0, 1.0], shape))
 
 
 def integers(low: int, high: int, *shape: int, dtype: str = "int64", seed: int = 0) -> Array:

@@ -1,4 +1,7 @@
-"""Shared checks of operand types. They raise `ShapeError` in words that a user of the language understands."""
+"""Shared checks of operand types.
+
+They raise `ShapeError` in words that a user of the language understands.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ def require_axis(op: str, axis: int, rank: int) -> None:
 
 
 def normalize_axes(op: str, axes: Sequence[int], rank: int) -> tuple[int, ...]:
-    """Sorted axes, negative ones counted from the end. Raises ShapeError where there is no such axis, or one twice."""
+    """Sorted axes, negative ones counted from the end. Raises ShapeError where one is wrong."""
     made = []
     for axis in axes:
         require_axis(op, axis + rank if axis < 0 else axis, rank)

@@ -1,9 +1,9 @@
-"""Softmax over the last axis, its logarithm, and cross-entropy with integer labels; with what flows back."""
+"""Softmax over the last axis, its logarithm, and cross-entropy; with what flows back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .base import (
     Sample,
     ShapeError,
     cost_of,
+    schema,
 )
 from .shapes import require_float, require_integer, require_shape
 
@@ -52,8 +53,8 @@ def _softmax(x: Array) -> Array:
 
 
 class OverLastAxis(Operator, abstract=True):
-    operands = ("x",)
-    attributes: Mapping[str, Attribute] = {}
+    operands: ClassVar[tuple[str, ...]] = ("x",)
+    attributes = schema()
     traits = frozenset({"pure"})
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -173,7 +174,7 @@ class LogSoftmaxBackward(OverLastAxis):
         ]
 
 
-_SMOOTHING = {"smoothing": Attribute("float", default=0.0)}
+_SMOOTHING = schema(smoothing=Attribute("float", default=0.0))
 
 
 def _check_labels(name: str, operands: Sequence[Type], attributes: Mapping[str, Any]) -> None:
@@ -197,7 +198,10 @@ def _target(labels: Array, classes: int, smoothing: float, dtype: np.dtype[Any])
 
 
 class SoftmaxCrossEntropy(Operator):
-    """-log of the probability that softmax(logits) gives the label, for each row; NaN for a label out of range."""
+    """Minus the logarithm of the probability that softmax(logits) gives the label, for each row.
+
+    NaN where the label is out of range.
+    """
 
     name = "softmax_cross_entropy"
     operands = ("logits", "labels")

@@ -1,5 +1,6 @@
-"""Arithmetic of windows that slide over images [N, H, W, C]: output sizes, checks, taps. For convolution and pooling.
+"""Windows that slide over images [N, H, W, C]: output sizes, checks, taps.
 
+For convolution and pooling.
 Window attributes: `stride` (2), `padding` (top, bottom, left, right), `dilation` (2).
 """
 
@@ -42,7 +43,8 @@ class Window:
     def extents(self) -> tuple[int, int]:
         """Height and width that a dilated kernel covers."""
         rows, columns = (
-            dilation * (size - 1) + 1 for dilation, size in zip(self.dilation, self.kernel)
+            dilation * (size - 1) + 1
+            for dilation, size in zip(self.dilation, self.kernel, strict=True)
         )
         return rows, columns
 
@@ -50,7 +52,7 @@ class Window:
         """Height and width of the result. Raises ShapeError where the window does not fit once."""
         self.check(op)
         made: list[Dim] = []
-        sizes = zip(("height", "width"), (height, width), self.extents(), self.stride)
+        sizes = zip(("height", "width"), (height, width), self.extents(), self.stride, strict=True)
         for axis, (name, size, extent, stride) in enumerate(sizes):
             padded = size + self.padding[2 * axis] + self.padding[2 * axis + 1]
             room = padded - extent
@@ -66,7 +68,7 @@ class Window:
         return made[0], made[1]
 
     def taps(self, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
-        """For each kernel place: its row and column, and the slices of a padded image that it meets."""
+        """For each place of the kernel: row, column, and the slices of a padded image it meets."""
         rows, columns = self.kernel
         for i in range(rows):
             for j in range(columns):
@@ -81,7 +83,8 @@ class Window:
         top, bottom, left, right = self.padding
         if not (top or bottom or left or right):
             return x
-        return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value)
+        widths: Any = ((0, 0), (top, bottom), (left, right), (0, 0))
+        return np.pad(x, widths, constant_values=value)
 
     def crop(self, x: Array, height: int, width: int) -> Array:
         top, left = self.padding[0], self.padding[2]
