@@ -1,0 +1,316 @@
+// Check and bind of matmul: from shapes to blocks, tables and an algorithm. Everything here depends on shapes and the instruction
+// set alone, so neither threads nor data change the result.
+#include "cpu/matmul.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "cpu/attributes.h"
+#include "cpu/families.h"
+#include "cpu/reference/matmul.h"
+#include "cpu/tile.h"
+
+namespace nnrt {
+namespace {
+
+// Rows of one unit: 96 x 256 floats of A are 96 KB, beside 64 KB of B well within L2 (1 MB, Zen 5), and 16 tiles share a strip.
+constexpr int64_t kRowBlock = 96;
+// Strips of one unit: with 8, C's block is 96 x 512 floats = 192 KB, still in L2 when the epilogue comes.
+constexpr int64_t kStripBlock = 8;
+// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
+constexpr int64_t kUnits = 32;
+constexpr double kUnitFlops = 1e6;
+// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking a second costs.
+constexpr double kWholeFlops = 5e5;
+// Up to this many rows B is read where it lies: its strips are passed over too few times to pay for a packed copy.
+constexpr int64_t kPlainRows = 32;
+// Up to this many rows against a transposed B, dot products: no transposition, both operands are read along the depth.
+constexpr int64_t kDotRows = 8;
+// Streamed rows of a unit of dot products: 64 rows of 1024 floats are 256 KB.
+constexpr int64_t kDotBlock = 64;
+// A long depth is split when the result alone has fewer than this many units, into parts of at least kSplitDepth.
+constexpr int64_t kSplitUnits = 16;
+constexpr int64_t kSplitDepth = 512;
+// Elements that one unit of the combining phase adds up (as in vector/matmul.h).
+constexpr int64_t kCombineBlock = 4096;
+// Rows this far apart (a multiple of it, in floats) fall upon the same few sets of L1 (64 sets of 64 bytes).
+constexpr int64_t kAliasFloats = 512;
+
+// The arguments with the memory of their tables.
+struct BoundMatmul : MatmulArguments {
+  std::vector<int64_t> batch_offsets;
+  std::vector<int64_t> tables;
+  std::vector<int64_t> sources;
+  std::vector<ProductStrip> strip_list;
+};
+
+struct Batches {
+  std::vector<int64_t> a, b, p;  // offsets by batch of the result; p counts different Bs
+  int64_t different_b = 1;
+};
+
+Shape batch_shape(const TensorInfo& info) { return Shape(info.shape.begin(), info.shape.end() - 2); }
+
+// Offsets of a broadcast operand for every batch of the result.
+std::vector<int64_t> broadcast_indices(const Shape& from, const Shape& to) {
+  NNC_CHECK(from.size() <= to.size(), "matmul: an operand has more batch dimensions than the result");
+  int64_t total = 1;
+  for (int64_t dim : to) total *= dim;
+  std::vector<int64_t> result(static_cast<size_t>(total), 0);
+  int64_t inner = 1, stride = 1;
+  for (size_t i = 0; i < to.size(); ++i) {
+    const int64_t dim = to[to.size() - 1 - i];
+    const int64_t own = i < from.size() ? from[from.size() - 1 - i] : 1;
+    NNC_CHECK(own == dim || own == 1, "matmul: batch dimensions do not fit: " + std::to_string(own) +
+                                          " and " + std::to_string(dim));
+    if (own == dim) {
+      for (int64_t j = 0; j < total; ++j) result[static_cast<size_t>(j)] += j / inner % dim * stride;
+    }
+    inner *= dim;
+    stride *= own;
+  }
+  return result;
+}
+
+int64_t product(const Shape& shape) {
+  int64_t total = 1;
+  for (int64_t dim : shape) total *= dim;
+  return total;
+}
+
+// Rows, columns, depth, strides and batches from the shapes.
+void set_sizes(const BindRequest& request, BoundMatmul& m) {
+  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1, "matmul takes two operands and gives one result");
+  const TensorInfo& a = request.operands[0];
+  const TensorInfo& b = request.operands[1];
+  const TensorInfo& c = request.results[0];
+  NNC_CHECK(a.rank() >= 2 && b.rank() >= 2 && c.rank() >= 2, "matmul takes matrices");
+  const bool transpose_a = integer_attribute(*request.attributes, "transpose_a", 0) != 0;
+  const bool transpose_b = integer_attribute(*request.attributes, "transpose_b", 0) != 0;
+  const int64_t a_lines = a.shape[a.shape.size() - 2], a_length = a.shape.back();
+  const int64_t b_lines = b.shape[b.shape.size() - 2], b_length = b.shape.back();
+  m.rows = transpose_a ? a_length : a_lines;
+  m.depth = transpose_a ? a_lines : a_length;
+  m.columns = transpose_b ? b_lines : b_length;
+  NNC_CHECK((transpose_b ? b_length : b_lines) == m.depth,
+            "matmul: depths do not fit: " + std::to_string(m.depth) + " and " + std::to_string(transpose_b ? b_length : b_lines));
+  NNC_CHECK(c.shape[c.shape.size() - 2] == m.rows && c.shape.back() == m.columns, "matmul: the result has the wrong shape");
+  m.a_row = transpose_a ? 1 : a_length;
+  m.a_step = transpose_a ? a_length : 1;
+  m.b_row = transpose_b ? 1 : b_length;
+  m.b_column = transpose_b ? b_length : 1;
+
+  const Shape batches = batch_shape(c);
+  m.batches = product(batches);
+  std::vector<int64_t> a_index = broadcast_indices(batch_shape(a), batches);
+  std::vector<int64_t> b_index = broadcast_indices(batch_shape(b), batches);
+  const int64_t different = product(batch_shape(b));
+  if (different == 1 && !transpose_a && product(batch_shape(a)) == m.batches) {
+    // One B for all: the batches of A are rows of one tall matrix.
+    m.rows *= m.batches;
+    m.batches = 1;
+    a_index.assign(1, 0);
+    b_index.assign(1, 0);
+  }
+  if (m.rows == 1) {
+    m.a_row = m.depth;
+    m.a_step = 1;
+  }
+  if (m.columns == 1) {
+    m.b_row = 1;
+    m.b_column = m.depth;
+  }
+  // Offsets of A, of B, of the packed B (filled in later), then the place in B of each packed one.
+  for (int64_t& index : a_index) index *= a_lines * a_length;
+  m.batch_offsets = a_index;
+  m.batch_offsets.insert(m.batch_offsets.end(), b_index.begin(), b_index.end());
+  m.batch_offsets.insert(m.batch_offsets.end(), b_index.begin(), b_index.end());
+  m.sources.resize(static_cast<size_t>(different));
+  for (int64_t i = 0; i < different; ++i) m.sources[static_cast<size_t>(i)] = i * b_lines * b_length;
+  for (size_t i = b_index.size(); i < 2 * b_index.size(); ++i) m.batch_offsets[i] *= b_lines * b_length;
+  m.pack_batches = different;
+  m.a_batches = m.batch_offsets.data();
+  m.b_batches = m.a_batches + m.batches;
+  m.p_batches = m.b_batches + m.batches;
+  m.pack_sources = m.sources.data();
+}
+
+// A column vector times a transposed matrix is a row vector times the matrix: exchange the operands.
+void exchange_operands(BoundMatmul& m) {
+  // What is packed now is A: once for every batch of the result, shared or not.
+  m.pack_batches = m.batches;
+  m.sources.assign(m.a_batches, m.a_batches + m.batches);
+  m.pack_sources = m.sources.data();
+  for (int64_t i = 0; i < m.batches; ++i) m.batch_offsets[static_cast<size_t>(2 * m.batches + i)] = i;
+  std::swap(m.a_operand, m.b_operand);
+  std::swap(m.rows, m.columns);
+  std::swap(m.a_batches, m.b_batches);
+  const int64_t a_step = m.a_step;
+  m.a_row = m.depth;
+  m.a_step = 1;
+  m.b_row = a_step;
+  m.b_column = 1;
+}
+
+void cut_strips(const MatmulTable& table, BoundMatmul& m) {
+  const bool aligned_row = m.columns <= table.panel && m.columns % table.lanes == 0;
+  const bool plain = m.b_column == 1 && (m.rows <= kPlainRows || aligned_row);
+  int64_t packed_floats = 0;
+  int64_t column = 0;
+  auto add = [&](int64_t width, bool packed) {
+    ProductStrip strip;
+    strip.column = column;
+    strip.width = width;
+    strip.packed = packed;
+    strip.stride = packed ? round_up(width, table.lanes) : m.b_row;
+    strip.offset = packed ? packed_floats : column;
+    if (packed) packed_floats += strip.stride * m.depth;
+    m.strip_list.push_back(strip);
+    column += width;
+  };
+  while (column + table.panel <= m.columns) add(table.panel, !plain);
+  if (plain && m.columns - column >= table.lanes) add((m.columns - column) / table.lanes * table.lanes, false);
+  if (column < m.columns) add(m.columns - column, true);
+  m.strips = m.strip_list.data();
+  m.strip_count = static_cast<int64_t>(m.strip_list.size());
+  m.pack_begin = 0;
+  while (m.pack_begin < m.strip_count && !m.strips[m.pack_begin].packed) ++m.pack_begin;
+  m.packed_floats = packed_floats;
+}
+
+void cut_blocks(const MatmulTable& table, BoundMatmul& m) {
+  m.row_block = std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows));
+  m.strip_block = even_part(m.strip_count, kStripBlock);
+  const double flops = 2.0 * static_cast<double>(m.rows) * static_cast<double>(m.columns) *
+                       static_cast<double>(m.depth) * static_cast<double>(m.batches);
+  auto units = [&] { return ceil_div(m.rows, m.row_block) * ceil_div(m.strip_count, m.strip_block) * m.batches; };
+  if (m.rows == 0 || m.columns == 0) {
+    m.row_block = m.strip_block = 1;
+  }
+  while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
+    const bool wide = m.strip_block * table.panel >= m.row_block;
+    if (m.strip_block > 1 && (wide || m.row_block <= 4 * kTileRows)) {
+      m.strip_block = even_part(m.strip_count, m.strip_block / 2);
+    } else if (m.row_block > 4 * kTileRows) {
+      m.row_block = round_up(even_part(m.rows, m.row_block / 2), kTileRows);
+    } else {
+      break;
+    }
+  }
+  m.row_blocks = ceil_div(m.rows, m.row_block);
+  m.strip_blocks = ceil_div(m.strip_count, m.strip_block);
+  if (units() < kSplitUnits && m.depth >= 2 * kSplitDepth && flops > kUnitFlops) {
+    m.splits = std::min(ceil_div(kSplitUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
+  }
+  m.split_depth = ceil_div(m.depth, m.splits);
+  m.splits = std::max<int64_t>(1, m.split_depth > 0 ? ceil_div(m.depth, m.split_depth) : 1);
+  m.depth_block = std::max<int64_t>(1, even_part(m.split_depth, kDepthBlock));
+  m.pack_depth_blocks = ceil_div(m.depth, m.depth_block);
+}
+
+void fill_tables(BoundMatmul& m) {
+  const bool along_depth = m.a_step == 1;
+  const int64_t line = along_depth ? m.a_row : m.a_step;
+  const int64_t tiles = ceil_div(m.row_block, kTileRows);
+  // Rows of A at a distance that maps them to few cache sets evict each other; a long step touches a new page each time.
+  m.copy_a = m.strip_block >= 3 && tiles >= 2 && (line % kAliasFloats == 0 || (!along_depth && line >= 2 * kAliasFloats));
+  m.copy_stride = (along_depth ? m.depth_block : round_up(m.row_block, 16)) + 16;
+  const int64_t row = along_depth ? (m.copy_a ? m.copy_stride : m.a_row) : 1;
+  const int64_t step = along_depth ? 1 : (m.copy_a ? m.copy_stride : m.a_step);
+  for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * row);
+  for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * m.columns);
+  for (int64_t k = 0; k < m.depth_block; ++k) m.tables.push_back(k * step);
+  m.a_rows = m.tables.data();
+  m.c_rows = m.a_rows + m.row_block;
+  m.a_steps = m.c_rows + m.row_block;
+}
+
+bool set_dot(BoundMatmul& m) {
+  if (m.a_step != 1 || m.b_row != 1 || (m.columns != 1 && m.rows > kDotRows)) return false;
+  m.dot_streams_a = m.columns == 1;
+  m.dot_rows = m.dot_streams_a ? m.rows : m.columns;
+  m.dot_kept = m.dot_streams_a ? 1 : m.rows;
+  m.dot_row_stride = m.dot_streams_a ? m.a_row : m.b_column;
+  m.dot_kept_stride = m.dot_streams_a ? m.b_column : m.a_row;
+  m.dot_out_row = 1;
+  m.dot_out_kept = m.dot_streams_a ? 1 : m.columns;
+  m.dot_block = std::max<int64_t>(1, even_part(m.dot_rows, kDotBlock));
+  return true;
+}
+
+const char* algorithm_name(const MatmulTable& table, const BoundMatmul& m) {
+  if (m.splits > 1) return "matmul split depth";
+  if (m.pack_begin == m.strip_count) return "matmul in place";
+  return table.panel == 64 ? "matmul 6x64" : table.panel == 16 ? "matmul 6x16" : "matmul 6x8";
+}
+
+void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound) {
+  const MatmulTable& table = *families_of(request.isa).matmul;
+  const int64_t tile_bytes = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
+  bound.scratch_bytes = static_cast<size_t>(tile_bytes);
+  if (m.columns == 1 && m.a_step != 1) exchange_operands(m);
+  if (set_dot(m)) {
+    bound.algorithm = "matmul dot";
+    bound.phases = {{table.dot, m.batches * ceil_div(m.dot_rows, m.dot_block)}};
+    return;
+  }
+  cut_strips(table, m);
+  cut_blocks(table, m);
+  fill_tables(m);
+  for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i) m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
+  m.copy_offset = tile_bytes;
+  if (m.copy_a) {
+    const int64_t lines = m.a_step == 1 ? m.row_block : m.depth_block;
+    bound.scratch_bytes += line_bytes(lines * m.copy_stride * 4);
+  }
+  m.partial_offset = static_cast<int64_t>(line_bytes(m.pack_batches * m.packed_floats * 4));
+  bound.workspace_bytes = static_cast<size_t>(m.partial_offset);
+  const int64_t elements = m.batches * m.rows * m.columns;
+  if (m.splits > 1) bound.workspace_bytes += line_bytes(m.splits * elements * 4);
+  bound.algorithm = algorithm_name(table, m);
+  if (bound.flops <= kWholeFlops && m.splits == 1) {
+    bound.phases = {{table.whole, elements > 0 ? 1 : 0}};
+    return;
+  }
+  const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
+  if (packs > 0) bound.phases.push_back({table.pack, packs});
+  bound.phases.push_back({table.multiply, m.batches * m.row_blocks * m.strip_blocks * m.splits});
+  if (m.splits > 1) bound.phases.push_back({table.combine, ceil_div(elements, kCombineBlock)});
+}
+
+}  // namespace
+
+void check_matmul(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  expect_counts(step, 2, 1);
+  expect_floats(step, buffers, {step.operands[0], step.operands[1], step.results[0]});
+  const size_t a = buffers.at(static_cast<size_t>(step.operands[0])).shape.size();
+  const size_t b = buffers.at(static_cast<size_t>(step.operands[1])).shape.size();
+  const size_t c = buffers.at(static_cast<size_t>(step.results[0])).shape.size();
+  NNC_CHECK(a >= 2 && b >= 2, "matmul takes matrices");
+  NNC_CHECK(c == std::max(a, b), "matmul: the result has the wrong rank");
+  for (const char* name : {"transpose_a", "transpose_b"}) {
+    if (step.attributes.count(name) != 0) expect_integer(step, name);
+  }
+}
+
+BoundKernel bind_matmul(const BindRequest& request) {
+  auto m = std::make_shared<BoundMatmul>();
+  set_sizes(request, *m);
+  check_epilogue(request, request.results[0].elements());
+  BoundKernel bound;
+  bound.flops = 2.0 * static_cast<double>(request.results[0].elements()) * static_cast<double>(m->depth);
+  bound.bytes = static_cast<double>(request.operands[0].bytes() + request.operands[1].bytes() + request.results[0].bytes());
+  const bool is_f32 = request.operands[0].dtype == DType::f32;
+  if (is_f32 && request.isa != Isa::reference) {
+    bind_vector(request, *m, bound);
+  } else {
+    bound.algorithm = "reference";
+    bound.scratch_bytes = request.tile_scratch;
+    bound.phases = {{is_f32 ? &reference::matmul<float> : &reference::matmul<double>, m->batches * m->rows}};
+  }
+  bound.arguments = std::shared_ptr<const void>(m, static_cast<const MatmulArguments*>(m.get()));
+  return bound;
+}
+
+}  // namespace nnrt

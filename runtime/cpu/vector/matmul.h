@@ -1,0 +1,228 @@
+// Matrix products on vectors. Phases: pack B's strips; multiply blocks of the result; where the depth was split, add the parts.
+#pragma once
+
+#include "cpu/matmul.h"
+#include "cpu/tile.h"
+#include "cpu/vector/product.h"
+
+namespace nnrt::NNC_ISA {
+
+NNC_INLINE const MatmulArguments& matmul_arguments(const Call& call) {
+  return *static_cast<const MatmulArguments*>(call.arguments);
+}
+
+// Unit: one strip of one B, one block of its depth.
+inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
+  const MatmulArguments& m = matmul_arguments(call);
+  const int64_t strips = m.strip_count - m.pack_begin;
+  const float* b = static_cast<const float*>(call.operands[m.b_operand]);
+  float* packed = static_cast<float*>(call.workspace);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t block = unit % m.pack_depth_blocks;
+    const int64_t index = unit / m.pack_depth_blocks;
+    const ProductStrip& strip = m.strips[m.pack_begin + index % strips];
+    const int64_t batch = index / strips;
+    const int64_t from = block * m.depth_block;
+    const int64_t depth = m.depth - from < m.depth_block ? m.depth - from : m.depth_block;
+    pack_strip(b + m.pack_sources[batch] + from * m.b_row + strip.column * m.b_column, m.b_row, m.b_column, depth,
+               strip.width, strip.stride, packed + batch * m.packed_floats + strip.offset + from * strip.stride);
+  }
+}
+
+// Rows [0, rows) of one pass over the depth, copied side by side.
+inline void matmul_copy_a(const MatmulArguments& m, const float* a, int64_t rows, int64_t depth, float* copy) {
+  const int64_t lines = m.a_step == 1 ? rows : depth;
+  const int64_t length = m.a_step == 1 ? depth : rows;
+  const int64_t stride = m.a_step == 1 ? m.a_row : m.a_step;
+  for (int64_t i = 0; i < lines; ++i) {
+    __builtin_memcpy(copy + i * m.copy_stride, a + i * stride, static_cast<size_t>(length) * sizeof(float));
+  }
+}
+
+// Applies the epilogue to rows x columns of the result, in runs as long as they come.
+inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int64_t stride, int64_t column,
+                          int64_t columns) {
+  if (call.tile == nullptr) return;
+  if (columns == stride) {
+    run_tile(*call.tile, call, call.scratch, first_row * stride, (first_row + rows) * stride);
+    return;
+  }
+  for (int64_t row = first_row; row < first_row + rows; ++row) {
+    run_tile(*call.tile, call, call.scratch, row * stride + column, row * stride + column + columns);
+  }
+}
+
+// Unit: one block of rows and strips, of one batch and one part of the depth.
+inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
+  const MatmulArguments& m = matmul_arguments(call);
+  const float* packed = static_cast<const float*>(call.workspace);
+  float* result = static_cast<float*>(call.results[0]);
+  float* copy = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.copy_offset);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    // Row blocks vary fastest: neighbouring units share the strips of B.
+    int64_t index = unit;
+    const int64_t row = index % m.row_blocks * m.row_block;
+    index /= m.row_blocks;
+    const int64_t strip = index % m.strip_blocks * m.strip_block;
+    index /= m.strip_blocks;
+    const int64_t split = index % m.splits;
+    const int64_t batch = index / m.splits;
+
+    ProductBlock block;
+    block.a_rows = m.a_rows;
+    block.a_steps = m.a_steps;
+    block.c_rows = m.c_rows;
+    block.rows = m.rows - row < m.row_block ? m.rows - row : m.row_block;
+    block.packed = packed + m.p_batches[batch];
+    block.plain = static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch];
+    block.strips = m.strips + strip;
+    block.strip_count = m.strip_count - strip < m.strip_block ? m.strip_count - strip : m.strip_block;
+    float* c = m.splits == 1 ? result
+                             : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
+                                   split * m.batches * m.rows * m.columns;
+    block.c = c + (batch * m.rows + row) * m.columns;
+    const float* a = static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] + row * m.a_row;
+    int64_t from = split * m.split_depth;
+    const int64_t to = m.depth - from < m.split_depth ? m.depth : from + m.split_depth;
+    do {
+      block.depth_begin = from;
+      block.depth = to - from < m.depth_block ? to - from : m.depth_block;
+      block.a = a + from * m.a_step;
+      if (m.copy_a) {
+        matmul_copy_a(m, block.a, block.rows, block.depth, copy);
+        block.a = copy;
+      }
+      multiply_block(block);
+      block.accumulate = true;
+      from += block.depth;
+    } while (from < to);
+    if (m.splits == 1) {
+      const ProductStrip& last = block.strips[block.strip_count - 1];
+      matmul_finish(call, batch * m.rows + row, block.rows, m.columns, block.strips->column,
+                    last.column + last.width - block.strips->column);
+    }
+  }
+}
+
+// Elements that one unit of `combine` adds up.
+inline constexpr int64_t kCombineBlock = 4096;
+
+// Adds `count` arrays of `elements` floats, in order, over [begin, end) of the result.
+inline void add_partials(const float* partials, int64_t count, int64_t elements, float* result, int64_t begin,
+                         int64_t end) {
+  int64_t i = begin;
+  for (; i < end; i += kLanes) {
+    const int64_t left = end - i;
+    Float sum = Float::zero();
+    if (left >= kLanes) {
+      for (int64_t p = 0; p < count; ++p) sum += Float::load(partials + p * elements + i);
+      sum.store(result + i);
+    } else {
+      for (int64_t p = 0; p < count; ++p) sum += Float::load_partial(partials + p * elements + i, left);
+      sum.store_partial(result + i, left);
+    }
+  }
+}
+
+inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
+  const MatmulArguments& m = matmul_arguments(call);
+  const float* partials = reinterpret_cast<const float*>(static_cast<const char*>(call.workspace) + m.partial_offset);
+  const int64_t elements = m.batches * m.rows * m.columns;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t from = unit * kCombineBlock;
+    const int64_t to = elements - from < kCombineBlock ? elements : from + kCombineBlock;
+    add_partials(partials, m.splits, elements, static_cast<float*>(call.results[0]), from, to);
+    if (call.tile != nullptr) run_tile(*call.tile, call, call.scratch, from, to);
+  }
+}
+
+// All of a small product in one unit: no barrier between packing and multiplying.
+inline void matmul_whole(const Call& call, int64_t begin, int64_t end) {
+  if (begin == end) return;
+  const MatmulArguments& m = matmul_arguments(call);
+  matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
+  matmul_multiply(call, 0, m.batches * m.row_blocks * m.strip_blocks);
+}
+
+// Dot products of Rows streamed rows with Kept kept rows.
+template <int Rows, int Kept>
+NNC_INLINE void dot_tile(const float* streamed, int64_t row_stride, const float* kept, int64_t kept_stride, int64_t depth,
+                         float* c, int64_t c_row, int64_t c_kept) {
+  Float sum[Rows][Kept];
+#pragma GCC unroll 4
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < Kept; ++j) sum[r][j] = Float::zero();
+  }
+  int64_t k = 0;
+  for (; k + kLanes <= depth; k += kLanes) {
+    Float y[Kept];
+#pragma GCC unroll 4
+    for (int j = 0; j < Kept; ++j) y[j] = Float::load(kept + j * kept_stride + k);
+#pragma GCC unroll 4
+    for (int r = 0; r < Rows; ++r) {
+      const Float x = Float::load(streamed + r * row_stride + k);
+#pragma GCC unroll 4
+      for (int j = 0; j < Kept; ++j) sum[r][j] = fma(x, y[j], sum[r][j]);
+    }
+  }
+  if (k < depth) {
+    for (int r = 0; r < Rows; ++r) {
+      const Float x = Float::load_partial(streamed + r * row_stride + k, depth - k);
+      for (int j = 0; j < Kept; ++j) {
+        sum[r][j] = fma(x, Float::load_partial(kept + j * kept_stride + k, depth - k), sum[r][j]);
+      }
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int j = 0; j < Kept; ++j) c[r * c_row + j * c_kept] = reduce_add(sum[r][j]);
+  }
+}
+
+// Streamed rows [0, rows) against Kept kept rows, four rows at a time.
+template <int Kept>
+void dot_rows(const float* streamed, int64_t row_stride, const float* kept, int64_t kept_stride, int64_t depth, float* c,
+              int64_t c_row, int64_t c_kept, int64_t rows) {
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    dot_tile<4, Kept>(streamed + r * row_stride, row_stride, kept, kept_stride, depth, c + r * c_row, c_row, c_kept);
+  }
+  for (; r < rows; ++r) {
+    dot_tile<1, Kept>(streamed + r * row_stride, row_stride, kept, kept_stride, depth, c + r * c_row, c_row, c_kept);
+  }
+}
+
+// Unit: a block of streamed rows of one batch, against all kept rows.
+inline void matmul_dot(const Call& call, int64_t begin, int64_t end) {
+  const MatmulArguments& m = matmul_arguments(call);
+  const int64_t blocks = ceil_div(m.dot_rows, m.dot_block);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t row = unit % blocks * m.dot_block;
+    const int64_t batch = unit / blocks;
+    const int64_t rows = m.dot_rows - row < m.dot_block ? m.dot_rows - row : m.dot_block;
+    const float* a = static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch];
+    const float* b = static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch];
+    const float* streamed = (m.dot_streams_a ? a : b) + row * m.dot_row_stride;
+    const float* kept = m.dot_streams_a ? b : a;
+    float* c = static_cast<float*>(call.results[0]) + batch * m.rows * m.columns + row * m.dot_out_row;
+    int64_t j = 0;
+    for (; j + 2 <= m.dot_kept; j += 2) {
+      dot_rows<2>(streamed, m.dot_row_stride, kept + j * m.dot_kept_stride, m.dot_kept_stride, m.depth,
+                  c + j * m.dot_out_kept, m.dot_out_row, m.dot_out_kept, rows);
+    }
+    if (j < m.dot_kept) {
+      dot_rows<1>(streamed, m.dot_row_stride, kept + j * m.dot_kept_stride, m.dot_kept_stride, m.depth,
+                  c + j * m.dot_out_kept, m.dot_out_row, m.dot_out_kept, rows);
+    }
+    if (m.dot_streams_a) {
+      matmul_finish(call, batch * m.rows + row, rows, 1, 0, 1);
+    } else {
+      matmul_finish(call, batch * m.rows, m.rows, m.columns, row, rows);
+    }
+  }
+}
+
+inline constexpr MatmulTable matmul_table = {kPanel,          kLanes,          &matmul_pack, &matmul_multiply,
+                                             &matmul_combine, &matmul_whole, &matmul_dot};
+
+}  // namespace nnrt::NNC_ISA

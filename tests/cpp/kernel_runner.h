@@ -1,0 +1,222 @@
+// Runs one kernel as the executor does: binds it, gives it memory, and goes through its phases in a chosen split and order of units.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/isa.h"
+#include "cpu/tile.h"
+#include "nnrt/kernel.h"
+
+namespace test {
+
+// 64-byte aligned memory, filled with a pattern that is no number where it is used as floats.
+class Memory {
+ public:
+  explicit Memory(size_t bytes) : data_(std::aligned_alloc(64, std::max<size_t>(64, (bytes + 63) / 64 * 64))) {
+    std::memset(data_, 0xff, std::max<size_t>(64, (bytes + 63) / 64 * 64));
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(data_); }
+  void* get() const { return data_; }
+
+ private:
+  void* data_;
+};
+
+template <class T>
+struct Tensor {
+  nnrt::Shape shape;
+  std::vector<T> values;
+
+  Tensor() = default;
+  explicit Tensor(nnrt::Shape extents) : shape(std::move(extents)), values(static_cast<size_t>(count())) {}
+  int64_t count() const {
+    int64_t total = 1;
+    for (int64_t dim : shape) total *= dim;
+    return total;
+  }
+  nnrt::TensorInfo info() const {
+    return {sizeof(T) == 4 ? nnrt::DType::f32 : nnrt::DType::f64, shape};
+  }
+};
+
+template <class T>
+Tensor<T> random_tensor(nnrt::Shape shape, uint32_t seed) {
+  Tensor<T> result(std::move(shape));
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (T& value : result.values) value = static_cast<T>(uniform(generator));
+  return result;
+}
+
+template <class To, class From>
+Tensor<To> converted(const Tensor<From>& from) {
+  Tensor<To> result(from.shape);
+  for (size_t i = 0; i < from.values.size(); ++i) result.values[i] = static_cast<To>(from.values[i]);
+  return result;
+}
+
+inline nnrt::Dim constant_dim(int64_t value) {
+  nnrt::Dim dim;
+  dim.code.push_back({nnrt::DimOp::Kind::constant, value});
+  dim.text = std::to_string(value);
+  return dim;
+}
+
+inline nnrt::AttributeValue dims(const std::vector<int64_t>& values) {
+  std::vector<nnrt::Dim> result;
+  for (int64_t value : values) result.push_back(constant_dim(value));
+  return result;
+}
+
+using Bind = nnrt::BoundKernel (*)(const nnrt::BindRequest&);
+
+// How the units of a phase are cut and ordered: as one range; one by one; in uneven ranges from the last to the first.
+enum class Cut { whole, single, backward };
+
+inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut) {
+  Memory workspace(bound.workspace_bytes);
+  Memory scratch(bound.scratch_bytes);
+  call.arguments = bound.arguments.get();
+  call.workspace = workspace.get();
+  call.scratch = scratch.get();
+  for (const nnrt::Phase& phase : bound.phases) {
+    if (cut == Cut::whole) {
+      phase.run(call, 0, phase.units);
+    } else if (cut == Cut::single) {
+      for (int64_t unit = 0; unit < phase.units; ++unit) phase.run(call, unit, unit + 1);
+    } else {
+      int64_t end = phase.units;
+      for (int64_t step = 1; end > 0; ++step) {
+        const int64_t begin = std::max<int64_t>(0, end - step % 3 - 1);
+        phase.run(call, begin, end);
+        end = begin;
+      }
+    }
+  }
+}
+
+// The epilogue max(value + row, 0) * 0.5 over a result of this shape; `row` has the last axis' extent.
+inline nnrt::TileProgram bias_relu_program(const nnrt::Shape& shape, bool is_double) {
+  nnrt::TileProgram program;
+  program.compute = is_double ? nnrt::DType::f64 : nnrt::DType::f32;
+  for (int64_t dim : shape) program.domain.push_back(constant_dim(dim));
+  program.loads = {0, 1};
+  program.stores = {0};
+  auto add = [&](const char* op, std::vector<int> arguments, double number = 0) {
+    nnrt::TileInstruction instruction;
+    instruction.op = op;
+    instruction.arguments = std::move(arguments);
+    instruction.number = number;
+    program.code.push_back(instruction);
+  };
+  add("load", {0});
+  add("load", {1});
+  add("add", {0, 1});
+  add("const", {}, 0.0);
+  add("maximum", {2, 3});
+  add("const", {}, 0.5);
+  add("mul", {4, 5});
+  add("store", {0, 6});
+  return program;
+}
+
+template <class T>
+struct Job {
+  Bind bind = nullptr;
+  nnrt::AttributeMap attributes;
+  std::vector<const Tensor<T>*> operands;
+  nnrt::Shape result;
+  const Tensor<T>* row = nullptr;  // with it, the epilogue bias_relu_program
+};
+
+template <class T>
+Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole, std::string* algorithm = nullptr) {
+  Tensor<T> result(job.result);
+  std::fill(result.values.begin(), result.values.end(), static_cast<T>(NAN));
+  nnrt::BindRequest request;
+  request.attributes = &job.attributes;
+  std::vector<void*> operands;
+  for (const Tensor<T>* operand : job.operands) {
+    request.operands.push_back(operand->info());
+    operands.push_back(const_cast<T*>(operand->values.data()));
+  }
+  request.results.push_back(result.info());
+  request.isa = isa;
+  void* results[] = {result.values.data()};
+  void* loads[] = {result.values.data(), nullptr};
+  void* stores[] = {result.values.data()};
+  std::shared_ptr<const nnrt::BoundTile> tile;
+  if (job.row != nullptr) {
+    loads[1] = const_cast<T*>(job.row->values.data());
+    tile = nnrt::bind_tile(bias_relu_program(job.result, sizeof(T) == 8), job.result, {result.info(), job.row->info()},
+                           {result.info()}, {}, isa);
+    request.tile = tile.get();
+    request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
+  }
+  nnrt::BoundKernel bound = job.bind(request);
+  if (algorithm != nullptr) *algorithm = bound.algorithm;
+  nnrt::Call call;
+  call.operands = operands.data();
+  call.results = results;
+  call.tile_loads = loads;
+  call.tile_stores = stores;
+  call.tile = tile.get();
+  nnrt::RunState state;
+  call.state = &state;
+  run_phases(bound, call, cut);
+  return result;
+}
+
+// The reference in float64 on the same numbers.
+inline Tensor<double> exact(const Job<float>& job) {
+  Job<double> wide;
+  wide.bind = job.bind;
+  wide.attributes = job.attributes;
+  wide.result = job.result;
+  std::vector<Tensor<double>> operands;
+  operands.reserve(job.operands.size());
+  for (const Tensor<float>* operand : job.operands) operands.push_back(converted<double>(*operand));
+  for (const Tensor<double>& operand : operands) wide.operands.push_back(&operand);
+  Tensor<double> row;
+  if (job.row != nullptr) {
+    row = converted<double>(*job.row);
+    wide.row = &row;
+  }
+  return run(wide, nnrt::Isa::reference);
+}
+
+inline double largest_difference(const Tensor<float>& a, const Tensor<double>& b) {
+  double largest = 0;
+  for (size_t i = 0; i < a.values.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(a.values[i]) - b.values[i]);
+    if (!(difference <= largest)) largest = difference;
+    if (std::isnan(largest)) return INFINITY;
+  }
+  return largest;
+}
+
+inline bool same_bits(const Tensor<float>& a, const Tensor<float>& b) {
+  return a.values.size() == b.values.size() &&
+         (a.values.empty() || std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0);
+}
+
+inline std::vector<nnrt::Isa> available_isas() {
+  std::vector<nnrt::Isa> result;
+  for (nnrt::Isa isa : {nnrt::Isa::reference, nnrt::Isa::generic, nnrt::Isa::avx2, nnrt::Isa::avx512, nnrt::Isa::neon}) {
+    if (nnrt::is_available(isa)) result.push_back(isa);
+  }
+  return result;
+}
+
+}  // namespace test
