@@ -1,0 +1,26 @@
+"""nnc: compile networks declared in `.nn` files to models that train and run (`nnrt`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnlang.diagnostics import DiagnosticError
+
+    from .api import check, compile
+
+__version__ = "0.1.0"
+__all__ = ["DiagnosticError", "check", "compile"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the compiler on first use, so that `import nnc` and `nnc --help` stay fast."""
+    if name == "DiagnosticError":
+        from nnlang.diagnostics import DiagnosticError
+
+        return DiagnosticError
+    if name in __all__:
+        from . import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'nnc' has no attribute {name!r}")

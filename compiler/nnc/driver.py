@@ -1,0 +1,159 @@
+"""The way through the compiler: parse, elaborate, differentiate, optimize, lower, bind.
+
+Takes a source and options; gives what a model is made of (`Compiled`), or the text of one stage (`nnc dump`).
+Raises nnlang.DiagnosticError for the user's mistakes and InternalError for the compiler's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnlang import syntax
+
+from . import passes
+from .elaborate import Elaborated, elaborate, read_source
+from .graph import Graph, Type
+from .lower import combine
+from .plan import Plan, print_plan
+from .summary import summary
+from .text import print_graph
+
+VERSION = "0.1.0"
+FORMAT = 1
+PRECISIONS = ("default", "strict", "double")
+STAGES = ("syntax", "graph", "gradient", "optimized", "plan")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to compile and how. `precision`: `default`; `strict`, no algorithm that rounds in another way than a plain
+    sum; `double`, every float in float64 on the reference kernels."""
+
+    net: str | None = None
+    recipe: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    precision: str = "default"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a model is made of."""
+
+    manifest: dict[str, Any]
+    plan: dict[str, Any]
+    weights: dict[str, np.ndarray[Any, Any]]
+    sources: dict[str, str]
+
+
+def compile_source(source: syntax.Source, options: Options) -> Compiled:
+    """Compile a `.nn` text for inference and, where it has a training section, for training."""
+    elaborated = build(source, options)
+    graphs = optimize(elaborated, options)
+    plan, weights = combine(graphs)
+    rows = summary(graphs["predict"])
+    manifest = describe(elaborated, options, rows, source)
+    used = {name: s.text for name, s in elaborated.sources.items() if _is_own(name)}
+    return Compiled(manifest, plan.to_dict(), weights, used)
+
+
+def build(source: syntax.Source, options: Options) -> Elaborated:
+    return elaborate(
+        source,
+        net=options.net,
+        recipe=options.recipe,
+        settings=options.settings,
+        overrides=options.overrides,
+        seed=options.seed,
+    )
+
+
+def optimize(elaborated: Elaborated, options: Options) -> dict[str, Graph]:
+    double = options.precision == "double"
+    return {
+        name: passes.optimize(graph, inference=name != "train", double=double)
+        for name, graph in elaborated.graphs.items()
+    }
+
+
+def _is_own(name: str) -> bool:
+    return not name.startswith(("std/", "--"))
+
+
+def describe(
+    elaborated: Elaborated, options: Options, rows: list[dict[str, Any]], source: syntax.Source
+) -> dict[str, Any]:
+    """The manifest of the artifact."""
+    predict = elaborated.graphs["predict"]
+    double = options.precision == "double"
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "nnc": VERSION,
+        "net": elaborated.net,
+        "recipe": elaborated.recipe,
+        "settings": _plain(elaborated.settings),
+        "precision": options.precision,
+        "inputs": _inputs(predict, double),
+        "outputs": [_interface(name, value.type, double) for name, value in predict.outputs],
+        "training": None,
+        "summary": rows,
+    }
+    if elaborated.section is not None:
+        plain = elaborated.section.plain
+        manifest["training"] = {
+            "inputs": _inputs(elaborated.graphs["train"], double),
+            "metrics": [name for name, _ in elaborated.graphs["train"].outputs[1:]],
+            "directory": source.directory or "",
+            **plain,
+        }
+    return manifest
+
+
+def _inputs(graph: Graph, double: bool) -> list[dict[str, Any]]:
+    return [_interface(i.name, i.value.type, double) for i in graph.inputs if i.role == "data"]
+
+
+def _interface(name: str, type: Type, double: bool) -> dict[str, Any]:
+    dtype = "f64" if double and type.dtype == "f32" else type.dtype
+    return {"name": name, "dtype": dtype, "shape": [d if isinstance(d, int) else str(d) for d in type.shape]}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def stage_text(path_or_text: str | Path, stage: str, program: str, options: Options) -> str:
+    """The text of one stage of one program: `syntax`, `graph`, `gradient`, `optimized` or `plan`."""
+    source = read_source(path_or_text)
+    if stage == "syntax":
+        import nnlang
+
+        return nnlang.dump_syntax(nnlang.parse(source.text, source.name))
+    elaborated = build(source, options)
+    if stage == "gradient":
+        program = "train"
+    if program not in elaborated.graphs:
+        from nnlang.diagnostics import DiagnosticError, diagnostic
+
+        found = diagnostic("N0511", f"`{elaborated.net}` has no training section, so there is no `{program}` program")
+        raise DiagnosticError([found], elaborated.sources)
+    if stage in ("graph", "gradient"):
+        return print_graph(elaborated.graphs[program])
+    graphs = optimize(elaborated, options)
+    if stage == "optimized":
+        return print_graph(graphs[program])
+    plan, _ = combine(graphs)
+    only = Plan(plan.symbols, plan.variables, {program: plan.programs[program]}, plan.version)
+    return print_plan(only)
