@@ -1,7 +1,8 @@
-// What a kernel is. Each kernel of kernels.def has a `check` (once per plan) and a `bind` (once per actual sizes); the phases
-// that `bind` gives are pure functions over a range of work units: no allocation, no exception, no global.
-// Units are cut by shape, never by the number of threads, and phases with reductions combine partial results in a fixed order,
-// so results are bitwise the same for any number of threads.
+// What a kernel is. Each kernel of kernels.def has a `check` (once per plan) and a `bind` (once per
+// actual sizes); the phases that `bind` gives are pure functions over a range of work units: no
+// allocation, no exception, no global. Units are cut by shape, never by the number of threads, and
+// phases with reductions combine partial results in a fixed order, so results are bitwise the same
+// for any number of threads.
 #pragma once
 
 #include <cstddef>
@@ -28,31 +29,35 @@ struct BoundTile;  // cpu/tile.h
 
 // What a phase sees while it runs.
 struct Call {
-  const void* arguments = nullptr;      // the kernel's own argument struct, made by bind
-  void* const* operands = nullptr;      // one pointer per operand (dense, 64-byte aligned except for user-given inputs)
-  void* const* results = nullptr;       // one pointer per result
-  void* const* tile_loads = nullptr;    // pointers of tile->loads
-  void* const* tile_stores = nullptr;   // pointers of tile->stores
-  void* workspace = nullptr;            // shared by all threads during this step, 64-byte aligned
-  void* scratch = nullptr;              // this thread's own, 64-byte aligned
-  const BoundTile* tile = nullptr;      // the step's bound tile program, if any
+  const void* arguments = nullptr;  // the kernel's own argument struct, made by bind
+  void* const* operands =
+      nullptr;  // one pointer per operand (dense, 64-byte aligned except for user-given inputs)
+  void* const* results = nullptr;      // one pointer per result
+  void* const* tile_loads = nullptr;   // pointers of tile->loads
+  void* const* tile_stores = nullptr;  // pointers of tile->stores
+  void* workspace = nullptr;           // shared by all threads during this step, 64-byte aligned
+  void* scratch = nullptr;             // this thread's own, 64-byte aligned
+  const BoundTile* tile = nullptr;     // the step's bound tile program, if any
   const RunState* state = nullptr;
 };
 
-// `units` independent pieces of work; the executor gives each thread a contiguous range and puts a barrier between phases.
+// `units` independent pieces of work; the executor gives each thread a contiguous range and puts a
+// barrier between phases.
 struct Phase {
   void (*run)(const Call& call, int64_t begin, int64_t end) = nullptr;
   int64_t units = 1;
 };
 
 struct BindRequest {
-  const AttributeMap* attributes = nullptr;  // dimensions already evaluated: every Dim is a constant
+  const AttributeMap* attributes =
+      nullptr;  // dimensions already evaluated: every Dim is a constant
   std::vector<TensorInfo> operands;
   std::vector<TensorInfo> results;
   const BoundTile* tile = nullptr;  // epilogue or prologue, bound to the same sizes
   size_t tile_scratch = 0;          // bytes of scratch that tile needs
   Isa isa = Isa::reference;
-  bool strict = false;  // precision = "strict": no algorithm that changes rounding beyond summation order
+  bool strict =
+      false;  // precision = "strict": no algorithm that changes rounding beyond summation order
 };
 
 struct BoundKernel {
@@ -69,7 +74,8 @@ struct KernelSpec {
   const char* name;
   // Which tile program may ride on it.
   enum class Tile : uint8_t { none, epilogue, prologue, self } tile;
-  // Throws Error when operand counts, element types, ranks or attributes are not what the kernel takes (shapes may be symbolic).
+  // Throws Error when operand counts, element types, ranks or attributes are not what the kernel
+  // takes (shapes may be symbolic).
   void (*check)(const StepSpec& step, const std::vector<BufferSpec>& buffers);
   // Throws Error when the actual shapes do not fit each other: after bind a run may rely on them.
   BoundKernel (*bind)(const BindRequest& request);

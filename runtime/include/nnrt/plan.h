@@ -1,5 +1,6 @@
 // The plan: the one interface between the compiler (Python) and the runtime (C++). Plain data.
-// Nothing here is trusted: `check_plan` (core/check.cpp) verifies a plan completely before it is used.
+// Nothing here is trusted: `check_plan` (core/check.cpp) verifies a plan completely before it is
+// used.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,9 @@ struct Dim {
 };
 // Parses the text form ("N*26*26", "((H+1)//2)*3", "max(H-1,0)"); throws Error.
 Dim parse_dim(const std::string& text, const std::vector<std::string>& symbols);
-int64_t evaluate(const Dim& dim, const std::vector<int64_t>& symbols);  // throws Error on overflow or division by zero
+int64_t evaluate(
+    const Dim& dim,
+    const std::vector<int64_t>& symbols);  // throws Error on overflow or division by zero
 
 enum class BufferKind : uint8_t { input, variable, constant, temporary, prepared, output };
 
@@ -39,13 +42,15 @@ struct BufferSpec {
   int alias = -1;     // a view (same elements, other shape) of this earlier buffer
 };
 
-// Attribute values: integers, floats, strings, lists of dimensions (integers are constant dimensions), lists of floats.
-using AttributeValue = std::variant<int64_t, double, std::string, std::vector<Dim>, std::vector<double>>;
+// Attribute values: integers, floats, strings, lists of dimensions (integers are constant
+// dimensions), lists of floats.
+using AttributeValue =
+    std::variant<int64_t, double, std::string, std::vector<Dim>, std::vector<double>>;
 using AttributeMap = std::map<std::string, AttributeValue>;
 
 // One instruction of a tile program in SSA form; instruction i defines register i.
-// "load" (buffer slot), "const" (number), "dim" (a dimension as a number), "uniform" (random stream), "store" (slot, register),
-// else an operation of elementwise.def on earlier registers.
+// "load" (buffer slot), "const" (number), "dim" (a dimension as a number), "uniform" (random
+// stream), "store" (slot, register), else an operation of elementwise.def on earlier registers.
 struct TileInstruction {
   std::string op;
   std::vector<int> arguments;  // registers; for load and store the slot comes first
@@ -56,9 +61,10 @@ struct TileInstruction {
 
 struct TileProgram {
   DType compute = DType::f32;  // f32, f64 or i64: the type of every register
-  std::vector<Dim> domain;     // the iteration space; loads broadcast to it (NumPy rules), stores cover it
-  std::vector<int> loads;      // buffers
-  std::vector<int> stores;     // buffers
+  std::vector<Dim>
+      domain;  // the iteration space; loads broadcast to it (NumPy rules), stores cover it
+  std::vector<int> loads;   // buffers
+  std::vector<int> stores;  // buffers
   std::vector<TileInstruction> code;
 };
 
@@ -67,7 +73,8 @@ struct StepSpec {
   std::vector<int> operands;
   std::vector<int> results;
   AttributeMap attributes;
-  std::optional<TileProgram> tile;  // kernel "tile": the work; else an epilogue on the first result, or a prologue of "reduce"
+  std::optional<TileProgram> tile;  // kernel "tile": the work; else an epilogue on the first
+                                    // result, or a prologue of "reduce"
   std::string path;                 // features.conv_2
   std::string source;               // lenet.nn:7
 };
@@ -82,7 +89,8 @@ struct NamedBuffer {
 
 struct Program {
   std::vector<BufferSpec> buffers;
-  std::vector<StepSpec> prepare;  // run again only when variables changed: depends on variables and constants alone
+  std::vector<StepSpec>
+      prepare;  // run again only when variables changed: depends on variables and constants alone
   std::vector<StepSpec> steps;
   std::vector<NamedBuffer> inputs;
   std::vector<NamedBuffer> outputs;
@@ -100,6 +108,7 @@ struct Plan {
   std::vector<std::string> symbols;
   std::vector<VariableSpec> variables;
   std::map<std::string, Program> programs;  // "predict", "evaluate", "train"
+  bool strict = false;                      // precision = "strict": see BindRequest
 };
 
 }  // namespace nnrt

@@ -37,7 +37,8 @@ DType dtype_from(const std::string& name);  // throws Error
 
 using Shape = std::vector<int64_t>;
 
-// What a kernel knows of an operand or result at bind: element type and actual shape. Always dense, row-major.
+// What a kernel knows of an operand or result at bind: element type and actual shape. Always dense,
+// row-major.
 struct TensorInfo {
   DType dtype = DType::f32;
   Shape shape;
@@ -51,6 +52,13 @@ struct TensorInfo {
   size_t bytes() const { return static_cast<size_t>(elements()) * size_of(dtype); }
 };
 
+// Bytes of a tensor whose shape comes from outside: throws Error for negative dimensions and sizes
+// that overflow.
+size_t checked_bytes(const TensorInfo& info, const std::string& what);
+
+// "f32[32, 64]", for messages.
+std::string text_of(const TensorInfo& info);
+
 // A mistake in a plan, a file or an argument; its text is shown to the user.
 class Error : public std::runtime_error {
  public:
@@ -60,7 +68,7 @@ class Error : public std::runtime_error {
 }  // namespace nnrt
 
 // Throws nnrt::Error; will not compile without a text (a std::string expression).
-#define NNC_CHECK(condition, text)                        \
-  do {                                                    \
+#define NNC_CHECK(condition, text)                            \
+  do {                                                        \
     if (!(condition)) throw ::nnrt::Error(std::string(text)); \
   } while (false)

@@ -1,0 +1,250 @@
+// bind_program: sizes, kernels, places, memory plan, pointers and schedule of one program.
+#include <algorithm>
+#include <map>
+
+#include "core/binding.h"
+#include "core/planner.h"
+#include "cpu/tile.h"
+
+namespace nnrt {
+namespace {
+
+class Binder {
+ public:
+  Binder(const Program& program, const ProgramInfo& info, const std::vector<int64_t>& symbols,
+         const BindOptions& options)
+      : program_(program), info_(info), options_(options), binding_(std::make_unique<Binding>()) {
+    binding_->symbols = symbols;
+  }
+
+  std::unique_ptr<Binding> bind() {
+    binding_->buffers = evaluate_buffers(program_, binding_->symbols);
+    bind_part(program_.prepare, binding_->prepare);
+    bind_part(program_.steps, binding_->main);
+    place_buffers();
+    plan();
+    for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
+      for (BoundStep& step : part->steps) {
+        binding_->scratch_bytes =
+            std::max(binding_->scratch_bytes, round_up(step.kernel.scratch_bytes, 2 * kAlignment));
+      }
+      schedule(*part, *binding_, info_);
+    }
+    add_pointers();
+    binding_->threads = std::max(threads_for(binding_->prepare, options_.threads),
+                                 threads_for(binding_->main, options_.threads));
+    binding_->step_seconds.assign(binding_->main.steps.size(), 0);
+    return std::move(binding_);
+  }
+
+ private:
+  size_t root(int buffer) const {
+    return static_cast<size_t>(info_.roots[static_cast<size_t>(buffer)]);
+  }
+  const TensorInfo& info_of(size_t buffer) const { return binding_->buffers[buffer]; }
+
+  void bind_part(const std::vector<StepSpec>& specs, BoundPart& part) {
+    for (size_t i = 0; i < specs.size(); ++i) {
+      const StepAccess access = access_of(specs[i]);
+      const bool empty = std::all_of(
+          access.writes.begin(), access.writes.end(),
+          [this](int buffer) { return info_of(static_cast<size_t>(buffer)).elements() == 0; });
+      if (empty) continue;
+      check_hazards(specs[i], i, access);
+      part.steps.push_back(bind_step(specs[i], i, binding_->buffers, binding_->symbols, options_));
+    }
+  }
+
+  Shape domain_of(const StepSpec& spec) const {
+    return spec.tile ? evaluate_shape(spec.tile->domain, binding_->symbols) : Shape{};
+  }
+
+  // A step may touch the same memory as operand and as result only element by element.
+  void check_hazards(const StepSpec& spec, size_t index, const StepAccess& access) const {
+    for (int write : access.writes) {
+      for (int read : access.reads) {
+        if (root(read) != root(write)) continue;
+        const int shared = info_.roots[static_cast<size_t>(read)];
+        NNC_CHECK(
+            in_place_safe(spec, info_.roots, shared, shared, binding_->buffers, domain_of(spec)),
+            describe(spec, index) + " changes buffer " + std::to_string(write) +
+                " while reading it");
+      }
+    }
+  }
+
+  void place_buffers() {
+    std::vector<int> named(program_.buffers.size(), 0);
+    for (const NamedBuffer& output : program_.outputs) ++named[root(output.buffer)];
+    binding_->places.resize(program_.buffers.size());
+    size_t prepared_bytes = 0;
+    for (size_t i = 0; i < program_.buffers.size(); ++i) {
+      const BufferSpec& spec = program_.buffers[i];
+      if (spec.alias >= 0) continue;
+      Place& place = binding_->places[i];
+      switch (spec.kind) {
+        case BufferKind::variable:
+        case BufferKind::constant:
+          place = {Place::Kind::variable, static_cast<size_t>(spec.variable)};
+          break;
+        case BufferKind::input:
+          break;  // below, by number
+        case BufferKind::prepared:
+          place = {Place::Kind::prepared, prepared_bytes};
+          prepared_bytes += round_up(info_of(i).bytes(), kAlignment);
+          break;
+        case BufferKind::temporary:
+        case BufferKind::output:
+          place = {Place::Kind::arena, 0};
+          break;
+      }
+    }
+    for (size_t i = 0; i < program_.inputs.size(); ++i) {
+      binding_->places[static_cast<size_t>(program_.inputs[i].buffer)] = {Place::Kind::input, i};
+    }
+    for (size_t i = 0; i < program_.outputs.size(); ++i) {
+      const size_t buffer = root(program_.outputs[i].buffer);
+      if (binding_->places[buffer].kind == Place::Kind::arena && named[buffer] == 1) {
+        binding_->places[buffer] = {Place::Kind::output, i};
+      } else {
+        binding_->copies.emplace_back(static_cast<int>(buffer), i);
+      }
+    }
+    require_memory(prepared_bytes, "prepared weights");
+    binding_->prepared = Block(prepared_bytes);
+  }
+
+  bool in_arena(size_t buffer) const { return binding_->places[buffer].kind == Place::Kind::arena; }
+
+  MemoryRequest::Step memory_step(const BoundStep& step, const std::vector<int>& item_of) const {
+    MemoryRequest::Step result;
+    const StepAccess access = access_of(*step.spec);
+    const auto collect = [&](const std::vector<int>& buffers, std::vector<int>& items) {
+      for (int buffer : buffers) {
+        const int item = item_of[root(buffer)];
+        if (item >= 0 && std::find(items.begin(), items.end(), item) == items.end())
+          items.push_back(item);
+      }
+    };
+    collect(access.reads, result.reads);
+    collect(access.writes, result.writes);
+    result.workspace = step.kernel.workspace_bytes;
+    if (step.spec->kernel != "tile") return result;
+    const Shape domain = domain_of(*step.spec);
+    for (int read : access.reads) {
+      for (int write : access.writes) {
+        const size_t from = root(read);
+        const size_t to = root(write);
+        if (from == to || item_of[from] < 0 || item_of[to] < 0 ||
+            info_of(from).bytes() != info_of(to).bytes() ||
+            info_of(from).dtype != info_of(to).dtype) {
+          continue;
+        }
+        if (!in_place_safe(*step.spec, info_.roots, static_cast<int>(from), static_cast<int>(to),
+                           binding_->buffers, domain)) {
+          continue;
+        }
+        result.in_place.emplace_back(item_of[from], item_of[to]);
+      }
+    }
+    return result;
+  }
+
+  void plan() {
+    MemoryRequest request;
+    std::vector<int> item_of(program_.buffers.size(), -1);
+    std::vector<size_t> buffer_of;
+    for (size_t i = 0; i < program_.buffers.size(); ++i) {
+      if (program_.buffers[i].alias >= 0 || !in_arena(i)) continue;
+      item_of[i] = static_cast<int>(buffer_of.size());
+      buffer_of.push_back(i);
+      request.sizes.push_back(info_of(i).bytes());
+    }
+    for (const BoundPart* part : {&binding_->prepare, &binding_->main}) {
+      for (const BoundStep& step : part->steps) request.steps.push_back(memory_step(step, item_of));
+    }
+    MemoryRequest::Step last;  // outputs that are copied live to the end
+    for (const auto& [buffer, output] : binding_->copies) {
+      const int item = item_of[static_cast<size_t>(buffer)];
+      if (item >= 0 && std::find(last.reads.begin(), last.reads.end(), item) == last.reads.end()) {
+        last.reads.push_back(item);
+      }
+    }
+    request.steps.push_back(last);
+    require_memory(total_of(request) / 1024,
+                   "the activations of this batch");  // absurd sizes, before planning
+    const MemoryPlan memory = plan_memory(request);
+    if (options_.verify) {
+      const OverlapReport report = check_overlap(request, memory);
+      NNC_CHECK(report.problem.empty(), "internal error in the memory planner: " + report.problem);
+    }
+    binding_->lower_bound = memory.lower_bound;
+    binding_->arena_bytes = round_up(memory.bytes, kAlignment);
+    for (size_t item = 0; item < buffer_of.size(); ++item) {
+      binding_->places[buffer_of[item]].at = memory.offsets[item];
+    }
+    size_t number = 0;
+    for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
+      for (BoundStep& step : part->steps) step.workspace = memory.workspace_offsets[number++];
+    }
+  }
+
+  static size_t total_of(const MemoryRequest& request) {
+    size_t total = 0;
+    for (size_t size : request.sizes)
+      NNC_CHECK(!__builtin_add_overflow(total, size, &total), "sizes are too large");
+    return total;
+  }
+
+  void add_pointers() {
+    const auto count = [this](auto&& visit) {
+      for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
+        for (BoundStep& step : part->steps) visit(step);
+      }
+    };
+    size_t total = 0;
+    count([&total](BoundStep& step) {
+      total += step.spec->operands.size() + step.spec->results.size();
+      if (step.spec->tile) total += step.spec->tile->loads.size() + step.spec->tile->stores.size();
+    });
+    binding_->pointers.assign(total, nullptr);  // never moves again: the calls point into it
+    count([this](BoundStep& step) {
+      step.call.operands = add_list(step.spec->operands);
+      step.call.results = add_list(step.spec->results);
+      if (step.spec->tile) {
+        step.call.tile_loads = add_list(step.spec->tile->loads);
+        step.call.tile_stores = add_list(step.spec->tile->stores);
+      }
+      step.call.arguments = step.kernel.arguments.get();
+      step.call.tile = step.tile.get();
+    });
+  }
+
+  void* const* add_list(const std::vector<int>& buffers) {
+    void* const* start = binding_->pointers.data() + binding_->pointer_roots.size();
+    for (int buffer : buffers) {
+      const size_t slot = binding_->pointer_roots.size();
+      const size_t owner = root(buffer);
+      binding_->pointer_roots.push_back(static_cast<int>(owner));
+      const Place place = binding_->places[owner];
+      if (place.kind == Place::Kind::input) binding_->input_patches.push_back({slot, place.at});
+      if (place.kind == Place::Kind::output) binding_->output_patches.push_back({slot, place.at});
+    }
+    return start;
+  }
+
+  const Program& program_;
+  const ProgramInfo& info_;
+  const BindOptions& options_;
+  std::unique_ptr<Binding> binding_;
+};
+
+}  // namespace
+
+std::unique_ptr<Binding> bind_program(const Program& program, const ProgramInfo& info,
+                                      const std::vector<int64_t>& symbols,
+                                      const BindOptions& options) {
+  return Binder(program, info, symbols, options).bind();
+}
+
+}  // namespace nnrt

@@ -1,0 +1,173 @@
+// One step at actual sizes: shapes, attributes, tile program and kernel.
+#include <algorithm>
+
+#include "core/binding.h"
+#include "cpu/tile.h"
+
+namespace nnrt {
+namespace {
+
+AttributeMap evaluate_attributes(const AttributeMap& attributes,
+                                 const std::vector<int64_t>& symbols) {
+  AttributeMap result = attributes;
+  for (auto& [name, value] : result) {
+    auto* dims = std::get_if<std::vector<Dim>>(&value);
+    if (dims == nullptr) continue;
+    for (Dim& dim : *dims) {
+      const int64_t number = evaluate(dim, symbols);
+      dim = Dim{{{DimOp::Kind::constant, number}}, std::to_string(number)};
+    }
+  }
+  return result;
+}
+
+std::vector<TensorInfo> infos_of(const std::vector<int>& indices,
+                                 const std::vector<TensorInfo>& buffers) {
+  std::vector<TensorInfo> infos;
+  infos.reserve(indices.size());
+  for (int index : indices) infos.push_back(buffers[static_cast<size_t>(index)]);
+  return infos;
+}
+
+bool broadcasts_to(const Shape& shape, const Shape& domain) {
+  if (shape.size() > domain.size()) return false;
+  const size_t lead = domain.size() - shape.size();
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] != 1 && shape[axis] != domain[lead + axis]) return false;
+  }
+  return true;
+}
+
+std::shared_ptr<const BoundTile> bind_tile_of(const StepSpec& spec,
+                                              const std::vector<TensorInfo>& buffers,
+                                              const std::vector<int64_t>& symbols,
+                                              KernelSpec::Tile use, Isa isa) {
+  const TileProgram& tile = *spec.tile;
+  const Shape domain = evaluate_shape(tile.domain, symbols);
+  checked_bytes({tile.compute, domain}, "the tile program's domain");
+  const std::vector<TensorInfo> loads = infos_of(tile.loads, buffers);
+  const std::vector<TensorInfo> stores = infos_of(tile.stores, buffers);
+  for (const TensorInfo& load : loads) {
+    NNC_CHECK(broadcasts_to(load.shape, domain), "the tile program loads " + text_of(load) +
+                                                     ", which does not broadcast to its domain");
+  }
+  for (const TensorInfo& store : stores) {
+    // A prologue's store stands for what the kernel consumes.
+    NNC_CHECK(use == KernelSpec::Tile::prologue || store.shape == domain,
+              "the tile program stores " + text_of(store) + ", which is not its domain");
+  }
+  if (use == KernelSpec::Tile::epilogue) {
+    NNC_CHECK(buffers[static_cast<size_t>(spec.results.front())].shape == domain,
+              "the epilogue's domain is not the shape of the first result");
+  }
+  return bind_tile(tile, domain, loads, stores, symbols, isa);
+}
+
+void estimate_cost(BoundStep& step, const std::vector<TensorInfo>& buffers) {
+  const StepAccess access = access_of(*step.spec);
+  double bytes = 0;
+  double elements = 0;
+  for (int index : access.reads)
+    bytes += static_cast<double>(buffers[static_cast<size_t>(index)].bytes());
+  for (int index : access.writes) {
+    bytes += static_cast<double>(buffers[static_cast<size_t>(index)].bytes());
+    elements += static_cast<double>(buffers[static_cast<size_t>(index)].elements());
+  }
+  const double instructions =
+      step.spec->tile ? static_cast<double>(step.spec->tile->code.size()) : 1;
+  step.flops = std::max(step.kernel.flops, elements * instructions);
+  step.bytes = step.kernel.bytes > 0 ? step.kernel.bytes : bytes;
+}
+
+}  // namespace
+
+Shape evaluate_shape(const std::vector<Dim>& dims, const std::vector<int64_t>& symbols) {
+  Shape shape;
+  shape.reserve(dims.size());
+  for (const Dim& dim : dims) {
+    const int64_t value = evaluate(dim, symbols);
+    NNC_CHECK(value >= 0, "the dimension `" + dim.text + "` is " + std::to_string(value) +
+                              " here: the input is too small for this net");
+    shape.push_back(value);
+  }
+  return shape;
+}
+
+std::vector<TensorInfo> evaluate_buffers(const Program& program,
+                                         const std::vector<int64_t>& symbols) {
+  std::vector<TensorInfo> buffers;
+  buffers.reserve(program.buffers.size());
+  for (size_t i = 0; i < program.buffers.size(); ++i) {
+    const BufferSpec& spec = program.buffers[i];
+    buffers.push_back({spec.dtype, evaluate_shape(spec.shape, symbols)});
+    checked_bytes(buffers.back(), "buffer " + std::to_string(i));
+    if (spec.alias >= 0) {
+      const TensorInfo& base = buffers[static_cast<size_t>(spec.alias)];
+      NNC_CHECK(base.elements() == buffers.back().elements(),
+                "buffer " + std::to_string(i) + ", " + text_of(buffers.back()) + ", is a view of " +
+                    text_of(base) + ", which has another number of elements");
+    }
+  }
+  return buffers;
+}
+
+BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<TensorInfo>& buffers,
+                    const std::vector<int64_t>& symbols, const BindOptions& options) {
+  BoundStep step;
+  step.spec = &spec;
+  step.index = index;
+  try {
+    const KernelSpec* kernel = options.lookup(spec.kernel);
+    const AttributeMap attributes = evaluate_attributes(spec.attributes, symbols);
+    BindRequest request;
+    request.attributes = &attributes;
+    request.operands = infos_of(spec.operands, buffers);
+    request.results = infos_of(spec.results, buffers);
+    request.isa = options.isa;
+    request.strict = options.strict;
+    if (spec.tile) {
+      step.tile = bind_tile_of(spec, buffers, symbols, kernel->tile, options.isa);
+      request.tile = step.tile.get();
+      request.tile_scratch = tile_scratch_bytes(*step.tile);
+    }
+    step.kernel = kernel->bind(request);
+  } catch (const Error& error) {
+    throw Error(describe(spec, index) + ": " + error.what());
+  }
+  estimate_cost(step, buffers);
+  return step;
+}
+
+bool in_place_safe(const StepSpec& step, const std::vector<int>& roots, int read_root,
+                   int write_root, const std::vector<TensorInfo>& buffers, const Shape& domain) {
+  if (!step.tile) return false;
+  const TileProgram& tile = *step.tile;
+  const auto root = [&roots](int buffer) { return roots[static_cast<size_t>(buffer)]; };
+  const auto touches = [&](const std::vector<int>& list, int wanted) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](int buffer) { return root(buffer) == wanted; });
+  };
+  // Beyond the tile program the kernel reads operands and writes results in an order of its own.
+  if (step.kernel != "tile" &&
+      (touches(step.operands, read_root) || touches(step.results, write_root)))
+    return false;
+  int64_t elements = 1;
+  for (int64_t dim : domain) elements *= dim;
+  size_t last_load = 0;
+  size_t first_store = tile.code.size();
+  for (size_t i = 0; i < tile.code.size(); ++i) {
+    const TileInstruction& instruction = tile.code[i];
+    if (instruction.op == "load") {
+      const int buffer = tile.loads[static_cast<size_t>(instruction.arguments[0])];
+      if (root(buffer) != read_root) continue;
+      if (buffers[static_cast<size_t>(buffer)].elements() != elements) return false;
+      last_load = i;
+    } else if (instruction.op == "store") {
+      const int buffer = tile.stores[static_cast<size_t>(instruction.arguments[0])];
+      if (root(buffer) == write_root) first_store = std::min(first_store, i);
+    }
+  }
+  return last_load < first_store;
+}
+
+}  // namespace nnrt

@@ -1,0 +1,108 @@
+// A binding: one program at actual sizes. Everything a run needs is decided here, so that a run
+// only patches the pointers of inputs and outputs and works through the phases.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/arena.h"
+#include "core/program.h"
+#include "nnrt/kernel.h"
+
+namespace nnrt {
+
+// Where the memory of a root buffer lies.
+struct Place {
+  enum class Kind : uint8_t { none, arena, variable, input, output, prepared };
+  Kind kind = Kind::none;
+  size_t at = 0;  // an offset (arena, prepared), or an index (variable, input, output)
+};
+
+struct BoundStep {
+  const StepSpec* spec = nullptr;
+  size_t index = 0;
+  BoundKernel kernel;
+  std::shared_ptr<const BoundTile> tile;
+  Call call;
+  size_t workspace = 0;  // offset in the arena
+  double flops = 0;
+  double bytes = 0;
+};
+
+struct BoundPhase {
+  Phase phase;
+  uint32_t step = 0;
+  bool barrier = false;  // all threads must have finished what came before
+};
+
+// A part of a program (its preparation, its steps), ready to run.
+struct BoundPart {
+  std::vector<BoundStep> steps;
+  std::vector<BoundPhase> phases;
+};
+
+struct Binding {
+  std::vector<int64_t> symbols;
+  std::vector<TensorInfo> buffers;
+  std::vector<Place> places;  // of root buffers
+  BoundPart prepare;
+  BoundPart main;
+  std::vector<std::pair<int, size_t>>
+      copies;  // root buffer, output: outputs that cannot be written directly
+
+  int threads = 1;
+  size_t arena_bytes = 0;    // temporaries and workspaces
+  size_t scratch_bytes = 0;  // a thread
+  size_t lower_bound = 0;    // no memory plan needs less than this
+  size_t total_bytes() const { return arena_bytes + static_cast<size_t>(threads) * scratch_bytes; }
+
+  // Pointers that the steps' calls refer to, the buffer of each, and those that change with every
+  // call.
+  struct Patch {
+    size_t slot;
+    size_t index;  // of the input or output
+  };
+  std::vector<void*> pointers;
+  std::vector<int> pointer_roots;
+  std::vector<Patch> input_patches;
+  std::vector<Patch> output_patches;
+
+  Block prepared;
+  uint64_t prepared_version = 0;  // of the variables; 0: never
+  uint64_t arena_generation = 0;  // of the resolved pointers
+  uint64_t last_use = 0;
+  std::vector<double> step_seconds;  // NNC_DEBUG=2: sums over the runs since the last report
+  int64_t timed_runs = 0;
+};
+
+struct BindOptions {
+  Isa isa = Isa::reference;
+  int threads = 1;
+  bool verify = false;
+  bool strict = false;
+  KernelLookup lookup = nullptr;
+};
+
+// Throws Error where actual shapes do not fit each other.
+std::unique_ptr<Binding> bind_program(const Program& program, const ProgramInfo& info,
+                                      const std::vector<int64_t>& symbols,
+                                      const BindOptions& options);
+
+// The parts of bind_program.
+std::vector<TensorInfo> evaluate_buffers(const Program& program,
+                                         const std::vector<int64_t>& symbols);
+BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<TensorInfo>& buffers,
+                    const std::vector<int64_t>& symbols, const BindOptions& options);
+// Whether the step may write `written` over `read` element by element: a tile program that reads
+// all of it, in order, before it stores.
+bool in_place_safe(const StepSpec& step, const std::vector<int>& roots, int read_root,
+                   int write_root, const std::vector<TensorInfo>& buffers, const Shape& domain);
+Shape evaluate_shape(const std::vector<Dim>& dims, const std::vector<int64_t>& symbols);
+// Puts barriers where a step touches what an earlier one wrote, or writes what an earlier one
+// touched (core/schedule.cpp).
+void schedule(BoundPart& part, const Binding& binding, const ProgramInfo& info);
+// The number of threads that pays for this much work.
+int threads_for(const BoundPart& part, int available);
+
+}  // namespace nnrt

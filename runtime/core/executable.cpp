@@ -1,0 +1,74 @@
+#include "nnrt/executable.h"
+
+#include <cstring>
+
+#include "core/executor.h"
+#include "core/planner.h"
+
+namespace nnrt {
+
+Executable::Executable(Plan plan, const Options& options, KernelLookup lookup)
+    : plan_(std::move(plan)), options_(options), lookup_(lookup) {
+  check_plan(plan_, lookup_);
+  for (const auto& [name, program] : plan_.programs)
+    programs_.push_back({name, &program, analyze(plan_, program)});
+  size_t total = 0;
+  for (const VariableSpec& variable : plan_.variables) {
+    variable_offsets_.push_back(total);
+    const size_t bytes =
+        round_up(checked_bytes({variable.dtype, variable.shape}, variable.name), kAlignment);
+    NNC_CHECK(!__builtin_add_overflow(total, bytes, &total),
+              "the variables of this plan are too large");
+  }
+  require_memory(total, "the variables of this net");
+  variables_ = Block(total);
+}
+
+Executable::~Executable() = default;
+
+size_t Executable::program_index(const std::string& name) const {
+  std::string known;
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    if (programs_[i].name == name) return i;
+    known += (i ? ", " : "") + programs_[i].name;
+  }
+  throw Error("this model has no program `" + name + "` (it has " + known + ")");
+}
+
+size_t Executable::variable_index(const std::string& name) const {
+  for (size_t i = 0; i < plan_.variables.size(); ++i) {
+    if (plan_.variables[i].name == name) return i;
+  }
+  throw Error("this model has no variable `" + name + "`");
+}
+
+size_t Executable::variable_bytes(size_t index) const {
+  const VariableSpec& variable = plan_.variables[index];
+  return checked_bytes({variable.dtype, variable.shape}, variable.name);
+}
+
+void Executable::set_variable(size_t index, const void* data, size_t bytes) {
+  NNC_CHECK(bytes == variable_bytes(index),
+            "the value of `" + plan_.variables[index].name + "` has a wrong size");
+  const std::unique_lock<std::shared_mutex> lock(mutex_);
+  if (bytes > 0) std::memmove(variable(index), data, bytes);
+  variables_changed();
+}
+
+Executable::Lease::Lease(Executable& executable) : executable_(executable) {
+  {
+    const std::lock_guard<std::mutex> lock(executable_.pool_mutex_);
+    if (!executable_.pool_.empty()) {
+      executor_ = std::move(executable_.pool_.back());
+      executable_.pool_.pop_back();
+    }
+  }
+  if (!executor_) executor_ = std::make_unique<Executor>(executable_);
+}
+
+Executable::Lease::~Lease() {
+  const std::lock_guard<std::mutex> lock(executable_.pool_mutex_);
+  executable_.pool_.push_back(std::move(executor_));
+}
+
+}  // namespace nnrt

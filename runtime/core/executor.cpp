@@ -1,0 +1,266 @@
+#include "core/executor.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <shared_mutex>
+
+#include "core/denormals.h"
+#include "core/profile.h"
+
+namespace nnrt {
+namespace {
+
+// The part of `units` that a thread does.
+std::pair<int64_t, int64_t> share(int64_t units, int thread, int threads) {
+  if (units == 1) return {0, thread == 0 ? 1 : 0};
+  return {units * thread / threads, units * (thread + 1) / threads};
+}
+
+std::string expected_shape(const BufferSpec& spec) {
+  std::string text = std::string(name_of(spec.dtype)) + "[";
+  for (size_t i = 0; i < spec.shape.size(); ++i) text += (i ? ", " : "") + spec.shape[i].text;
+  return text + "]";
+}
+
+std::string found_shape(const ShapeView& view) {
+  std::string text = "[";
+  for (size_t i = 0; i < view.rank; ++i) text += (i ? ", " : "") + std::to_string(view.dims[i]);
+  return text + "]";
+}
+
+[[noreturn]] void wrong_shape(const NamedBuffer& input, const BufferSpec& spec,
+                              const ShapeView& view) {
+  throw Error("input `" + input.name + "`: expected " + expected_shape(spec) +
+              ", found the shape " + found_shape(view));
+}
+
+}  // namespace
+
+Executor::Executor(Executable& executable)
+    : executable_(executable),
+      bindings_(executable.programs().size()),
+      symbols_(executable.plan().symbols.size(), 0) {}
+
+const TensorInfo& Executor::output_info(size_t program, const Binding& binding,
+                                        size_t output) const {
+  const NamedBuffer& named = executable_.programs()[program].program->outputs[output];
+  return binding.buffers[static_cast<size_t>(named.buffer)];
+}
+
+Binding* Executor::find(size_t program) {
+  for (const std::unique_ptr<Binding>& binding : bindings_[program]) {
+    if (binding->symbols == symbols_) {
+      binding->last_use = ++uses_;
+      return binding.get();
+    }
+  }
+  return nullptr;
+}
+
+Binding& Executor::add(size_t program, std::unique_ptr<Binding> binding) {
+  std::vector<std::unique_ptr<Binding>>& list = bindings_[program];
+  if (list.size() >= kMaxBindings) {
+    list.erase(std::min_element(list.begin(), list.end(), [](const auto& a, const auto& b) {
+      return a->last_use < b->last_use;
+    }));
+  }
+  binding->last_use = ++uses_;
+  list.push_back(std::move(binding));
+  return *list.back();
+}
+
+Binding& Executor::bind(size_t program, const ShapeView* shapes, size_t count) {
+  const Executable::Entry& entry = executable_.programs()[program];
+  const std::vector<NamedBuffer>& inputs = entry.program->inputs;
+  NNC_CHECK(count == inputs.size(), "program `" + entry.name + "` takes " +
+                                        std::to_string(inputs.size()) + " inputs, found " +
+                                        std::to_string(count));
+  for (size_t i = 0; i < count; ++i) {
+    const BufferSpec& spec = entry.program->buffers[static_cast<size_t>(inputs[i].buffer)];
+    if (shapes[i].rank != spec.shape.size()) wrong_shape(inputs[i], spec, shapes[i]);
+  }
+  std::fill(symbols_.begin(), symbols_.end(), 0);
+  for (const SymbolSource& source : entry.info.symbols) {
+    symbols_[static_cast<size_t>(source.symbol)] = shapes[source.input].dims[source.axis];
+  }
+  if (Binding* found = find(program)) {
+    check_shapes(program, *found, shapes);
+    return *found;
+  }
+  // Inputs first: a wrong shape is the user's mistake and deserves its own message, before kernels
+  // see it.
+  for (size_t i = 0; i < count; ++i) {
+    const BufferSpec& spec = entry.program->buffers[static_cast<size_t>(inputs[i].buffer)];
+    for (size_t axis = 0; axis < shapes[i].rank; ++axis) {
+      if (evaluate(spec.shape[axis], symbols_) != shapes[i].dims[axis])
+        wrong_shape(inputs[i], spec, shapes[i]);
+    }
+  }
+  return bind_symbols(program, symbols_);
+}
+
+Binding& Executor::bind_symbols(size_t program, const std::vector<int64_t>& symbols) {
+  NNC_CHECK(symbols.size() == symbols_.size(), "a value for each symbol is needed");
+  symbols_ = symbols;
+  if (Binding* found = find(program)) return *found;
+  const Executable::Entry& entry = executable_.programs()[program];
+  const Options& options = executable_.options();
+  const PhaseTimer timer("bind " + entry.name, options.debug);
+  BindOptions bind_options;
+  bind_options.isa = options.isa;
+  bind_options.threads = options.threads;
+  bind_options.verify = options.verify;
+  bind_options.strict = executable_.plan().strict;
+  bind_options.lookup = executable_.lookup();
+  std::unique_ptr<Binding> binding =
+      bind_program(*entry.program, entry.info, symbols_, bind_options);
+  arena_.reserve(binding->total_bytes());
+  return add(program, std::move(binding));
+}
+
+void Executor::check_shapes(size_t program, const Binding& binding, const ShapeView* shapes) const {
+  const Program& spec = *executable_.programs()[program].program;
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const size_t buffer = static_cast<size_t>(spec.inputs[i].buffer);
+    if (!std::equal(shapes[i].dims, shapes[i].dims + shapes[i].rank,
+                    binding.buffers[buffer].shape.begin())) {
+      wrong_shape(spec.inputs[i], spec.buffers[buffer], shapes[i]);
+    }
+  }
+}
+
+// Fills in every pointer that stays the same from call to call.
+void Executor::resolve(Binding& binding) {
+  arena_.reserve(binding.total_bytes());
+  if (binding.arena_generation == arena_.generation() + 1) return;
+  for (size_t slot = 0; slot < binding.pointers.size(); ++slot) {
+    const Place place = binding.places[static_cast<size_t>(binding.pointer_roots[slot])];
+    if (place.kind == Place::Kind::arena) binding.pointers[slot] = arena_.data() + place.at;
+    if (place.kind == Place::Kind::variable)
+      binding.pointers[slot] = executable_.variable(place.at);
+    if (place.kind == Place::Kind::prepared)
+      binding.pointers[slot] = binding.prepared.data() + place.at;
+  }
+  for (BoundPart* part : {&binding.prepare, &binding.main}) {
+    for (BoundStep& step : part->steps) {
+      step.call.workspace = arena_.data() + step.workspace;
+      step.call.state = &state_;
+    }
+  }
+  binding.arena_generation = arena_.generation() + 1;  // never 0, which means never resolved
+}
+
+void Executor::patch(Binding& binding, const void* const* inputs, void* const* outputs) {
+  for (const Binding::Patch& patch : binding.input_patches) {
+    binding.pointers[patch.slot] =
+        const_cast<void*>(inputs[patch.index]);  // check_plan: inputs are never written
+  }
+  for (const Binding::Patch& patch : binding.output_patches)
+    binding.pointers[patch.slot] = outputs[patch.index];
+}
+
+void Executor::run(size_t program, Binding& binding, const void* const* inputs,
+                   void* const* outputs, const RunState& state, const Prologue& prologue) {
+  resolve(binding);
+  patch(binding, inputs, outputs);
+  state_ = state;
+  if (executable_.programs()[program].info.writes_variables) {
+    const std::unique_lock<std::shared_mutex> lock(executable_.mutex());
+    run_locked(program, binding, outputs, prologue);
+    executable_.variables_changed();
+  } else {
+    const std::shared_lock<std::shared_mutex> lock(executable_.mutex());
+    run_locked(program, binding, outputs, prologue);
+  }
+  for (const auto& [buffer, output] : binding.copies) {
+    const Place place = binding.places[static_cast<size_t>(buffer)];
+    if (place.kind == Place::Kind::input) {
+      const size_t bytes = binding.buffers[static_cast<size_t>(buffer)].bytes();
+      if (bytes > 0) std::memcpy(outputs[output], inputs[place.at], bytes);
+    }
+  }
+}
+
+void Executor::run_locked(size_t, Binding& binding, void* const* outputs,
+                          const Prologue& prologue) {
+  const bool prepare =
+      !binding.prepare.steps.empty() && binding.prepared_version != executable_.version();
+  if (binding.threads == 1) {
+    work(binding, prologue, prepare, 0, 1);
+  } else {
+#pragma omp parallel num_threads(binding.threads)
+    work(binding, prologue, prepare, omp_get_thread_num(), omp_get_num_threads());
+  }
+  if (prepare) binding.prepared_version = executable_.version();
+  for (const auto& [buffer, output] : binding.copies) {
+    const Place place = binding.places[static_cast<size_t>(buffer)];
+    const size_t bytes = binding.buffers[static_cast<size_t>(buffer)].bytes();
+    const char* source = nullptr;
+    if (place.kind == Place::Kind::arena) source = arena_.data() + place.at;
+    if (place.kind == Place::Kind::variable) source = executable_.variable(place.at);
+    if (place.kind == Place::Kind::prepared) source = binding.prepared.data() + place.at;
+    if (source != nullptr && bytes > 0) std::memcpy(outputs[output], source, bytes);
+  }
+}
+
+void Executor::work(Binding& binding, const Prologue& prologue, bool prepare, int thread,
+                    int threads) {
+  const FlushDenormals flush;
+  void* scratch =
+      arena_.data() + binding.arena_bytes + static_cast<size_t>(thread) * binding.scratch_bytes;
+  bool waiting = false;  // something ran that the next part depends on
+  if (prologue.units > 0) {
+    const auto [begin, end] = share(prologue.units, thread, threads);
+    if (begin < end) prologue.run(prologue.arguments, begin, end);
+    waiting = true;
+  }
+  if (prepare) work_part(binding.prepare, scratch, thread, threads, waiting);
+  if (executable_.options().debug >= 2) {
+    if (waiting && threads > 1) barrier_.wait(threads);
+    work_timed(binding, scratch, thread, threads);
+  } else {
+    work_part(binding.main, scratch, thread, threads, waiting);
+  }
+}
+
+void Executor::work_part(const BoundPart& part, void* scratch, int thread, int threads,
+                         bool& waiting) {
+  bool first = true;
+  for (const BoundPhase& bound : part.phases) {
+    if (threads > 1 && (first ? waiting : bound.barrier)) barrier_.wait(threads);
+    first = false;
+    const auto [begin, end] = share(bound.phase.units, thread, threads);
+    if (begin >= end) continue;
+    Call call = part.steps[bound.step].call;
+    call.scratch = scratch;
+    bound.phase.run(call, begin, end);
+  }
+  waiting = waiting || !part.phases.empty();
+}
+
+// The same with a barrier after every phase, so that thread 0 can tell how long each step took.
+void Executor::work_timed(Binding& binding, void* scratch, int thread, int threads) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start = Clock::now();
+  for (const BoundPhase& bound : binding.main.phases) {
+    const auto [begin, end] = share(bound.phase.units, thread, threads);
+    if (begin < end) {
+      Call call = binding.main.steps[bound.step].call;
+      call.scratch = scratch;
+      bound.phase.run(call, begin, end);
+    }
+    if (threads > 1) barrier_.wait(threads);
+    if (thread == 0) {
+      const Clock::time_point now = Clock::now();
+      binding.step_seconds[bound.step] += std::chrono::duration<double>(now - start).count();
+      start = now;
+    }
+  }
+  if (thread == 0) ++binding.timed_runs;
+}
+
+}  // namespace nnrt

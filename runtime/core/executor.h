@@ -1,0 +1,73 @@
+// An executor: one thread's context for running an executable. It holds the arena and the bindings,
+// at most kMaxBindings for each program. After the first run at a size, a run allocates nothing.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/arena.h"
+#include "core/barrier.h"
+#include "core/binding.h"
+#include "nnrt/executable.h"
+
+namespace nnrt {
+
+struct ShapeView {
+  const int64_t* dims = nullptr;
+  size_t rank = 0;
+};
+
+// Work to be done by the run's threads before the program's steps (the trainer gathers its batch
+// there).
+struct Prologue {
+  void (*run)(const void* arguments, int64_t begin, int64_t end) = nullptr;
+  const void* arguments = nullptr;
+  int64_t units = 0;
+};
+
+class Executor {
+ public:
+  explicit Executor(Executable& executable);
+
+  // The binding for these shapes, one for each input of the program (clocks included); made where
+  // there is none. Valid until the next call of `bind`.
+  Binding& bind(size_t program, const ShapeView* shapes, size_t count);
+  // The same from the values of the plan's symbols.
+  Binding& bind_symbols(size_t program, const std::vector<int64_t>& symbols);
+
+  // `inputs` and `outputs`: dense memory for each input and output of the program, outputs 64-byte
+  // aligned.
+  void run(size_t program, Binding& binding, const void* const* inputs, void* const* outputs,
+           const RunState& state, const Prologue& prologue = {});
+
+  // What an output of this binding holds.
+  const TensorInfo& output_info(size_t program, const Binding& binding, size_t output) const;
+
+  size_t arena_bytes() const { return arena_.bytes(); }
+  Executable& executable() { return executable_; }
+
+ private:
+  static constexpr size_t kMaxBindings = 16;
+
+  Binding* find(size_t program);
+  Binding& add(size_t program, std::unique_ptr<Binding> binding);
+  void check_shapes(size_t program, const Binding& binding, const ShapeView* shapes) const;
+  void resolve(Binding& binding);
+  void resolve_part(Binding& binding, BoundPart& part);
+  void patch(Binding& binding, const void* const* inputs, void* const* outputs);
+  void run_locked(size_t program, Binding& binding, void* const* outputs, const Prologue& prologue);
+  void work(Binding& binding, const Prologue& prologue, bool prepare, int thread, int threads);
+  void work_part(const BoundPart& part, void* scratch, int thread, int threads, bool& waiting);
+  void work_timed(Binding& binding, void* scratch, int thread, int threads);
+
+  Executable& executable_;
+  Arena arena_;
+  Barrier barrier_;
+  RunState state_;
+  std::vector<std::vector<std::unique_ptr<Binding>>> bindings_;
+  std::vector<int64_t> symbols_;  // of the call at hand
+  uint64_t uses_ = 0;
+};
+
+}  // namespace nnrt

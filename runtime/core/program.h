@@ -1,0 +1,50 @@
+// What follows from a program alone, before any size is known: who reads and writes what, and where
+// symbols come from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nnrt/kernel.h"
+#include "nnrt/plan.h"
+
+namespace nnrt {
+
+using KernelLookup = const KernelSpec* (*)(const std::string& name);
+
+// Buffers that a step reads before it writes them, and those it writes; each once.
+struct StepAccess {
+  std::vector<int> reads;
+  std::vector<int> writes;
+};
+// An epilogue's load of the step's own result is no read: it sees what the kernel just made.
+StepAccess access_of(const StepSpec& step);
+
+// Dimension `axis` of input number `input` is the bare symbol `symbol`.
+struct SymbolSource {
+  int input;
+  int axis;
+  int symbol;
+};
+
+struct ProgramInfo {
+  std::vector<int> roots;  // per buffer: the buffer whose memory it is (itself, or through aliases)
+  std::vector<SymbolSource> symbols;  // one for each symbol the program uses
+  std::vector<int> data_inputs;       // indices into Program::inputs
+  std::vector<int> clock_inputs;
+  bool writes_variables = false;
+};
+// The program's indices must be valid.
+ProgramInfo analyze(const Plan& plan, const Program& program);
+
+// "program `train`, step 3 (conv2d, features.conv_2)", for messages.
+std::string describe(const StepSpec& step, size_t index);
+
+// Throws Error unless the plan can be bound and run without reading or writing where it must not.
+// Everything that does not depend on actual sizes is checked here; the rest in bind.
+void check_plan(const Plan& plan, KernelLookup lookup);
+
+// Opcodes, arities, register order and slots of a tile program (core/check_tile.cpp).
+void check_tile(const TileProgram& tile);
+
+}  // namespace nnrt

@@ -1,0 +1,265 @@
+#include "nnrt/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "core/executor.h"
+#include "core/planner.h"
+#include "core/profile.h"
+#include "nnrt/philox.h"
+
+namespace nnrt {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kCallbackInterval{50};
+constexpr uint32_t kShuffleStream = 0xFFFFFFFFu;  // no node of a graph has this stream
+
+// What the run's threads need to gather a batch.
+struct GatherColumn {
+  const char* source;
+  char* target;
+  size_t row_bytes;
+};
+struct Gather {
+  std::vector<GatherColumn> columns;
+  const int64_t* rows = nullptr;
+};
+
+void gather_rows(const void* arguments, int64_t begin, int64_t end) {
+  const Gather& gather = *static_cast<const Gather*>(arguments);
+  for (const GatherColumn& column : gather.columns) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::memcpy(column.target + static_cast<size_t>(i) * column.row_bytes,
+                  column.source + static_cast<size_t>(gather.rows[i]) * column.row_bytes,
+                  column.row_bytes);
+    }
+  }
+}
+
+class Loop {
+ public:
+  Loop(Executable& executable, size_t program, const std::vector<Column>& columns,
+       const LoopOptions& options)
+      : index_(program),
+        entry_(executable.programs()[program]),
+        columns_(columns),
+        options_(options),
+        lease_(executable) {
+    NNC_CHECK(options.batch > 0, "the batch must be at least 1");
+    count_rows();
+    set_up_inputs();
+    set_up_outputs();
+  }
+
+  LoopResult run(const LoopCallback& callback) {
+    const Clock::time_point start = Clock::now();
+    Clock::time_point reported = start;
+    const int64_t steps = (rows_ + options_.batch - 1) / options_.batch;
+    for (int64_t step = 0; step < steps && !result_.stopped && result_.not_finite_step < 0;
+         ++step) {
+      run_step(step, steps);
+      const Clock::time_point now = Clock::now();
+      if (now - reported >= kCallbackInterval || step + 1 == steps) {
+        reported = now;
+        update_means();
+        result_.stopped = callback && callback({result_.rows, rows_, &result_.means});
+      }
+    }
+    update_means();
+    result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (last_ != nullptr) print_profile(entry_.name, *entry_.program, *last_);
+    return std::move(result_);
+  }
+
+ private:
+  const BufferSpec& buffer_of(size_t input) const {
+    return entry_.program->buffers[static_cast<size_t>(entry_.program->inputs[input].buffer)];
+  }
+
+  static bool is_symbol(const Dim& dim, int64_t symbol) {
+    return dim.code.size() == 1 && dim.code[0].kind == DimOp::Kind::symbol &&
+           dim.code[0].value == symbol;
+  }
+
+  void count_rows() {
+    const std::vector<int>& inputs = entry_.info.data_inputs;
+    NNC_CHECK(columns_.size() == inputs.size(),
+              "program `" + entry_.name + "` takes " + std::to_string(inputs.size()) +
+                  " arrays, found " + std::to_string(columns_.size()));
+    int64_t symbol = -1;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const std::vector<Dim>& shape = buffer_of(static_cast<size_t>(inputs[i])).shape;
+      const std::string& name = entry_.program->inputs[static_cast<size_t>(inputs[i])].name;
+      NNC_CHECK(shape.size() == columns_[i].shape.size(),
+                "input `" + name + "` has " + std::to_string(columns_[i].shape.size()) +
+                    " dimensions instead of " + std::to_string(shape.size()));
+      if (symbol < 0 && !shape.empty() && shape[0].code.size() == 1 &&
+          shape[0].code[0].kind == DimOp::Kind::symbol) {
+        symbol = shape[0].code[0].value;
+        rows_ = columns_[i].shape[0];
+      }
+      batched_.push_back(symbol >= 0 && !shape.empty() && is_symbol(shape[0], symbol));
+      NNC_CHECK(!batched_.back() || columns_[i].shape[0] == rows_,
+                "input `" + name + "` has " + std::to_string(columns_[i].shape[0]) +
+                    " rows where others have " + std::to_string(rows_));
+    }
+    NNC_CHECK(
+        symbol >= 0,
+        "no input has a symbol as its first dimension, so there is nothing to make batches of");
+    batch_ = std::max<int64_t>(1, std::min(options_.batch, rows_));
+  }
+
+  void set_up_inputs() {
+    const size_t count = entry_.program->inputs.size();
+    shapes_.resize(count);
+    input_shapes_.resize(count);
+    pointers_.assign(count, nullptr);
+    row_bytes_.assign(columns_.size(), 0);
+    size_t total = 0;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const size_t input = static_cast<size_t>(entry_.info.data_inputs[i]);
+      input_shapes_[input] = columns_[i].shape;
+      pointers_[input] = columns_[i].data;
+      if (!batched_[i]) continue;
+      Shape row(columns_[i].shape.begin() + 1, columns_[i].shape.end());
+      row_bytes_[i] = checked_bytes({buffer_of(input).dtype, row}, "a row of the data");
+      if (options_.shuffle)
+        total += round_up(row_bytes_[i] * static_cast<size_t>(batch_), kAlignment);
+    }
+    for (int clock : entry_.info.clock_inputs) {
+      const std::string& name = entry_.program->inputs[static_cast<size_t>(clock)].name;
+      pointers_[static_cast<size_t>(clock)] = name == "step"    ? &step_
+                                              : name == "steps" ? &steps_
+                                                                : &epoch_;
+    }
+    if (!options_.shuffle) return;
+    order_.resize(static_cast<size_t>(rows_));
+    shuffle_rows(options_.state.seed, options_.state.step, order_);
+    require_memory(total, "the rows of a batch");
+    staging_ = Block(total);
+    size_t offset = 0;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (!batched_[i]) continue;
+      char* target = staging_.data() + offset;
+      gather_.columns.push_back({columns_[i].data, target, row_bytes_[i]});
+      pointers_[static_cast<size_t>(entry_.info.data_inputs[i])] = target;
+      offset += round_up(row_bytes_[i] * static_cast<size_t>(batch_), kAlignment);
+    }
+  }
+
+  void set_up_outputs() {
+    const size_t count = entry_.program->outputs.size();
+    for (const NamedBuffer& output : entry_.program->outputs) {
+      const BufferSpec& spec = entry_.program->buffers[static_cast<size_t>(output.buffer)];
+      NNC_CHECK(spec.shape.empty() && is_float(spec.dtype),
+                "output `" + output.name + "` of program `" + entry_.name + "` is no scalar");
+      output_types_.push_back(spec.dtype);
+    }
+    values_ = Block(count * kAlignment);
+    for (size_t i = 0; i < count; ++i) outputs_.push_back(values_.data() + i * kAlignment);
+    sums_.assign(count, 0);
+    result_.means.assign(count, 0);
+  }
+
+  void run_step(int64_t step, int64_t steps) {
+    const int64_t first = step * batch_;
+    const int64_t rows = std::min(batch_, rows_ - first);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (!batched_[i]) continue;
+      const size_t input = static_cast<size_t>(entry_.info.data_inputs[i]);
+      input_shapes_[input][0] = rows;
+      if (!options_.shuffle)
+        pointers_[input] = columns_[i].data + static_cast<size_t>(first) * row_bytes_[i];
+    }
+    for (size_t i = 0; i < shapes_.size(); ++i)
+      shapes_[i] = {input_shapes_[i].data(), input_shapes_[i].size()};
+    const int64_t done = options_.clock_step + step;
+    step_ = static_cast<float>(done);
+    steps_ = static_cast<float>(options_.clock_steps > 0 ? options_.clock_steps : steps);
+    epoch_ = static_cast<float>(static_cast<double>(done) / static_cast<double>(steps));
+    RunState state = options_.state;
+    state.step += static_cast<uint64_t>(step);
+    Binding& binding = lease_->bind(index_, shapes_.data(), shapes_.size());
+    Prologue prologue;
+    if (options_.shuffle) {
+      gather_.rows = order_.data() + first;
+      prologue = {&gather_rows, &gather_, rows};
+    }
+    lease_->run(index_, binding, pointers_.data(), outputs_.data(), state, prologue);
+    last_ = &binding;
+    for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += static_cast<double>(rows) * output(i);
+    result_.rows += rows;
+    ++result_.steps;
+    if (!sums_.empty() && !std::isfinite(output(0))) result_.not_finite_step = step;
+  }
+
+  double output(size_t index) const {
+    if (output_types_[index] == DType::f64) {
+      double value;
+      std::memcpy(&value, outputs_[index], sizeof(value));
+      return value;
+    }
+    float value;
+    std::memcpy(&value, outputs_[index], sizeof(value));
+    return value;
+  }
+
+  void update_means() {
+    for (size_t i = 0; i < sums_.size(); ++i) {
+      result_.means[i] = result_.rows > 0 ? sums_[i] / static_cast<double>(result_.rows) : 0;
+    }
+  }
+
+  size_t index_;
+  const Executable::Entry& entry_;
+  const std::vector<Column>& columns_;
+  const LoopOptions& options_;
+  Executable::Lease lease_;
+  Binding* last_ = nullptr;
+
+  int64_t rows_ = 0;
+  int64_t batch_ = 1;
+  std::vector<bool> batched_;      // per column
+  std::vector<size_t> row_bytes_;  // per column
+  std::vector<Shape> input_shapes_;
+  std::vector<ShapeView> shapes_;
+  std::vector<const void*> pointers_;
+  float step_ = 0;
+  float steps_ = 0;
+  float epoch_ = 0;
+
+  std::vector<int64_t> order_;
+  Block staging_;
+  Gather gather_;
+
+  Block values_;
+  std::vector<void*> outputs_;
+  std::vector<DType> output_types_;
+  std::vector<double> sums_;
+  LoopResult result_;
+};
+
+}  // namespace
+
+LoopResult run_loop(Executable& executable, size_t program, const std::vector<Column>& columns,
+                    const LoopOptions& options, const LoopCallback& callback) {
+  return Loop(executable, program, columns, options).run(callback);
+}
+
+void shuffle_rows(uint64_t seed, uint64_t step, std::vector<int64_t>& order) {
+  std::iota(order.begin(), order.end(), int64_t{0});
+  for (size_t i = order.size(); i-- > 1;) {
+    // Two words make a 64-bit fraction of the i + 1 places left.
+    const PhiloxWords words = philox_block(seed, step, kShuffleStream, i);
+    const uint64_t fraction = (static_cast<uint64_t>(words[0]) << 32) | words[1];
+    const unsigned __int128 scaled = static_cast<unsigned __int128>(fraction) * (i + 1);
+    std::swap(order[i], order[static_cast<size_t>(scaled >> 64)]);
+  }
+}
+
+}  // namespace nnrt

@@ -1,0 +1,89 @@
+// An executable: a checked plan with the memory of its variables, shared by all threads. Each
+// thread that runs it does so in a context of its own, an executor (core/executor.h), lent from a
+// pool.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "core/arena.h"
+#include "core/options.h"
+#include "core/program.h"
+#include "nnrt/plan.h"
+
+namespace nnrt {
+
+class Executor;
+
+class Executable {
+ public:
+  // Throws Error unless the plan passes check_plan and its variables fit in memory. Variables start
+  // as zeros.
+  explicit Executable(Plan plan, const Options& options = options_from_environment(),
+                      KernelLookup lookup = &find_kernel);
+  ~Executable();
+  Executable(const Executable&) = delete;
+  Executable& operator=(const Executable&) = delete;
+
+  struct Entry {
+    std::string name;
+    const Program* program;
+    ProgramInfo info;
+  };
+
+  const Plan& plan() const { return plan_; }
+  const Options& options() const { return options_; }
+  KernelLookup lookup() const { return lookup_; }
+  const std::vector<Entry>& programs() const { return programs_; }
+  size_t program_index(const std::string& name) const;  // throws Error
+  bool has_program(const std::string& name) const { return plan_.programs.count(name) != 0; }
+
+  size_t variable_index(const std::string& name) const;  // throws Error
+  char* variable(size_t index) const { return variables_.data() + variable_offsets_[index]; }
+  size_t variable_bytes(size_t index) const;
+  // Copies `bytes` in; they must be variable_bytes. Waits for running calls.
+  void set_variable(size_t index, const void* data, size_t bytes);
+
+  // Readers run side by side; a program that updates variables runs alone.
+  std::shared_mutex& mutex() const { return mutex_; }
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  void variables_changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
+
+  // True for one trainer at a time.
+  bool begin_training() { return !training_.exchange(true); }
+  void end_training() { training_.store(false); }
+
+  // An executor that nobody else uses, back in the pool when the lease ends.
+  class Lease {
+   public:
+    explicit Lease(Executable& executable);
+    ~Lease();
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Executor* operator->() const { return executor_.get(); }
+    Executor& operator*() const { return *executor_; }
+
+   private:
+    Executable& executable_;
+    std::unique_ptr<Executor> executor_;
+  };
+
+ private:
+  Plan plan_;
+  Options options_;
+  KernelLookup lookup_;
+  std::vector<Entry> programs_;
+  std::vector<size_t> variable_offsets_;
+  Block variables_;
+  mutable std::shared_mutex mutex_;
+  std::atomic<uint64_t> version_{1};
+  std::atomic<bool> training_{false};
+  std::mutex pool_mutex_;
+  std::vector<std::unique_ptr<Executor>> pool_;
+};
+
+}  // namespace nnrt

@@ -1,0 +1,55 @@
+// The loop over a data set, for training and for evaluation: shuffles, gathers the rows of each
+// batch inside the engine, runs the program, and averages its outputs weighted by batch size.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nnrt/executable.h"
+
+namespace nnrt {
+
+// All rows of one data input, dense. Where the input's first dimension is the batch symbol,
+// `shape[0]` counts the rows of the data set; any other input is given whole to every step.
+struct Column {
+  const char* data = nullptr;
+  Shape shape;
+};
+
+struct LoopOptions {
+  int64_t batch = 1;
+  bool shuffle = false;
+  RunState state;           // at the first step; `state.step` grows by one a step
+  int64_t clock_step = 0;   // steps done before, for the clocks
+  int64_t clock_steps = 0;  // in all; 0: those of this loop
+};
+
+struct LoopProgress {
+  int64_t rows_done = 0;
+  int64_t rows = 0;
+  const std::vector<double>* means = nullptr;  // of each output so far
+};
+// Called about every 50 ms and at the end; true asks to stop. May throw.
+using LoopCallback = std::function<bool(const LoopProgress& progress)>;
+
+struct LoopResult {
+  std::vector<double> means;
+  int64_t rows = 0;
+  int64_t steps = 0;
+  double seconds = 0;
+  bool stopped = false;  // by the callback
+  int64_t not_finite_step =
+      -1;  // the step (from 0) whose first output was infinite or no number; the loop ended there
+};
+
+// One pass over `columns` (one for each data input of the program, in order). Every output must be
+// a float scalar. Throws Error for data that does not fit the program.
+LoopResult run_loop(Executable& executable, size_t program, const std::vector<Column>& columns,
+                    const LoopOptions& options, const LoopCallback& callback);
+
+// The order of rows for the epoch that starts at `step`: Fisher-Yates, keyed by Philox.
+void shuffle_rows(uint64_t seed, uint64_t step, std::vector<int64_t>& order);
+
+}  // namespace nnrt
