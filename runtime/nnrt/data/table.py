@@ -222,7 +222,10 @@ def check_width(table: Table, item: Input, columns: list[int], texts: list[int])
 
 
 def columns_note(table: Table, item: Input, columns: list[int]) -> str:
-    return f"`{item.name}` takes the columns {quoted(table.header[column] for column in columns)}"
+    names = [table.header[column] for column in columns]
+    if len(names) <= 5:
+        return f"`{item.name}` takes the columns {quoted(names)}"
+    return f"`{item.name}` takes the {len(names)} columns `{names[0]}` to `{names[-1]}`"
 
 
 def absent(table: Table, item: Input) -> str:

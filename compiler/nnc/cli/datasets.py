@@ -1,0 +1,93 @@
+"""The data that `train` and `evaluate` work on: as the options say, else the train section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnc.options import OptionError
+
+Data = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source, and the folder that a relative one starts at."""
+
+    source: str
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where data comes from, and what is held out of it: another source, a fraction, or nothing."""
+
+    data: Place
+    validation: Place | float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The arrays, sentences about them for the user, and the texts behind codes."""
+
+    data: Data
+    validation: Data | None
+    notes: tuple[str, ...]
+    classes: dict[str, tuple[str, ...]]
+
+
+def choose(
+    training: Mapping[str, Any], data: str | None, validation: str | None, seed: int | None
+) -> Plan:
+    """Paths of options start at the working directory, those of the train section at its file."""
+    directory = training.get("directory") or ""
+    if data is not None:
+        place = Place(data)
+    elif training.get("data"):
+        place = Place(training["data"], directory)
+    else:
+        raise OptionError(
+            "there is no data: name it with `--data PATH`, or in the train section with "
+            '`data = "PATH"`.'
+        )
+    held: Place | float | None
+    if validation is not None:
+        held = fraction(validation)
+        held = Place(validation) if held is None else held
+    else:
+        written = training.get("validation")
+        held = Place(written, directory) if isinstance(written, str) else written
+    start = seed if seed is not None else int(training.get("seed") or 0)
+    return Plan(place, held or None, start)
+
+
+def fraction(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def load(plan: Plan, inputs: list[Any], classes: Mapping[str, tuple[str, ...]]) -> Parts:
+    """Read all, and hold out the part that the plan says."""
+    from nnrt import data
+
+    place = plan.data
+    arrays = data.open(place.source, inputs, directory=place.directory, classes=classes)
+    codes = {**classes, **arrays.classes}
+    if isinstance(plan.validation, Place):
+        place = plan.validation
+        more = data.open(place.source, inputs, directory=place.directory, classes=codes)
+        return Parts(arrays, more, arrays.notes, codes)
+    if plan.validation is not None:
+        kept, held = data.split(arrays, plan.validation, plan.seed)
+        return Parts(kept, held, arrays.notes, codes)
+    return Parts(arrays, None, arrays.notes, codes)
+
+
+def rows(data: Data) -> int:
+    return max((len(array) for array in data.values() if array.ndim), default=0)

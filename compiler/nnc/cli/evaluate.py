@@ -1,0 +1,36 @@
+"""`nnc evaluate`: loss and metrics of a compiled model on data."""
+
+from __future__ import annotations
+
+import argparse
+
+from nnc.cli import datasets
+from nnc.cli.common import artifact
+from nnc.options import OptionError
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import nnrt
+    from nnrt.progress import values_text
+
+    path = artifact(arguments.model)
+    model = nnrt.load(path)
+    training = model.training
+    if training is None:
+        raise OptionError(
+            f"{path} has no loss to measure: its .nn file has no train section. "
+            "`nnc predict` runs it."
+        )
+    plan = datasets.choose(training, arguments.data, None, None)
+    if arguments.data is not None:
+        plan = datasets.Plan(plan.data, None, plan.seed)
+    elif isinstance(plan.validation, datasets.Place):
+        plan = datasets.Plan(plan.validation, None, plan.seed)
+    parts = datasets.load(plan, training["inputs"], training.get("classes") or {})
+    data = parts.data if parts.validation is None else parts.validation
+    held = ", held out" if parts.validation is not None else ""
+    batch = arguments.batch if arguments.batch is not None else 256
+    result = model.evaluate(dict(data), batch=batch)
+    print(f"{plan.data.source}: {datasets.rows(data):,} rows{held}")
+    print(values_text(result))
+    return 0
