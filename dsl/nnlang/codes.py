@@ -85,4 +85,13 @@ CODES: dict[str, str] = {
     "N0603": "a part that the standard library does not have",
     "N0604": "a file without a net",
     # Data and artifacts
+    "N0740": "data that does not exist",
+    "N0741": "data that is damaged or cannot be read",
+    "N0742": "data without what an input needs",
+    "N0743": "a table without a header that names its columns",
+    "N0744": "lines that are no table",
+    "N0745": "a value that does not fit its input",
+    "N0746": "a kind of data that is not read here",
+    "N0747": "a part that cannot be held out",
+    "N0748": "arrays with different numbers of rows",
 }

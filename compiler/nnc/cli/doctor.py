@@ -63,7 +63,7 @@ def versions() -> list[tuple[str, str]]:
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     lines = [
         ("nnc", nnc.__version__),
-        ("Python", platform.python_nnc.__version__),
+        ("Python", platform.python_version()),
         ("system", system),
     ]
     for package in PACKAGES:
