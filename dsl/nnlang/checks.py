@@ -171,7 +171,7 @@ class _Checker:
     def bare(self, statement: Bare, place: str, last: bool) -> None:
         value = statement.value
         if isinstance(value, syntax.Name) and value.text == "pass":
-            self.report("N0112", value.span, "there is no `pass`", "leave the body empty: `{ }`")
+            self.report("N0112", value.span, "there is no `pass`", "leave the body empty: `{}`")
             return
         if isinstance(value, syntax.Call) and isinstance(value.function, syntax.Name):
             if value.function.text == "print":
@@ -180,6 +180,9 @@ class _Checker:
         helps = "give it a name: `name = ...`"
         if place in ("block", "rule") and last:
             helps = "write `return` before it to make it the block's value, or give it a name"
+        elif place == "train":
+            helps = "a training section holds `key = value`, `metric name = value`, "
+            helps += '`freeze "pattern"`, `load "file"` and `input name: type`'
         elif place == "net":
             helps = "write `output name = ...` to give it out, or `name = ...` to use it later"
         elif place == "scan":

@@ -73,9 +73,9 @@ class Engine:
         while True:
             token = self.tokens[position]
             states, entries = self.states[:], self.entries[:]
-            if token.kind == NEWLINE:
-                boundaries[-1] = _Boundary(position, states, entries)
             if self.feed(token):
+                if token.kind == NEWLINE:
+                    boundaries[-1] = _Boundary(position, states, entries)
                 if token.kind == END:
                     return self.entries[-1].value
                 if token.kind == "LBRACE":
@@ -91,9 +91,9 @@ class Engine:
             attempts += 1
             if attempts > 2 * MAX_ERRORS or len(self.diagnostics) >= MAX_ERRORS:
                 return None
-            trouble = self.trouble(position, boundaries[-1])
-            repair = errors.explain(trouble)
-            if token.line not in quiet_lines:
+            repair = errors.explain(self.trouble(position, boundaries))
+            place = repair.diagnostic.primary
+            if place is None or place.span.line not in quiet_lines:
                 self.diagnostics.append(repair.diagnostic)
             if self.apply(repair, position):
                 continue
@@ -178,16 +178,16 @@ class Engine:
                     break
         return True
 
-    def trouble(self, position: int, boundary: _Boundary) -> errors.Trouble:
+    def trouble(self, position: int, boundaries: list[_Boundary]) -> errors.Trouble:
         states = self.states
-        start = boundary.position
+        start = boundaries[-1].position
         if self.tokens[start].kind in (NEWLINE, "LBRACE") and start < position:
             start += 1
         return errors.Trouble(
             tokens=self.tokens,
             position=position,
             start=start,
-            in_body=any(entry.first.kind == "LBRACE" for entry in boundary.entries),
+            in_body=len(boundaries) > 1,
             file=self.file,
             keywords={self.tables.literals[word]: word for word in self.tables.keywords},
             accepts=lambda *kinds: self.acceptable(kinds, states),
@@ -217,7 +217,7 @@ class Engine:
         if after_header is not None:
             at = self.tokens[start]
             header = [_stand_in(kind, at) for kind in _HEADERS[self.header_kind(start)]]
-            if opener.kind == NEWLINE:
+            if opener.kind == NEWLINE and self.acceptable((NEWLINE,), self.states):
                 header.insert(0, opener)
             if self.acceptable(tuple(token.kind for token in header), self.states):
                 self.tokens[after_header : after_header + 1] = header
@@ -226,6 +226,7 @@ class Engine:
         end = self.statement_end(position, top_level=len(boundaries) == 1)
         token = self.tokens[end]
         if token.kind == NEWLINE and not self.acceptable((NEWLINE,), self.states):
+            boundaries[-1] = _Boundary(end, boundary.states, boundary.entries)
             return end + 1
         return end
 

@@ -30,8 +30,14 @@ _STATEMENT_WORDS = (
     "param", "state", "input", "output", "return", "if", "for", "repeat", "scan", "carry", "yield", "assert",
     "const", "metric", "freeze", "load",
 )  # fmt: skip
-# What an insertion is called, in the order in which it is tried.
-_INSERTIONS = (("COLON", ":"), ("EQUAL", "="), ("IN", "in"), ("LPAR", "("), ("LBRACE", "{"))
+# What may be missing: its kind, its text, and the statements in which it may be.
+_INSERTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("COLON", ":", ("NET", "BLOCK", "RULE")),
+    ("EQUAL", "=", ("CONST", "OUTPUT", "METRIC", "NAME")),
+    ("IN", "in", ("FOR", "SCAN")),
+    ("LPAR", "(", ("NET", "BLOCK", "RULE")),
+    ("LBRACE", "{", ("NET", "BLOCK", "RULE", "TRAIN", "FOR", "REPEAT", "SCAN", "IF")),
+)
 _WORDS = {
     NEWLINE: "the end of the line",
     END: "the end of the file",
@@ -116,6 +122,10 @@ class Trouble:
     def expects_value(self) -> bool:
         return self.accepts("NUMBER")
 
+    def behind_value(self) -> bool:
+        """Whether a complete value stands before the trouble."""
+        return self.accepts("STAR")
+
 
 @dataclass(frozen=True, slots=True)
 class Repair:
@@ -158,7 +168,7 @@ def expected_words(trouble: Trouble) -> str:
     if trouble.accepts("NAME"):
         return "a name or a string" if trouble.accepts("STRING") else "a name"
     words = [text for kind, text in _WORDS.items() if trouble.accepts(kind)]
-    operators = trouble.accepts("PLUS")
+    operators = trouble.behind_value()
     if operators:
         words = [text for text in words if text not in ("`->`", "`as`", "`(`", "`=`")]
         words.append("an operator")
@@ -220,7 +230,13 @@ def _line_too_short(trouble: Trouble) -> Repair | None:
 
 
 def _reserved_name(trouble: Trouble) -> Repair | None:
-    token = trouble.token
+    token, first = trouble.token, trouble.first
+    if token.kind == "EQUAL" and trouble.position == trouble.start + 1:
+        if first.kind not in trouble.keywords:
+            return None
+        message = f"`{first.text}` is a reserved word"
+        help_text = f"choose another name, for example `{first.text}_`"
+        return Repair(diagnostic("N0111", message, first.span(trouble.file), helps=[help_text]))
     if token.kind not in trouble.keywords or trouble.at_start or not trouble.accepts("NAME"):
         return None
     if token.kind in ("SCAN", "PARAM", "STATE", "RETURN") and trouble.expects_value():
@@ -262,6 +278,12 @@ def _single_equal(trouble: Trouble) -> Repair | None:
         )
     first = trouble.first
     last = trouble.before or first
+    second = trouble.tokens[trouble.start + 1]
+    if second.kind == "EQUAL" and last.line > second.line:
+        place = second.span(trouble.file)
+        help_text = "write the value behind it"
+        found = diagnostic("N0121", "a value is missing after `=`", place, helps=[help_text])
+        return Repair(found)
     place = first.span(trouble.file).to(last.span(trouble.file))
     help_text = "write a name before the `=`"
     if first.kind == "LPAR":
@@ -273,7 +295,7 @@ def _single_equal(trouble: Trouble) -> Repair | None:
 
 
 def _chained_comparison(trouble: Trouble) -> Repair | None:
-    if trouble.token.kind not in ("COMPARISON", "IN") or not trouble.accepts("PLUS"):
+    if trouble.token.kind not in ("COMPARISON", "IN") or not trouble.behind_value():
         return None
     if trouble.first.kind in ("FOR", "SCAN") and trouble.token.kind == "IN":
         return None
@@ -392,7 +414,7 @@ def _misspelt_statement(trouble: Trouble) -> Repair | None:
     if trouble.token.kind not in ("NAME", "STRING", "NUMBER"):
         return None
     meant = suggest(first.text, _STATEMENT_WORDS)
-    if meant is None:
+    if meant is None or len(first.text) < 3:
         return None
     found = diagnostic(
         "N0101",
@@ -423,9 +445,10 @@ def _comment_in_slashes(trouble: Trouble) -> Repair | None:
 
 def _insertion(trouble: Trouble) -> Repair | None:
     """One token that, put in front, makes the text right."""
-    for kind, text in _INSERTIONS:
-        if trouble.accepts(kind, trouble.token.kind):
-            if kind == "LPAR" and trouble.first.kind not in ("NET", "BLOCK", "RULE"):
+    for kind, text, statements in _INSERTIONS:
+        if trouble.first.kind in statements and trouble.accepts(kind, trouble.token.kind):
+            beside = trouble.position == trouble.start + 1 and trouble.after.kind in _ENDS
+            if trouble.first.kind == "NAME" and not beside:
                 continue
             return _repair(
                 trouble,
@@ -433,7 +456,7 @@ def _insertion(trouble: Trouble) -> Repair | None:
                 f"`{text}` is missing before {found_words(trouble)}",
                 f"write `{text}`",
                 label=f"expected `{text}`",
-                put=[trouble.put(kind, text)],
+                put=None if kind == "LPAR" else [trouble.put(kind, text)],
             )
     return None
 

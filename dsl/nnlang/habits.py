@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnlang.layout import NEWLINE
 from nnlang.syntax import Span
-from nnlang.tables import END
 
 if TYPE_CHECKING:
     from nnlang.errors import Trouble
@@ -66,11 +64,15 @@ def recognize(trouble: Trouble) -> Habit | None:
     return (
         _first_word(trouble)
         or _colon(trouble)
+        or _typed_name(trouble)
         or _stars(trouble)
         or _trailing_if(trouble)
         or _method(trouble)
         or _word_operator(trouble)
-        or _parentheses_after_stage(trouble)
+        or _lonely_else(trouble)
+        or _broken_arrow(trouble)
+        or _result_type(trouble)
+        or _lambda(trouble)
     )
 
 
@@ -101,19 +103,32 @@ def _colon(trouble: Trouble) -> Habit | None:
     return Habit(message, help_text)
 
 
+def _typed_name(trouble: Trouble) -> Habit | None:
+    """`x: f32[N] = ...`"""
+    if trouble.token.kind != "COLON" or trouble.first.kind != "NAME":
+        return None
+    if trouble.position != trouble.start + 1:
+        return None
+    name = trouble.first.text
+    return Habit(
+        "a value that is computed takes no type",
+        f"write `{name} = ...`; what is declared has a word: `param {name}: f32[...]`",
+    )
+
+
 def _stars(trouble: Trouble) -> Habit | None:
+    """`f(*args, **settings)`"""
     if trouble.token.kind not in ("STAR", "POWER") or not trouble.accepts("NAME"):
         return None
-    if trouble.after.kind != "NAME" or trouble.accepts("PLUS", "PLUS") is False:
-        message = f"there are no `{trouble.token.text}` arguments"
-        return Habit(message, "write each one by its name", replacement=(), drop=1)
+    if trouble.before is None or trouble.before.kind not in ("LPAR", "COMMA"):
+        return None
     message = f"there are no `{trouble.token.text}{trouble.after.text}` arguments"
     return Habit(message, "write each one by its name", replacement=(), drop=1)
 
 
 def _trailing_if(trouble: Trouble) -> Habit | None:
     """`x if c else y`"""
-    if trouble.token.kind != "IF" or not trouble.accepts("PLUS"):
+    if trouble.token.kind != "IF" or not trouble.behind_value():
         return None
     return Habit(
         "the condition of a choice comes first",
@@ -131,7 +146,7 @@ def _method(trouble: Trouble) -> Habit | None:
 
 def _word_operator(trouble: Trouble) -> Habit | None:
     token = trouble.token
-    if token.kind != "NAME" or not trouble.accepts("PLUS"):
+    if token.kind != "NAME" or not trouble.behind_value():
         return None
     if token.text == "is":
         if trouble.after.kind == "NOT":
@@ -156,10 +171,41 @@ def _word_operator(trouble: Trouble) -> Habit | None:
     return None
 
 
-def _parentheses_after_stage(trouble: Trouble) -> Habit | None:
-    """`for (i = 0; ...)` and `return;` have their own messages; this is `else if` written `else` + line + `if`."""
-    if trouble.token.kind != "ELSE" or trouble.token.kind in (NEWLINE, END):
+def _lonely_else(trouble: Trouble) -> Habit | None:
+    if trouble.token.kind != "ELSE" or trouble.accepts("NAME") and not trouble.at_start:
         return None
-    if not trouble.at_start:
+    if trouble.after.kind == "COLON":
+        return Habit(
+            "the body of `else` stands in braces",
+            "write `} else {`, and `}` behind the last statement",
+        )
+    return Habit(
+        "no `if` with a body in braces stands before this `else`",
+        "write `if condition { ... } else { ... }`",
+    )
+
+
+def _broken_arrow(trouble: Trouble) -> Habit | None:
+    """`- >`"""
+    token, before = trouble.token, trouble.before
+    if token.text != ">" or before is None or before.kind != "MINUS":
         return None
-    return Habit("no `if` stands before this `else`", "write `if condition { ... } else { ... }`")
+    span = before.span(trouble.file).to(token.span(trouble.file))
+    return Habit("an arrow is one word", "write `->`", span)
+
+
+def _result_type(trouble: Trouble) -> Habit | None:
+    """`block f(x) -> f32[N] {`"""
+    if trouble.token.kind != "ARROW" or trouble.first.kind not in ("NET", "BLOCK", "RULE"):
+        return None
+    if trouble.behind_value() or not trouble.accepts("LBRACE"):
+        return None
+    return Habit("blocks declare no type of their result", "remove the `->` and the type")
+
+
+def _lambda(trouble: Trouble) -> Habit | None:
+    before = trouble.before
+    if before is None or before.text != "lambda" or trouble.token.kind not in ("NAME", "COLON"):
+        return None
+    help_text = "write a `block`, or give the values by name: `optimizer = sgd(momentum = 0.9)`"
+    return Habit("there is no `lambda`", help_text, before.span(trouble.file))

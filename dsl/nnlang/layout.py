@@ -86,20 +86,32 @@ def _too_deep(tokens: list[Token]) -> Token | None:
 def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
     """The first place where it shows that a bracket is missing or too many."""
     stack: list[int] = []
+    choices: list[bool] = []  # For each open bracket, whether an `if` or `else` stands in it.
     suspect: int | None = None
     indents = _indents(tokens)
     first = True
     for position, token in enumerate(tokens):
         kind = token.kind
         if kind in _CLOSERS:
+            if (
+                kind == "LBRACE"
+                and stack
+                and tokens[stack[-1]].kind != "LBRACE"
+                and not choices[-1]
+            ):
+                return _Mismatch(position, stack[-1], suspect)
             stack.append(position)
+            choices.append(False)
+        elif kind in ("IF", "ELSE") and stack:
+            choices[-1] = True
         elif kind in ("RPAR", "RSQB", "RBRACE"):
             if not stack or _CLOSERS[tokens[stack[-1]].kind] != kind:
                 return _Mismatch(position, stack[-1] if stack else None, suspect)
             opener = stack.pop()
-            if kind == "RBRACE" and first and suspect is None:
-                if indents[token.line] < indents[tokens[opener].line]:
-                    suspect = opener
+            choices.pop()
+            indented_less = first and indents[token.line] < indents[tokens[opener].line]
+            if kind == "RBRACE" and indented_less and suspect is None:
+                suspect = opener
         elif kind == END:
             if stack:
                 return _Mismatch(position, stack[-1], suspect)
@@ -227,7 +239,7 @@ class _Repair:
             others=[(at.span(self.file), f"`{_TEXTS[closer]}` was expected by here")],
             helps=[f"write the `{_TEXTS[closer]}`"],
         )
-        return self.tokens[:place] + [_put(closer, at)] + self.tokens[place:], found
+        return [*self.tokens[:place], _put(closer, at), *self.tokens[place:]], found
 
     def closing_place(self, opener: int, limit: int) -> int:
         """Where a bracket should have closed: at the end of the line before the indentation returns."""

@@ -1,0 +1,427 @@
+"""The one way to write a `.nn` file.
+
+Takes the text of a file that parses, gives the same program in the house's layout: four spaces, 100 columns, one
+empty line at most, comments kept, the keys of a training section aligned. Keeps true: the result parses to an equal
+tree, and formatting it again changes nothing. Line breaks before `->`, behind the `=` of a block, in brackets that end
+in a comma and around the body of an `if` are the writer's; where a line is too long, breaks are added.
+"""
+
+from __future__ import annotations
+
+from nnlang.lexer import Token
+from nnlang.parser import parse
+from nnlang.pieces import Body, Bracket, Item, Leaf, Note, Piece, Statement, split
+
+WIDTH = 100
+_INDENT = 4
+_TIGHT_BEFORE = frozenset({"COMMA", "RPAR", "RSQB", "DOT", "COLON"})
+_TIGHT_AFTER = frozenset({"LPAR", "LSQB", "DOT", "ELLIPSIS"})
+_VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "RBRACE"})
+_CLOSING = {"(": ")", "[": "]"}
+
+
+def format_source(text: str, name: str = "<text>") -> str:
+    """The text of a file in the house's layout; raises `DiagnosticError` where it does not parse."""
+    parse(text, name)
+    items, notes = split(text, name)
+    printer = _Printer()
+    printer.statements(items, notes, 0, top=True)
+    return "".join(line.rstrip() + "\n" for line in printer.lines)
+
+
+def _kinds(piece: Piece) -> tuple[str, str]:
+    """The kinds of the first and the last token of a piece."""
+    if isinstance(piece, Leaf):
+        return piece.token.kind, piece.token.kind
+    if isinstance(piece, Bracket):
+        return piece.opener.kind, "RPAR" if piece.opener.kind == "LPAR" else "RSQB"
+    return "LBRACE", "RBRACE"
+
+
+def _gap(pieces: list[Piece], index: int, in_index: bool) -> str:
+    """The space before a piece; `in_index` is true directly inside square brackets, where `:` is a slice's."""
+    if index == 0:
+        return ""
+    before, kind = _kinds(pieces[index - 1])[1], _kinds(pieces[index])[0]
+    if in_index and "COLON" in (before, kind):
+        return ""
+    if kind in _TIGHT_BEFORE or before in _TIGHT_AFTER:
+        return ""
+    if kind in ("LPAR", "LSQB") and before in ("NAME", "RPAR", "RSQB"):
+        return ""
+    if before in ("PLUS", "MINUS") and _is_unary(pieces, index - 1):
+        return ""
+    return " "
+
+
+def _is_unary(pieces: list[Piece], index: int) -> bool:
+    return index == 0 or _kinds(pieces[index - 1])[1] not in _VALUE_ENDS
+
+
+def _takes_comma(pieces: list[Piece], index: int) -> bool:
+    """Whether the items of a bracket may end in a comma without a change of meaning."""
+    bracket = pieces[index]
+    assert isinstance(bracket, Bracket)
+    if bracket.opener.kind == "LSQB":
+        return True
+    before = pieces[index - 1] if index else None
+    if isinstance(before, Leaf) and before.token.kind == "NAME":
+        return before.token.text != "like"
+    return bracket.has_comma
+
+
+def _needs_comma(pieces: list[Piece], index: int) -> bool:
+    """Whether a bracket is a tuple of one, `(a,)`."""
+    bracket = pieces[index]
+    assert isinstance(bracket, Bracket)
+    called = index > 0 and _kinds(pieces[index - 1])[1] == "NAME"
+    lone = len(bracket.items) == 1 and bracket.has_comma
+    return lone and bracket.opener.kind == "LPAR" and not called
+
+
+def _flat(pieces: list[Piece], in_index: bool = False, own_line: bool = False) -> str | None:
+    """Pieces on one line, or None where they cannot be; `own_line` keeps the writer's breaks before `->`."""
+    words: list[str] = []
+    for index, piece in enumerate(pieces):
+        part = _flat_piece(pieces, index)
+        if part is None:
+            return None
+        if own_line and index and isinstance(piece, Leaf) and _breaks(piece):
+            return None
+        words.append(_gap(pieces, index, in_index) + part)
+    return "".join(words)
+
+
+def _breaks(leaf: Leaf) -> bool:
+    """Whether a `->` starts a line whatever the width."""
+    commented = bool(leaf.trailing_before or leaf.notes_before)
+    return leaf.token.kind == "ARROW" and (leaf.starts_line or commented)
+
+
+def _flat_piece(pieces: list[Piece], index: int) -> str | None:
+    piece = pieces[index]
+    if isinstance(piece, Leaf):
+        return None if piece.trailing_before or piece.notes_before else piece.token.text
+    if isinstance(piece, Body):
+        return _flat_body(piece)
+    if piece.closing_notes or piece.forced:
+        return None
+    words: list[str] = []
+    for item in piece.items:
+        part = _flat(item.pieces, piece.opener.kind == "LSQB")
+        if part is None or item.notes or item.trailing:
+            return None
+        words.append(part)
+    comma = "," if _needs_comma(pieces, index) else ""
+    return f"{piece.opener.text}{', '.join(words)}{comma}{_CLOSING[piece.opener.text]}"
+
+
+def _flat_body(body: Body) -> str | None:
+    if body.header_note or body.closing_notes:
+        return None
+    if not body.statements:
+        return "{}"
+    statement = body.statements[0]
+    if body.opens_line or len(body.statements) > 1 or statement.notes or statement.trailing:
+        return None
+    inside = _flat(statement.pieces, own_line=True)
+    return None if inside is None else f"{{ {inside} }}"
+
+
+class _Printer:
+    """Writes pieces; the last of `lines` is the one being written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @property
+    def column(self) -> int:
+        return len(self.lines[-1])
+
+    def line(self, indent: int, text: str = "") -> None:
+        self.lines.append(" " * indent + text)
+
+    def add(self, text: str) -> None:
+        self.lines[-1] += text
+
+    # Statements
+
+    def statements(
+        self,
+        statements: list[Statement],
+        notes: list[Note],
+        indent: int,
+        top: bool = False,
+        align: bool = False,
+    ) -> None:
+        widths = _aligned(statements) if align else {}
+        for position, statement in enumerate(statements):
+            apart = False
+            if top and position:
+                apart = _stands_apart(statement) or _stands_apart(statements[position - 1])
+            self.notes(statement.notes, indent, first=position == 0, apart=apart)
+            blank = statement.blank_before or (apart and not statement.notes)
+            if blank and (position or statement.notes):
+                self.line(0)
+            self.line(indent)
+            self.statement(statement, indent, widths.get(position, 0), top)
+        self.notes(notes, indent, first=not statements)
+
+    def notes(self, notes: list[Note], indent: int, first: bool, apart: bool = False) -> None:
+        for position, note in enumerate(notes):
+            if (note.blank_before or (apart and position == 0)) and not (first and position == 0):
+                self.line(0)
+            self.line(indent, note.text)
+
+    def statement(self, statement: Statement, indent: int, key_width: int, top: bool) -> None:
+        pieces = statement.pieces
+        kind = _kinds(pieces[0])[0]
+        if key_width:
+            assert isinstance(pieces[0], Leaf)
+            padded = pieces[0].token.text.ljust(key_width)
+            self.add(padded)
+            self.sequence(pieces, indent, start=1)
+        else:
+            always_open = top and kind in ("NET", "TRAIN")
+            behind = _behind_equal(pieces) if top and kind in ("BLOCK", "RULE") else None
+            if behind is not None:
+                self.sequence(pieces[:behind], indent)
+                self.line(indent + _INDENT)
+                self.sequence(pieces[behind:], indent + _INDENT)
+            else:
+                self.sequence(pieces, indent, open_bodies=always_open, align=kind == "TRAIN")
+        if statement.trailing:
+            self.add("  " + statement.trailing)
+
+    # Pieces
+
+    def sequence(
+        self,
+        pieces: list[Piece],
+        indent: int,
+        *,
+        start: int = 0,
+        tail: int = 0,
+        item: bool = False,
+        in_index: bool = False,
+        open_bodies: bool = False,
+        align: bool = False,
+    ) -> None:
+        """Write pieces from the column reached; `tail` columns must be left behind them, `item` is true in brackets."""
+        whole = _flat(pieces[start:], in_index, own_line=not item)
+        fits = whole is not None and self.column + len(whole) + tail <= WIDTH
+        open_bodies = open_bodies or not fits
+        for index in range(start, len(pieces)):
+            piece = pieces[index]
+            gap = _gap(pieces, index, in_index)
+            if isinstance(piece, Leaf):
+                onward = indent if item else indent + _INDENT
+                if index > start and self.breaks_before(
+                    pieces, index, onward, tail, item, in_index
+                ):
+                    self.break_line(piece, onward)
+                    gap = ""
+                self.add(gap + piece.token.text)
+            elif isinstance(piece, Body):
+                self.add(gap)
+                self.body(piece, indent, open_bodies, align)
+            else:
+                self.add(gap)
+                behind = self.width_behind(pieces, index, tail, item, in_index, open_bodies)
+                self.bracket(pieces, index, self.bracket_indent(indent), behind)
+
+    def bracket_indent(self, indent: int) -> int:
+        """The indentation of the closing bracket: that of the line it opens on."""
+        line = self.lines[-1]
+        return len(line) - len(line.lstrip()) if line.strip() else indent
+
+    def break_line(self, leaf: Leaf, indent: int) -> None:
+        """Start a new line before a token, after the comments before it."""
+        if leaf.trailing_before:
+            self.add("  " + leaf.trailing_before)
+        for note in leaf.notes_before:
+            self.line(indent, note.text)
+        self.line(indent)
+
+    def breaks_before(
+        self,
+        pieces: list[Piece],
+        index: int,
+        indent: int,
+        tail: int,
+        item: bool,
+        in_index: bool,
+    ) -> bool:
+        """Whether a line ends before a token: where the writer ended it, or where the rest does not fit."""
+        leaf = pieces[index]
+        assert isinstance(leaf, Leaf)
+        if not self.may_break(pieces, index, item):
+            return False
+        if not item and _breaks(leaf):
+            return True
+        width = head = 0
+        for ahead in range(index, len(pieces)):
+            if ahead > index and self.may_break(pieces, ahead, item):
+                break
+            part = _flat_piece(pieces, ahead)
+            width += len(_gap(pieces, ahead, in_index))
+            if isinstance(pieces[ahead], Bracket):
+                head = head or width + 1
+            if part is None:
+                break
+            width += len(part)
+        else:
+            width += tail
+        if self.column + width <= WIDTH:
+            return False
+        fits_alone = indent + width - 1 <= WIDTH
+        return fits_alone or not head or self.column + head > WIDTH
+
+    def may_break(self, pieces: list[Piece], index: int, item: bool) -> bool:
+        """Whether a line may end before a piece: at `->`, in brackets also at an operator."""
+        kind = _kinds(pieces[index])[0]
+        if kind in ("PLUS", "MINUS"):
+            return item and not _is_unary(pieces, index)
+        return kind == "ARROW" or (item and kind in ("AND", "OR"))
+
+    def width_behind(
+        self,
+        pieces: list[Piece],
+        index: int,
+        tail: int,
+        item: bool,
+        in_index: bool,
+        open_bodies: bool,
+    ) -> int:
+        """The columns needed behind a bracket up to where the line may break next."""
+        width = 0
+        for ahead in range(index + 1, len(pieces)):
+            piece = pieces[ahead]
+            gap = len(_gap(pieces, ahead, in_index))
+            if isinstance(piece, Leaf):
+                if self.may_break(pieces, ahead, item):
+                    return width
+                width += gap + len(piece.token.text)
+            elif isinstance(piece, Bracket) or open_bodies:
+                empty = isinstance(piece, Bracket) and not piece.items
+                return width + gap + (2 if empty else 1)
+            else:
+                width += gap + len(_flat_body(piece) or "{")
+        return width + tail
+
+    def bracket(self, pieces: list[Piece], index: int, indent: int, behind: int) -> None:
+        bracket = pieces[index]
+        assert isinstance(bracket, Bracket)
+        flat = _flat_piece(pieces, index)
+        empty = not bracket.items and not bracket.closing_notes
+        if flat is not None and (empty or self.column + len(flat) + behind <= WIDTH):
+            self.add(flat)
+            return
+        closing = _CLOSING[bracket.opener.text]
+        self.add(bracket.opener.text)
+        if self.hugs(bracket) and not _needs_comma(pieces, index):
+            inner = bracket.items[0].pieces
+            self.sequence(inner, indent, tail=1 + behind, item=True)
+            self.add(closing)
+            return
+        in_index = bracket.opener.kind == "LSQB"
+        if flat is not None and indent + _INDENT + len(flat) - 2 <= WIDTH:
+            self.line(indent + _INDENT, flat[1:-1])
+            self.line(indent, closing)
+            return
+        comma = _takes_comma(pieces, index)
+        for item in bracket.items:
+            self.item(item, indent + _INDENT, in_index, comma)
+        for note in bracket.closing_notes:
+            self.line(indent + _INDENT, note.text)
+        self.line(indent, closing)
+
+    def hugs(self, bracket: Bracket) -> bool:
+        """Whether a bracket holds nothing but another one, so that both open and close together."""
+        if bracket.forced or bracket.closing_notes or len(bracket.items) != 1:
+            return False
+        item = bracket.items[0]
+        lone = len(item.pieces) == 1 and isinstance(item.pieces[0], Bracket)
+        return lone and not item.notes and not item.trailing
+
+    def item(self, item: Item, indent: int, in_index: bool, comma: bool) -> None:
+        for note in item.notes:
+            self.line(indent, note.text)
+        self.line(indent)
+        self.sequence(item.pieces, indent, tail=int(comma), item=True, in_index=in_index)
+        if comma:
+            self.add(",")
+        if item.trailing:
+            self.add("  " + item.trailing)
+
+    def body(self, body: Body, indent: int, open_bodies: bool, align: bool) -> None:
+        flat = _flat_body(body)
+        if flat is not None and (not open_bodies or not body.statements):
+            self.add(flat)
+            return
+        self.add("{")
+        if body.header_note:
+            self.add("  " + body.header_note)
+        self.statements(body.statements, body.closing_notes, indent + _INDENT, align=align)
+        self.line(indent, "}")
+
+
+def _stands_apart(statement: Statement) -> bool:
+    """Whether an item of a file has empty lines around it: those with a body in braces."""
+    return _kinds(statement.pieces[0])[0] in ("NET", "BLOCK", "RULE", "TRAIN") and isinstance(
+        statement.pieces[-1], Body
+    )
+
+
+def _first_token(piece: Piece) -> Token:
+    if isinstance(piece, Leaf):
+        return piece.token
+    return piece.opener
+
+
+def _behind_equal(pieces: list[Piece]) -> int | None:
+    """Where the expression of a block starts, if it starts on a line of its own."""
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, Leaf) and piece.token.kind == "EQUAL":
+            break
+    else:
+        return None
+    first = pieces[index + 1]
+    token = _first_token(first)
+    if token.line > piece.token.line:
+        return index + 1
+    flat = _flat(pieces)
+    if flat is not None and len(flat) <= WIDTH:
+        return None
+    header = _flat(pieces[: index + 1])
+    by_hand = any(isinstance(each, Leaf) and _breaks(each) for each in pieces)
+    return index + 1 if not by_hand and header is not None and len(header) <= WIDTH else None
+
+
+def _aligned(statements: list[Statement]) -> dict[int, int]:
+    """For each `key = value` of a training section the width of the longest key of its group."""
+    widths: dict[int, int] = {}
+    group: list[int] = []
+
+    def close() -> None:
+        width = max((len(_key(statements[each]) or "") for each in group), default=0)
+        widths.update(dict.fromkeys(group, width))
+        group.clear()
+
+    for position, statement in enumerate(statements):
+        apart = statement.blank_before or any(note.blank_before for note in statement.notes)
+        if apart or _key(statement) is None:
+            close()
+        if _key(statement) is not None:
+            group.append(position)
+    close()
+    return widths
+
+
+def _key(statement: Statement) -> str | None:
+    pieces = statement.pieces
+    if len(pieces) < 2 or not isinstance(pieces[0], Leaf) or not isinstance(pieces[1], Leaf):
+        return None
+    if pieces[0].token.kind != "NAME" or pieces[1].token.kind != "EQUAL":
+        return None
+    return pieces[0].token.text
