@@ -23,6 +23,6 @@
 namespace nnrt::NNC_ISA {
 
 extern const Families families;
-const Families families = {nullptr, nullptr, nullptr, nullptr, nullptr, NNC_MATMUL, NNC_CONV};
+const Families families = {&tile_table, nullptr, nullptr, nullptr, nullptr, NNC_MATMUL, NNC_CONV};
 
 }  // namespace nnrt::NNC_ISA

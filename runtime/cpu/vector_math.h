@@ -98,7 +98,7 @@ NNC_INLINE FloatN<N> exp(FloatN<N> x) {
 template <int N>
 NNC_INLINE FloatN<N> expm1(FloatN<N> x) {
   FloatN<N> clamped = choose(x < splat<N>(-30.0f), splat<N>(-30.0f), x);
-  clamped = choose(clamped > splat<N>(90.0f), splat<N>(90.0f), clamped);
+  clamped = choose(clamped > splat<N>(88.8f), splat<N>(88.8f), clamped);
   auto [n, r] = reduce_exp(clamped);
   FloatN<N> y = fma(r * r, exp_tail(r), r);
   // e^x - 1 = 2 (h y + (h - 1/2)) with h = 2^(n-1), which does not overflow before the result does.
@@ -181,14 +181,14 @@ NNC_INLINE FloatN<N> erf(FloatN<N> x) {
 // fill two.
 template <int N>
 NNC_INLINE FloatN<N> sine(FloatN<N> x, int32_t quarter) {
-  using Wide = Vec<double, N>;
-  Wide wide = {__builtin_convertvector(x.v, typename Wide::Native)};
+  typedef double Wide __attribute__((vector_size(sizeof(double) * N)));
+  Wide wide = __builtin_convertvector(x.v, Wide);
   // 1.5 * 2^52: as in reduce_exp. n pi / 2 is exact to 2^-50 for |n| < 2^20.
   Wide shifted = wide * 0.63661977236758134308 + 6755399441055744.0;
   Wide n = shifted - 6755399441055744.0;
   Wide reduced = (wide - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11;
-  FloatN<N> r = {__builtin_convertvector(reduced.v, typename FloatN<N>::Native)};
-  IntN<N> q = {__builtin_convertvector(n.v, typename IntN<N>::Native) + quarter};
+  FloatN<N> r = {__builtin_convertvector(reduced, typename FloatN<N>::Native)};
+  IntN<N> q = {__builtin_convertvector(n, typename IntN<N>::Native) + quarter};
   FloatN<N> s = r * r;
   FloatN<N> sin_r =
       fma(r * s, polynomial<N>(s, -1.951083832e-4f, 8.332131431e-3f, -1.666665375e-1f), r);
