@@ -1,0 +1,349 @@
+"""Groups elementwise nodes into tile programs.
+
+Takes the facts of a graph; gives groups: nodes of one domain and one compute type, and the values each stores. Every node that
+something needs is in a group; a value used in its own group alone gets no memory; what is cheap is computed again in each group
+that wants it. Groups never depend on each other in a circle: a node's stage counts the longest way of edges that cannot be fused,
+and only neighbours of one stage share a group, so a path that leaves a group cannot come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..dims import Dim
+from ..graph import Node, Type, Value
+from .facts import NEVER, Facts
+
+MOST_LOADS = 12
+MOST_STORES = 6
+MOST_INSTRUCTIONS = 64
+# What is computed again rather than stored, in operations an element: with a load, and from nothing (random masks).
+CHEAP = 4
+CHEAP_FROM_NOTHING = 48
+SHORT_NUMBER = 3  # instructions of an expression over constants and dimensions that are repeated for each element
+
+
+@dataclass(eq=False)
+class Group:
+    domain: tuple[Dim, ...]
+    compute: str
+    prepared: bool
+    nodes: list[Node]
+    stores: list[Value] = field(default_factory=list)
+    loads: dict[Value, None] = field(default_factory=dict)
+    copies: dict[Value, None] = field(default_factory=dict)  # values of other groups that are computed again here
+    first: int = 0
+
+    def fits(self, recipes: dict[Value, Recipe | None]) -> bool:
+        work = len(self.nodes) + len(self.loads) + len(self.stores)
+        work += sum(recipe.count for value in self.copies if (recipe := recipes[value]))
+        return (
+            len(self.loads) <= MOST_LOADS
+            and len(self.stores) <= MOST_STORES
+            and work <= MOST_INSTRUCTIONS
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to compute a value again: from which stored values, in how many operations an element and instructions."""
+
+    leaves: tuple[Value, ...]
+    flops: int
+    count: int
+    random: bool = False
+
+
+def compute_type(node: Node) -> str | None:
+    """What a tile program computes this node in; None where only truth values take part."""
+    dtypes = {value.dtype for value in (*node.operands, *node.results)}
+    for name in ("f64", "f32"):
+        if name in dtypes:
+            return name
+    return None if dtypes == {"bool"} else "i64"
+
+
+class Fusion:
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.nodes = [node for node in facts.graph.nodes if facts.is_fusable(node)]
+        self.compute: dict[Node, str] = {}
+        self.recipes: dict[Value, Recipe | None] = {}
+        self.group_of: dict[Node, Group] = {}
+        self._flops: dict[str, int] = {}
+
+    def run(self) -> list[Group]:
+        self._choose_compute_types()
+        for node in self.nodes:
+            self.recipes[node.result] = self._recipe(node)
+        self._join_neighbours()
+        self._settle()
+        if self._sink():
+            self._settle()
+        return self._groups()
+
+    def _groups(self) -> list[Group]:
+        return [group for group in dict.fromkeys(self.group_of.values()) if group.stores]
+
+    # ------------------------------------------------------------ nodes
+
+    def _choose_compute_types(self) -> None:
+        wide = any(value.dtype == "f64" for node in self.nodes for value in node.results)
+        for node in self.nodes:
+            chosen = compute_type(node)
+            if chosen is None:
+                parents = (self.facts.producer.get(value) for value in node.operands)
+                known = [self.compute[p] for p in parents if p is not None and p in self.compute]
+                chosen = known[0] if known else ("f64" if wide else "f32")
+            self.compute[node] = chosen
+
+    def _rounds(self, node: Node) -> bool:
+        """Whether the value is only exact once stored: its element type is not the one computed in."""
+        dtype = node.result.dtype
+        return bool(node.operands) and dtype != "bool" and dtype != self.compute[node]
+
+    def _fuses(self, value: Value, user: Node) -> Node | None:
+        """The node that makes `value`, where it may share a group with `user`."""
+        node = self.facts.producer.get(value)
+        if node is None or node not in self.compute or user not in self.compute:
+            return None
+        same = (
+            node.result.shape == user.result.shape
+            and self.compute[node] == self.compute[user]
+            and (node.result in self.facts.fixed) == (user.result in self.facts.fixed)
+            and bool(node.operands)
+        )
+        return node if same and not self._rounds(node) else None
+
+    def _unit_flops(self, node: Node) -> int:
+        name = node.op.name
+        if name not in self._flops:
+            operands = [Type(value.dtype, ()) for value in node.operands]
+            results = [Type(value.dtype, ()) for value in node.results]
+            flops = node.op.cost(operands, results, node.attributes).flops
+            self._flops[name] = flops if isinstance(flops, int) else CHEAP + 1
+        return self._flops[name]
+
+    def _recipe(self, node: Node) -> Recipe | None:
+        if self._rounds(node):
+            return None
+        leaves: dict[Value, None] = {}
+        flops, count = self._unit_flops(node), 1
+        random = "random" in node.op.traits
+        for operand in node.operands:
+            if self.is_leaf(operand, node):
+                leaves[operand] = None
+                continue
+            recipe = self.recipes[operand]
+            parent = self.facts.producer[operand]
+            if recipe is None or not self._fits_inside(parent, recipe, node):
+                return None
+            leaves.update(dict.fromkeys(recipe.leaves))
+            flops, count = flops + recipe.flops, count + recipe.count
+            random |= recipe.random
+        wide = [leaf for leaf in leaves if leaf.shape == node.result.shape and leaf.shape]
+        if len(wide) > 1 or len(leaves) > 3 or flops > (CHEAP if leaves else CHEAP_FROM_NOTHING):
+            return None
+        return Recipe(tuple(leaves), flops, count, random)
+
+    def is_leaf(self, value: Value, user: Node) -> bool:
+        node = self.facts.producer.get(value)
+        if node is None or node not in self.compute:
+            return True
+        if not node.operands:
+            return False
+        fixed = self.facts.fixed
+        prepared = value in fixed and user.result not in fixed
+        recipe = self.recipes[value]
+        return (value in self.facts.stored or prepared) and not (recipe and not recipe.leaves)
+
+    def _fits_inside(self, node: Node, recipe: Recipe, user: Node) -> bool:
+        """Whether `node` may be computed again inside a program with the domain and type of `user`."""
+        if node.operands and self.compute[node] != self.compute[user]:
+            return False
+        return self._fits_domain(node, recipe, user.result.shape)
+
+    def _fits_domain(self, node: Node, recipe: Recipe, domain: tuple[Dim, ...]) -> bool:
+        if node.result.shape == domain:
+            return True
+        if recipe.random:
+            return False
+        number = not recipe.leaves and self.facts.elements(node.result.shape) == 1
+        return recipe.flops == 0 or (number and recipe.count <= SHORT_NUMBER)
+
+    # ------------------------------------------------------------ groups
+
+    def _join_neighbours(self) -> None:
+        """Groups of directly connected nodes of one stage, domain and compute type."""
+        stage: dict[Value, int] = {}
+        for node in self.facts.graph.nodes:
+            level = 0
+            for operand in node.operands:
+                if operand in stage:
+                    level = max(level, stage[operand] + (self._fuses(operand, node) is None))
+            stage.update(dict.fromkeys(node.results, level))
+            if node in self.compute:
+                self._place(node, stage)
+
+    def _place(self, node: Node, stage: dict[Value, int]) -> None:
+        made: Group | None = None
+        for operand in node.operands:
+            other = self._fuses(operand, node)
+            if other is None or stage[operand] != stage[node.result]:
+                continue
+            group = self.group_of[other]
+            if made is None:
+                made = group
+                made.nodes.append(node)
+                self.group_of[node] = made
+            elif group is not made:
+                made = self._merge(made, group)
+        if made is None:
+            fixed = node.result in self.facts.fixed
+            self.group_of[node] = Group(node.result.shape, self.compute[node], fixed, [node])
+
+    def _merge(self, one: Group, other: Group) -> Group:
+        """The smaller joins the larger."""
+        if len(one.nodes) < len(other.nodes):
+            one, other = other, one
+        one.nodes += other.nodes
+        for node in other.nodes:
+            self.group_of[node] = one
+        return one
+
+    def _settle(self) -> None:
+        """Decide what each group stores and loads; cut groups that became too large, until all fit."""
+        while True:
+            self._decide()
+            large = [
+                group
+                for group in dict.fromkeys(self.group_of.values())
+                if len(group.nodes) > 1 and not group.fits(self.recipes)
+            ]
+            for group in large:
+                self._cut(group)
+            if not large:
+                return
+
+    def _cut(self, group: Group) -> None:
+        group.nodes.sort(key=self.facts.index.__getitem__)
+        middle = len(group.nodes) // 2
+        rest = Group(group.domain, group.compute, group.prepared, group.nodes[middle:])
+        group.nodes = group.nodes[:middle]
+        for node in rest.nodes:
+            self.group_of[node] = rest
+
+    def _decide(self) -> None:
+        for group in self.group_of.values():
+            group.stores, group.loads, group.copies = [], {}, {}
+            group.first = min(self.facts.index[node] for node in group.nodes)
+        stored, used = set(self.facts.stored), set()
+        for node in reversed(self.nodes):
+            group = self.group_of[node]
+            if node.result in stored:
+                group.stores.append(node.result)
+            elif node.result not in used:
+                continue
+            for operand in node.operands:
+                self._decide_operand(operand, group, stored, used)
+        for group in self.group_of.values():
+            group.stores.sort(key=lambda value: self.facts.index[self.facts.producer[value]])
+
+    def _decide_operand(self, operand: Value, group: Group, stored: set[Value], used: set[Value]) -> None:
+        parent = self.facts.producer.get(operand)
+        if parent is None or parent not in self.compute:
+            group.loads[operand] = None
+        elif self.group_of[parent] is group:
+            used.add(operand)
+        elif self._may_copy(parent, group):
+            group.copies[operand] = None
+            recipe = self.recipes[operand]
+            assert recipe is not None
+            for leaf in recipe.leaves:
+                group.loads[leaf] = None
+                stored.add(leaf)
+        else:
+            group.loads[operand] = None
+            stored.add(operand)
+
+    def _may_copy(self, node: Node, group: Group) -> bool:
+        """Whether to compute `node` again in `group`: cheap, and what it reads is there anyway or takes no more memory."""
+        recipe = self.recipes[node.result]
+        if recipe is None or not self._fits_domain(node, recipe, group.domain):
+            return False
+        if node.operands and self.compute[node] != group.compute:
+            return False
+        if recipe.leaves and node.result in self.facts.stored:
+            return False
+        if group.prepared != (node.result in self.facts.fixed) and recipe.leaves:
+            return False
+        size = self.facts.size(node.result.type)
+        return all(
+            self._is_kept(leaf, group.first) or self.facts.size(leaf.type) <= size for leaf in recipe.leaves
+        )
+
+    def _is_kept(self, value: Value, place: int) -> bool:
+        """Whether a value is in memory at `place` anyway."""
+        root = self.facts.root(value)
+        if root not in self.facts.producer or root in self.facts.fixed:
+            return True
+        until = max(self.facts.kept_until.get(value, -1), self.facts.kept_until.get(root, -1))
+        return until >= place or until == NEVER
+
+    # ------------------------------------------------------------ sinking
+
+    def _sink(self) -> bool:
+        """Join a group into the only group that reads it, unless that would keep more memory alive."""
+        readers: dict[Value, set[Group]] = {}
+        groups = self._groups()
+        for group in groups:
+            for value in group.loads:
+                readers.setdefault(value, set()).add(group)
+        changed = False
+        for group in sorted(groups, key=lambda g: -max(self.facts.index[n] for n in g.nodes)):
+            targets = {
+                self.group_of[target.nodes[0]]
+                for value in group.stores
+                for target in readers.get(value, ())
+            }
+            if len(targets) != 1 or any(value in self.facts.stored for value in group.stores):
+                continue
+            (target,) = targets
+            if target is not group and self._may_sink(group, target):
+                self._join_into(group, target)
+                changed = True
+        return changed
+
+    def _may_sink(self, group: Group, target: Group) -> bool:
+        same = (group.domain, group.compute, group.prepared) == (target.domain, target.compute, target.prepared)
+        if not same or any(self._rounds(self.facts.producer[value]) for value in group.stores):
+            return False
+        loads = {**target.loads, **group.loads}
+        work = len(target.nodes) + len(group.nodes) + len(target.copies) + len(group.copies) + len(loads)
+        if len(loads) > MOST_LOADS or work > MOST_INSTRUCTIONS // 2:
+            return False
+        extra = sum(
+            self.facts.size(value.type)
+            for value in group.loads
+            if value not in target.loads and not self._is_kept(value, target.first)
+        )
+        return extra <= sum(self.facts.size(value.type) for value in group.stores)
+
+    def _join_into(self, group: Group, target: Group) -> None:
+        target.nodes += group.nodes
+        for value in group.stores:
+            target.loads.pop(value, None)
+        target.loads.update(group.loads)
+        target.copies.update(group.copies)
+        for node in group.nodes:
+            self.group_of[node] = target
+
+
+def find_groups(facts: Facts) -> tuple[list[Group], Fusion]:
+    fusion = Fusion(facts)
+    groups = fusion.run()
+    for group in groups:
+        group.nodes.sort(key=facts.index.__getitem__)
+    return groups, fusion
+
+

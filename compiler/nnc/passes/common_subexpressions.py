@@ -1,0 +1,49 @@
+"""Computes equal things once: nodes of one operator with equal attributes and the same operands become one.
+
+Random nodes of one stream are equal within a step, so they merge; other streams differ in their attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node
+from .rewriter import Rewriter
+
+
+def run(graph: Graph) -> Graph:
+    rewriter = Rewriter(graph)
+    known: dict[Hashable, Node] = {}
+    for node in graph.nodes:
+        if "pure" not in node.op.traits:
+            rewriter.visit(node)
+            continue
+        operands = tuple(rewriter.current(value) for value in node.operands)
+        key = _key(node, tuple(value.id for value in operands))
+        first = known.get(key)
+        if first is None:
+            known[key] = node
+            rewriter.visit(node)
+        else:
+            for old, new in zip(node.results, first.results):
+                rewriter.replaced[old] = new
+    return rewriter.finish()
+
+
+def _key(node: Node, operands: tuple[int, ...]) -> Hashable:
+    if len(operands) == 2 and "commutative" in node.op.traits:
+        operands = tuple(sorted(operands))
+    attributes = tuple((name, _hashable(value)) for name, value in node.attributes.items())
+    return (node.op.name, operands, attributes)
+
+
+def _hashable(value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return (value.dtype.str, value.shape, value.tobytes())
+    if isinstance(value, float):
+        return value.hex()  # 0.0 and -0.0 differ, NaN equals itself
+    hashable: Hashable = value
+    return hashable

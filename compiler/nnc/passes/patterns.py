@@ -1,0 +1,159 @@
+"""Rewrite rules as rows of text: `Row("x * 1", "x")`.
+
+Takes the two sides as Python expressions over operators; gives rules for the `Rewriter`. `a`, `b` and `c` match constants of one
+element, any other name any value (the same name the same value), numbers and true/false themselves. Constants on the right are
+computed by the compiler. A row does not fire where the type would change, or where its constants would overflow or vanish.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Union
+
+import numpy as np
+
+from ..graph import DTYPES, FLOATS, Node, Value
+from ..ops import operator
+from .rewriter import Rewriter, Rule
+
+CONSTANTS = ("a", "b", "c")
+_BINARY: dict[type, str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+
+Bindings = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Name:
+    name: str
+
+
+@dataclass(frozen=True)
+class Number:
+    value: float
+
+
+@dataclass(frozen=True)
+class Apply:
+    op: str
+    operands: tuple[Pattern, ...]
+
+
+Pattern = Union[Name, Number, Apply]
+
+
+@dataclass(frozen=True)
+class Row:
+    """`when`: a further condition on the numbers that `a`, `b`, `c` match, in this order; `floats`: on floats only."""
+
+    left: str
+    right: str
+    when: Callable[..., bool] | None = None
+    floats: bool = False
+
+
+def rules(rows: Iterable[Row]) -> dict[str, list[Rule]]:
+    """The rows as rules by the operator at the root of their left side."""
+    table: dict[str, list[Rule]] = {}
+    for row in rows:
+        left, right = _parse(row.left), _parse(row.right)
+        assert isinstance(left, Apply)
+        table.setdefault(left.op, []).append(_rule(row, left, right))
+    return table
+
+
+def _parse(text: str) -> Pattern:
+    def build(tree: ast.expr) -> Pattern:
+        if isinstance(tree, ast.Name):
+            return Name(tree.id)
+        if isinstance(tree, ast.Constant) and isinstance(tree.value, (int, float)):
+            return Number(tree.value)
+        if isinstance(tree, ast.BinOp):
+            return Apply(_BINARY[type(tree.op)], (build(tree.left), build(tree.right)))
+        if isinstance(tree, ast.UnaryOp) and isinstance(tree.operand, ast.Constant):
+            assert isinstance(tree.operand.value, (int, float))
+            return Number(-tree.operand.value)
+        if isinstance(tree, ast.UnaryOp):
+            return Apply("neg", (build(tree.operand),))
+        assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name), text
+        return Apply(tree.func.id, tuple(build(item) for item in tree.args))
+
+    return build(ast.parse(text, mode="eval").body)
+
+
+def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
+    def rule(node: Node, rewriter: Rewriter) -> Value | None:
+        if row.floats and node.result.dtype not in FLOATS:
+            return None
+        for bindings in _match_operands(left, node, rewriter, {}):
+            if row.when is not None:
+                names = [name for name in CONSTANTS if name in bindings]
+                if not row.when(*(rewriter.number(bindings[name]) for name in names)):
+                    continue
+            made = _build(right, bindings, node, rewriter)
+            if made is None:
+                continue
+            value = made if isinstance(made, Value) else rewriter.number_like(made, node.result)
+            if value.type == node.result.type:
+                return value
+        return None
+
+    return rule
+
+
+def _match_operands(pattern: Apply, node: Node, rewriter: Rewriter, bindings: Bindings) -> list[Bindings]:
+    orders = [node.operands]
+    if "commutative" in node.op.traits:
+        orders.append(node.operands[::-1])
+    found = []
+    for operands in orders:
+        partial = [bindings]
+        for part, operand in zip(pattern.operands, operands):
+            partial = [m for b in partial for m in _match(part, operand, rewriter, b)]
+        found += partial
+    return found
+
+
+def _match(pattern: Pattern, value: Value, rewriter: Rewriter, bindings: Bindings) -> list[Bindings]:
+    if isinstance(pattern, Number):
+        number = rewriter.number(value)
+        return [bindings] if number is not None and number == pattern.value else []
+    if isinstance(pattern, Name):
+        if pattern.name in bindings:
+            return [bindings] if bindings[pattern.name] is value else []
+        if pattern.name in CONSTANTS and rewriter.number(value) is None:
+            return []
+        return [{**bindings, pattern.name: value}]
+    node = rewriter.producer(value, pattern.op)
+    return _match_operands(pattern, node, rewriter, bindings) if node is not None else []
+
+
+def _build(pattern: Pattern, bindings: Bindings, node: Node, rewriter: Rewriter) -> Any:
+    """A value, or a NumPy number for a part made of constants alone; None where its constants do not fit."""
+    dtype = DTYPES[node.result.dtype]
+    if isinstance(pattern, Number):
+        return dtype.type(pattern.value)
+    if isinstance(pattern, Name):
+        if pattern.name not in CONSTANTS:
+            return bindings[pattern.name]
+        array = rewriter.constant(bindings[pattern.name])
+        assert array is not None
+        return array.reshape(-1)[0]
+    parts = [_build(part, bindings, node, rewriter) for part in pattern.operands]
+    if any(part is None for part in parts):
+        return None
+    if not any(isinstance(part, Value) for part in parts):
+        return _compute(pattern.op, parts)
+    like = next(part for part in parts if isinstance(part, Value))
+    values = [p if isinstance(p, Value) else rewriter.number_like(p, like) for p in parts]
+    return rewriter.emit(pattern.op, *values)
+
+
+def _compute(name: str, numbers: list[Any]) -> Any:
+    from ..ops.base import Context
+
+    (result,) = operator(name).reference([np.asarray(n) for n in numbers], {}, Context())
+    number = result[()]
+    vanished = number == 0 and all(n != 0 for n in numbers)
+    return number if np.isfinite(number) and not vanished else None

@@ -1,0 +1,128 @@
+"""Rebuilds a graph front to back while rules replace nodes by simpler values.
+
+Takes a graph and a table of rules by operator name; gives a graph whose outputs and updates have the same meaning. Values keep
+their identity unless replaced, a replacement has the type of what it replaces, and a new node is simplified before it is added,
+so one walk reaches nearly every consequence. Nodes that became useless stay: `dead_code` drops them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..graph import DTYPES, Graph, Node, Origin, Type, Value
+from ..ops import operator
+
+Array = np.ndarray[Any, Any]
+Rule = Callable[[Node, "Rewriter"], "Value | None"]
+Rules = Mapping[str, Sequence[Rule]]
+ANY = "*"  # rules under this key are tried on every node
+
+
+class Rewriter:
+    def __init__(self, graph: Graph, rules: Rules | None = None) -> None:
+        self.graph = graph
+        self.rules = rules or {}
+        self.nodes: list[Node] = []
+        self.replaced: dict[Value, Value] = {}
+        self.producers: dict[Value, Node] = {}
+        self.origin = Origin()
+        self.next_id = max((value.id for value in graph.values()), default=-1) + 1
+
+    # ------------------------------------------------------------ reading
+
+    def current(self, value: Value) -> Value:
+        """What stands for a value of the old graph in the new one."""
+        return self.replaced.get(value, value)
+
+    def producer(self, value: Value, name: str | None = None) -> Node | None:
+        """The node that makes a value of the new graph (of operator `name`, if given)."""
+        node = self.producers.get(value)
+        return node if node is not None and (name is None or node.op.name == name) else None
+
+    def constant(self, value: Value) -> Array | None:
+        """The array of a constant, else None."""
+        node = self.producers.get(value)
+        if node is None or node.op.name != "constant":
+            return None
+        array: Array = node.attributes["value"]
+        return array
+
+    def number(self, value: Value) -> float | int | bool | None:
+        """The number that a constant of one element holds, else None."""
+        array = self.constant(value)
+        return array.reshape(-1)[0].item() if array is not None and array.size == 1 else None
+
+    # ------------------------------------------------------------ writing
+
+    def emit_all(self, name: str, operands: Sequence[Value], **attributes: Any) -> tuple[Value, ...]:
+        op = operator(name)
+        checked = op.check_attributes(attributes)
+        types = op.infer([value.type for value in operands], checked)
+        node = Node(op, tuple(operands), checked, tuple(self.value(t) for t in types), self.origin)
+        return self.add(node)
+
+    def emit(self, name: str, *operands: Value, **attributes: Any) -> Value:
+        """A new node with one result, simplified."""
+        return self.emit_all(name, operands, **attributes)[0]
+
+    def value(self, type: Type) -> Value:
+        made = Value(self.next_id, type)
+        self.next_id += 1
+        return made
+
+    def number_like(self, number: Any, like: Value) -> Value:
+        """A scalar constant of the element type of `like`."""
+        return self.emit("constant", value=np.asarray(number, DTYPES[like.dtype]))
+
+    def shaped(self, value: Value, type: Type) -> Value:
+        """`value` reshaped or broadcast to the shape of `type`."""
+        if value.shape == type.shape:
+            return value
+        count = [dim for dim in value.shape if dim != 1]
+        if count == [dim for dim in type.shape if dim != 1]:
+            return self.emit("reshape", value, shape=type.shape)
+        return self.emit("broadcast_to", value, shape=type.shape)
+
+    def add(self, node: Node) -> tuple[Value, ...]:
+        """Append a node over values of the new graph, or what the rules put in its place."""
+        if len(node.results) == 1:
+            for key in (node.op.name, ANY):
+                for rule in self.rules.get(key, ()):
+                    simpler = rule(node, self)
+                    if simpler is not None and simpler.type == node.result.type:
+                        return (simpler,)
+        self.nodes.append(node)
+        for result in node.results:
+            self.producers[result] = node
+        return node.results
+
+    # ------------------------------------------------------------ the walk
+
+    def visit(self, node: Node) -> tuple[Value, ...]:
+        """Add a node of the old graph; remembers what stands for its results."""
+        operands = tuple(self.replaced.get(value, value) for value in node.operands)
+        if operands != node.operands:
+            node = replace(node, operands=operands)
+        self.origin = node.origin
+        made = self.add(node)
+        for old, new in zip(node.results, made):
+            if old is not new:
+                self.replaced[old] = new
+        return made
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            self.visit(node)
+        return self.finish()
+
+    def finish(self) -> Graph:
+        return replace(
+            self.graph,
+            nodes=tuple(self.nodes),
+            outputs=tuple((name, self.current(value)) for name, value in self.graph.outputs),
+            updates=tuple((name, self.current(value)) for name, value in self.graph.updates),
+        )

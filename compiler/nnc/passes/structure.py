@@ -1,0 +1,245 @@
+"""Simplifications of shapes and element types: views, casts, broadcasts, transposes, reductions over nothing.
+
+Each rule takes a node over values of the new graph and gives what may stand in its place, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..dims import Dim, product
+from ..graph import Node, Type, Value
+from ..ops.base import ShapeError
+from .rewriter import ANY, Rewriter, Rule
+
+Shape = tuple[Dim, ...]
+
+# Conversions that lose nothing, so that one before another cast can be left out.
+_LOSSLESS = {
+    "bool": ("u8", "i32", "i64", "f32", "f64"),
+    "u8": ("i32", "i64", "f32", "f64"),
+    "i32": ("i64", "f64"),
+    "f32": ("f64",),
+}
+
+
+def without_leading_ones(shape: Shape) -> Shape:
+    begin = next((i for i, dim in enumerate(shape) if dim != 1), len(shape))
+    return shape[begin:]
+
+
+def same_value(node: Node, rewriter: Rewriter) -> Value | None:
+    """An operand that the node does not change: a reshape to its own shape, a sum over no axes, a full slice."""
+    return node.operands[0] if node.operands[0].type == node.result.type else None
+
+
+def single_operand(node: Node, rewriter: Rewriter) -> Value | None:
+    """Concat of one value."""
+    return node.operands[0] if len(node.operands) == 1 else None
+
+
+def full_slice(node: Node, rewriter: Rewriter) -> Value | None:
+    if all(step == 1 for step in node.attributes["step"]):
+        return same_value(node, rewriter)
+    return None
+
+
+def double_reshape(node: Node, rewriter: Rewriter) -> Value | None:
+    inner = rewriter.producer(node.operands[0], "reshape")
+    if inner is None:
+        return None
+    return rewriter.emit("reshape", inner.operands[0], shape=node.result.shape)
+
+
+def reshape_of_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
+    """One number repeated stays one number repeated."""
+    inner = rewriter.producer(node.operands[0], "broadcast_to")
+    if inner is None or product(inner.operands[0].shape) != 1:
+        return None
+    number = rewriter.shaped(inner.operands[0], Type(node.result.dtype, ()))
+    return rewriter.emit("broadcast_to", number, shape=node.result.shape)
+
+
+def double_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
+    inner = rewriter.producer(node.operands[0], "broadcast_to")
+    if inner is None:
+        inner = rewriter.producer(node.operands[0], "reshape")
+        if inner is None:
+            return None
+        source, view = inner.operands[0].shape, inner.result.shape
+        if without_leading_ones(source) != without_leading_ones(view):
+            return None
+        if len(source) > len(node.result.shape):
+            return None
+    return rewriter.emit("broadcast_to", inner.operands[0], shape=node.result.shape)
+
+
+def double_cast(node: Node, rewriter: Rewriter) -> Value | None:
+    inner = rewriter.producer(node.operands[0], "cast")
+    if inner is None:
+        return None
+    (source,) = inner.operands
+    if inner.result.dtype not in _LOSSLESS.get(source.dtype, ()):
+        return None
+    if source.dtype == node.result.dtype:
+        return source
+    return rewriter.emit("cast", source, dtype=node.result.dtype)
+
+
+def double_transpose(node: Node, rewriter: Rewriter) -> Value | None:
+    outer = node.attributes["permutation"]
+    inner = rewriter.producer(node.operands[0], "transpose")
+    if inner is None:
+        return None
+    permutation = tuple(inner.attributes["permutation"][axis] for axis in outer)
+    return rewriter.emit("transpose", inner.operands[0], permutation=permutation)
+
+
+def idle_transpose(node: Node, rewriter: Rewriter) -> Value | None:
+    """Only axes of size 1 move: a reshape."""
+    shape = node.operands[0].shape
+    moving = [axis for axis in node.attributes["permutation"] if shape[axis] != 1]
+    if moving != sorted(moving):
+        return None
+    return rewriter.shaped(node.operands[0], node.result.type)
+
+
+def implicit_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
+    """Elementwise operators broadcast by themselves: use what was broadcast, where another operand gives the shape."""
+    if "elementwise" not in node.op.traits or len(node.operands) < 2:
+        return None
+    operands = list(node.operands)
+    changed = False
+    for index, operand in enumerate(node.operands):
+        inner = rewriter.producer(operand)
+        if inner is None or inner.op.name not in ("broadcast_to", "reshape"):
+            continue
+        (source,) = inner.operands
+        if inner.op.name == "reshape" and (
+            without_leading_ones(source.shape) != without_leading_ones(operand.shape)
+        ):
+            continue
+        trial = [*operands[:index], source, *operands[index + 1 :]]
+        if _shape_of(node, trial) == node.result.shape:
+            operands, changed = trial, True
+    return rewriter.emit(node.op.name, *operands, **node.attributes) if changed else None
+
+
+def late_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
+    """Compute before repeating, where every operand is repeated or a number."""
+    if "elementwise" not in node.op.traits or node.op.name == "broadcast_to" or not node.operands:
+        return None
+    sources, found = [], False
+    for operand in node.operands:
+        inner = rewriter.producer(operand, "broadcast_to")
+        found |= inner is not None
+        sources.append(inner.operands[0] if inner else operand)
+    if not found or _shape_of(node, sources) == node.result.shape:
+        return None
+    small = rewriter.emit(node.op.name, *sources, **node.attributes)
+    return rewriter.emit("broadcast_to", small, shape=node.result.shape)
+
+
+def _shape_of(node: Node, operands: Sequence[Value]) -> Shape | None:
+    try:
+        (type,) = node.op.infer([operand.type for operand in operands], node.attributes)
+    except ShapeError:
+        return None
+    return type.shape
+
+
+def constant_condition(node: Node, rewriter: Rewriter) -> Value | None:
+    """Select by a constant takes one side."""
+    condition = rewriter.number(node.operands[0])
+    if condition is None:
+        return None
+    chosen = node.operands[1 if condition else 2]
+    return chosen if chosen.type == node.result.type else rewriter.shaped(chosen, node.result.type)
+
+
+def uniform_constant(node: Node, rewriter: Rewriter) -> Value | None:
+    """An array of equal numbers is one number repeated."""
+    array = node.attributes["value"]
+    if array.size <= 1:
+        return None
+    first = array.reshape(-1)[:1]
+    if array.reshape(-1)[-1:].tobytes() != first.tobytes() or not (array == first[0]).all():
+        return None
+    if array.dtype.kind == "f" and first[0] == 0 and array.tobytes().count(0) != array.nbytes:
+        return None
+    number = rewriter.emit("constant", value=first[0].reshape(()))
+    return rewriter.emit("broadcast_to", number, shape=array.shape)
+
+
+def reduce_single(node: Node, rewriter: Rewriter) -> Value | None:
+    """Over axes of size 1: a reshape."""
+    shape = node.operands[0].shape
+    if any(shape[axis] != 1 for axis in node.attributes["axes"]):
+        return None
+    return rewriter.shaped(node.operands[0], node.result.type)
+
+
+def reduce_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
+    """Over repeated axes alone: the value itself, times their count for a sum."""
+    inner = rewriter.producer(node.operands[0], "broadcast_to")
+    if inner is None:
+        return None
+    (source,) = inner.operands
+    shape, axes = inner.result.shape, node.attributes["axes"]
+    full = (1,) * (len(shape) - len(source.shape)) + source.shape
+    count = product(tuple(shape[axis] for axis in axes))
+    if any(full[axis] != 1 for axis in axes) or count == 0:
+        return None
+    kept = full
+    if not node.attributes["keepdims"]:
+        kept = tuple(dim for axis, dim in enumerate(full) if axis not in axes)
+    value = source if source.shape == kept else rewriter.emit("reshape", source, shape=kept)
+    if node.op.name == "reduce_sum":
+        if isinstance(count, int):
+            factor = rewriter.number_like(count, value)
+        else:
+            factor = rewriter.emit("dimension", value=count, dtype=value.dtype)
+        value = rewriter.emit("mul", value, factor)
+    if value.shape == node.result.shape:
+        return value
+    return rewriter.emit("broadcast_to", value, shape=node.result.shape)
+
+
+def transposed_operand(node: Node, rewriter: Rewriter) -> Value | None:
+    """A matmul reads its operands either way."""
+    operands, attributes = list(node.operands), dict(node.attributes)
+    changed = False
+    for index, name in enumerate(("transpose_a", "transpose_b")):
+        inner = rewriter.producer(operands[index], "transpose")
+        if inner is None:
+            continue
+        rank = len(inner.result.shape)
+        if inner.attributes["permutation"] == (*range(rank - 2), rank - 1, rank - 2):
+            operands[index] = inner.operands[0]
+            attributes[name] = not attributes[name]
+            changed = True
+    return rewriter.emit(node.op.name, *operands, **attributes) if changed else None
+
+
+_REDUCE: tuple[Rule, ...] = (same_value, reduce_single, reduce_broadcast)
+_Table = dict[str, tuple[Callable[[Node, Rewriter], "Value | None"], ...]]
+
+RULES: _Table = {
+    ANY: (implicit_broadcast, late_broadcast),
+    "stop_gradient": (same_value,),
+    "reshape": (same_value, double_reshape, reshape_of_broadcast),
+    "broadcast_to": (same_value, double_broadcast),
+    "cast": (same_value, double_cast),
+    "transpose": (double_transpose, idle_transpose),
+    "concat": (single_operand,),
+    "slice": (full_slice,),
+    "pad": (same_value,),
+    "resize_nearest": (same_value,),
+    "select": (constant_condition,),
+    "constant": (uniform_constant,),
+    "reduce_sum": _REDUCE,
+    "reduce_mean": _REDUCE,
+    "reduce_max": _REDUCE,
+    "reduce_min": _REDUCE,
+    "matmul": (transposed_operand,),
+}

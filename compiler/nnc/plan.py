@@ -1,0 +1,226 @@
+"""The plan: the one interface between the compiler and the runtime, as plain frozen data.
+
+`to_dict` gives the JSON-able form that the artifact stores and the runtime checks; `print_plan` a stable text. Buffers are
+named by their index in a program; instruction i of a tile program defines register i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dims import Dim, Poly
+from .graph import Origin
+
+VERSION = 1
+
+Instruction = tuple[Any, ...]  # (operation, arguments...), as in the runtime's elementwise.def
+
+
+def _plain(value: Any) -> Any:
+    """Dimensions in text form, tuples as lists, truth as 0 or 1."""
+    if isinstance(value, Poly):
+        return str(value)
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True)
+class PlanVariable:
+    """`kind`: parameter, state, slot or constant."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    kind: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), "kind": self.kind}
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """`kind`: input, variable, constant, temporary, prepared or output. `alias`: a view of that buffer."""
+
+    dtype: str
+    shape: tuple[Dim, ...]
+    kind: str
+    variable: int | None = None
+    alias: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"dtype": self.dtype, "shape": _plain(self.shape), "kind": self.kind}
+        if self.variable is not None:
+            made["variable"] = self.variable
+        if self.alias is not None:
+            made["alias"] = self.alias
+        return made
+
+
+@dataclass(frozen=True)
+class TileProgram:
+    """A fused elementwise expression. `compute`: the type of all registers; `domain`: what it runs over."""
+
+    compute: str
+    domain: tuple[Dim, ...]
+    loads: tuple[int, ...]
+    stores: tuple[int, ...]
+    code: tuple[Instruction, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "compute": self.compute,
+            "domain": _plain(self.domain),
+            "loads": list(self.loads),
+            "stores": list(self.stores),
+            "code": _plain(self.code),
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    kernel: str
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    tile: TileProgram | None = None
+    origin: Origin = Origin()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kernel": self.kernel,
+            "operands": list(self.operands),
+            "results": list(self.results),
+            "attributes": {name: _plain(value) for name, value in self.attributes.items()},
+            "tile": self.tile.to_dict() if self.tile else None,
+            "path": self.origin.path,
+            "source": self.origin.source,
+        }
+
+
+@dataclass(frozen=True)
+class PlanInput:
+    """`limit`: values are indices in [0, limit); -1 where free."""
+
+    name: str
+    buffer: int
+    role: str = "data"
+    limit: int = -1
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "buffer": self.buffer, "role": self.role, "limit": self.limit}
+
+
+@dataclass(frozen=True)
+class PlanOutput:
+    name: str
+    buffer: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "buffer": self.buffer}
+
+
+@dataclass(frozen=True)
+class Program:
+    buffers: tuple[Buffer, ...]
+    prepare: tuple[Step, ...]
+    steps: tuple[Step, ...]
+    inputs: tuple[PlanInput, ...]
+    outputs: tuple[PlanOutput, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "buffers": [buffer.to_dict() for buffer in self.buffers],
+            "prepare": [step.to_dict() for step in self.prepare],
+            "steps": [step.to_dict() for step in self.steps],
+            "inputs": [item.to_dict() for item in self.inputs],
+            "outputs": [item.to_dict() for item in self.outputs],
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    symbols: tuple[str, ...]
+    variables: tuple[PlanVariable, ...]
+    programs: Mapping[str, Program]
+    version: int = VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "symbols": list(self.symbols),
+            "variables": [variable.to_dict() for variable in self.variables],
+            "programs": {name: program.to_dict() for name, program in self.programs.items()},
+        }
+
+
+# ---------------------------------------------------------------- text
+
+
+def print_plan(plan: Plan) -> str:
+    lines = [f"plan {plan.version}", " ".join(["symbols", *plan.symbols])]
+    for index, variable in enumerate(plan.variables):
+        lines.append(f"v{index}: {_type(variable.dtype, variable.shape)} = {variable.kind} {variable.name}")
+    for name, program in plan.programs.items():
+        lines += ["", f"program {name}"]
+        lines += [f"  {line}" for line in program_lines(program)]
+    return "\n".join(lines) + "\n"
+
+
+def program_lines(program: Program) -> list[str]:
+    lines = []
+    for index, buffer in enumerate(program.buffers):
+        of = f" v{buffer.variable}" if buffer.variable is not None else ""
+        alias = f" view of b{buffer.alias}" if buffer.alias is not None else ""
+        lines.append(f"b{index}: {_type(buffer.dtype, buffer.shape)} {buffer.kind}{of}{alias}")
+    for item in program.inputs:
+        limit = f" below {item.limit}" if item.limit >= 0 else ""
+        lines.append(f"input {item.name} = b{item.buffer} {item.role}{limit}")
+    for index, step in enumerate(program.prepare):
+        lines += _step_lines(f"prepare {index}", step)
+    for index, step in enumerate(program.steps):
+        lines += _step_lines(f"step {index}", step)
+    lines.extend(f"output {item.name} = b{item.buffer}" for item in program.outputs)
+    return lines
+
+
+def _type(dtype: str, shape: tuple[Dim, ...]) -> str:
+    return f"{dtype}[{','.join(str(d) for d in shape)}]"
+
+
+def _step_lines(head: str, step: Step) -> list[str]:
+    attributes = ", ".join(f"{name}={_attribute(value)}" for name, value in step.attributes.items())
+    attributes = f"[{attributes}]" if attributes else ""
+    operands = ", ".join(f"b{index}" for index in step.operands)
+    results = ", ".join(f"b{index}" for index in step.results)
+    origin = " ".join(part for part in (step.origin.source, step.origin.path) if part)
+    line = f"{head}: {step.kernel}{attributes}({operands}) -> {results}"
+    lines = [f"{line}  # {origin}" if origin else line]
+    if step.tile:
+        lines.append(f"  tile {_type(step.tile.compute, step.tile.domain)}")
+        lines += [f"    {line}" for line in _code_lines(step.tile)]
+    return lines
+
+
+def _attribute(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "(" + ",".join(str(item) for item in value) + ")"
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _code_lines(tile: TileProgram) -> list[str]:
+    lines = []
+    for index, (operation, *arguments) in enumerate(tile.code):
+        if operation == "load":
+            lines.append(f"r{index} = load b{tile.loads[arguments[0]]}")
+        elif operation == "store":
+            lines.append(f"store b{tile.stores[arguments[0]]} r{arguments[1]}")
+        elif operation in ("const", "dim", "uniform"):
+            lines.append(f"r{index} = {operation} {arguments[0]}")
+        else:
+            lines.append(f"r{index} = {operation} " + " ".join(f"r{a}" for a in arguments))
+    return lines
