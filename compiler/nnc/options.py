@@ -256,6 +256,13 @@ OPTIONS: tuple[Option, ...] = (
         "0",
         ("0", "1", "2", "3"),
     ),
+    variable(
+        "NNC_CHECK_PASSES",
+        "1: compare the graph before and after each pass with the interpreter (slow)",
+        "0",
+        ("0", "1"),
+    ),
+    variable("NNC_PASS_LIMIT", "stop after so many passes, to find the one at fault", "all"),
     variable("NO_COLOR", "anything: no colours in error messages", "colours on a terminal"),
 )
 
