@@ -1,7 +1,7 @@
 """What the grammar allows and the language does not.
 
-Takes a tree that `builder` made, gives diagnostics: statements out of their place, values that nothing uses, `if`s
-without a value, names used as objects with methods.
+Takes a tree that `builder` made, gives diagnostics: statements out of their place, values that
+nothing uses, `if`s without a value, names used as objects with methods.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class _Checker:
             self.body(statement.body, "scan", top=False)
 
     def suites(self, node: Node) -> None:
-        """The branches of the `if` values below a node, down to the statements that have bodies of their own."""
+        """The branches of the `if` values below a node, down to the statements that have bodies of
+        their own.
+        """
         for child in syntax.children(node):
             if isinstance(child, syntax.Suite):
                 self.body(child.statements, "value", top=False)
@@ -173,10 +175,10 @@ class _Checker:
         if isinstance(value, syntax.Name) and value.text == "pass":
             self.report("N0112", value.span, "there is no `pass`", "leave the body empty: `{}`")
             return
-        if isinstance(value, syntax.Call) and isinstance(value.function, syntax.Name):
-            if value.function.text == "print":
-                self.report("N0112", value.span, "there is no `print`", "remove the line")
-                return
+        function = value.function if isinstance(value, syntax.Call) else None
+        if isinstance(function, syntax.Name) and function.text == "print":
+            self.report("N0112", value.span, "there is no `print`", "remove the line")
+            return
         helps = "give it a name: `name = ...`"
         if place in ("block", "rule") and last:
             helps = "write `return` before it to make it the block's value, or give it a name"

@@ -1,7 +1,8 @@
 """Mistakes as data.
 
-Takes what a stage found wrong, gives objects that the terminal and JSON renderings share.
-Keeps true: a diagnostic has a code of the table in `codes`, and at most one primary label, the place to go to.
+Takes what a stage found wrong, gives objects that the terminal and JSON renderings share. Keeps
+true: a diagnostic has a code of the table in `codes`, and at most one primary label, the place to
+go to.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from nnlang.syntax import Source, Span
 
 @dataclass(frozen=True)
 class Label:
-    """A place in a text and what is to be said about it. The text may be empty, or have several lines."""
+    """A place in a text and what is to be said about it. The text may be empty, or have several
+    lines.
+    """
 
     span: Span
     text: str = ""
@@ -61,7 +64,7 @@ def diagnostic(
     helps: Iterable[str] = (),
 ) -> Diagnostic:
     """The usual diagnostic: one primary place, perhaps others."""
-    labels = () if span is None else (Label(span, text, primary=True),)
+    labels: tuple[Label, ...] = () if span is None else (Label(span, text, primary=True),)
     labels += tuple(Label(place, words) for place, words in others)
     return Diagnostic(code, message, labels, tuple(notes), tuple(helps))
 

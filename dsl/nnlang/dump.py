@@ -1,6 +1,7 @@
 """The syntax tree as text, for `nnc dump --stage syntax`.
 
-Takes a node, gives one line for each node below it, indented by depth. Keeps true: equal trees give equal texts.
+Takes a node, gives one line for each node below it, indented by depth. Keeps true: equal trees give
+equal texts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def dump_syntax(node: Node) -> str:
 
 
 def _write(node: Node, role: str, depth: int, lines: list[str]) -> None:
-    """One line with the node's kind and plain fields, then its nodes, each with the role it plays."""
+    """One line with the node's kind and plain fields, then its nodes with their roles."""
     words: list[str] = []
     below: list[tuple[str, Any]] = []
     for entry in fields(node):

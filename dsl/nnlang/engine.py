@@ -1,8 +1,9 @@
 """The LALR machine.
 
 Takes tokens and the tables of the grammar, gives the tree that `builder` makes, and diagnostics.
-Keeps true: it always comes to an end. After an error it either goes on with the tokens that `errors` says were meant,
-or leaves out the statement and goes on behind it, so that every mistake of a file is reported and none twice.
+Keeps true: it always comes to an end. After an error it either goes on with the tokens that
+`errors` says were meant, or leaves out the statement and goes on behind it, so that every mistake
+of a file is reported and none twice.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class Engine:
         self.deep: Token | None = None
 
     def run(self, lexical: list[Diagnostic]) -> Any:
-        """The value of the whole file, or None where it could not be made; `lexical` is what is known to be wrong."""
+        """The value of the whole file, or None where it could not be made; `lexical` is what is
+        known to be wrong.
+        """
         quiet_lines = {place.span.line for found in lexical if (place := found.primary)}
         boundaries = [_Boundary(0, self.states[:], self.entries[:])]
         position = attempts = 0
@@ -100,7 +103,9 @@ class Engine:
             position = self.leave_out(position, boundaries)
 
     def feed(self, token: Token) -> bool:
-        """Shift a token, after the reductions it calls for; False where the grammar does not allow it."""
+        """Shift a token, after the reductions it calls for; False where the grammar does not allow
+        it.
+        """
         states, entries = self.states, self.entries
         table, productions = self.tables.states, self.tables.productions
         kind = token.kind
@@ -194,7 +199,9 @@ class Engine:
         )
 
     def apply(self, repair: errors.Repair, position: int) -> bool:
-        """Put the tokens that were meant in the place of the wrong ones, if the grammar then goes on."""
+        """Put the tokens that were meant in the place of the wrong ones, if the grammar then goes
+        on.
+        """
         if repair.tokens is None:
             return False
         behind = position + repair.drop
@@ -231,14 +238,16 @@ class Engine:
         return end
 
     def header_kind(self, start: int) -> str:
-        """The keyword of the statement that starts at a position; of `h = scan ...` it is `scan`."""
+        """The keyword of a statement, by where it starts; of `h = scan ...` it is `scan`."""
         kind = self.tokens[start].kind
         if kind == "NAME" and self.tokens[start + 1].kind == "EQUAL":
             return self.tokens[start + 2].kind
         return kind
 
     def header_end(self, start: int, position: int) -> int | None:
-        """The `{` behind a wrong header, or None where the error is in no header or the header has no body."""
+        """The `{` behind a wrong header, or None where the error is in no header or the header has
+        no body.
+        """
         if self.header_kind(start) not in _HEADERS:
             return None
         if any(token.kind == "LBRACE" for token in self.tokens[start:position]):
@@ -252,7 +261,9 @@ class Engine:
         return None
 
     def statement_end(self, position: int, top_level: bool) -> int:
-        """The end of the statement around a position: the next line end, closing brace or end of the file."""
+        """The end of the statement around a position: the next line end, closing brace or end of
+        the file.
+        """
         depth = 0
         while True:
             kind = self.tokens[position].kind
@@ -264,10 +275,13 @@ class Engine:
                 if depth == 0 and not top_level:
                     return position
                 depth = max(depth - 1, 0)
-            elif kind == NEWLINE and depth == 0:
-                if not top_level or self.tokens[position + 1].kind in _ITEM_STARTS:
-                    return position
+            elif kind == NEWLINE and depth == 0 and self.ends_statement(position, top_level):
+                return position
             position += 1
+
+    def ends_statement(self, position: int, top_level: bool) -> bool:
+        """Whether to go on behind a line end: at the top of the file only with the next item."""
+        return not top_level or self.tokens[position + 1].kind in _ITEM_STARTS
 
 
 def _stand_in(kind: str, at: Token) -> Token:

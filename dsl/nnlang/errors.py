@@ -1,7 +1,8 @@
 """What to say about a token that the grammar does not allow, and what was probably meant.
 
-Takes the place of the trouble, gives a diagnostic and, where the intention is clear, the tokens to go on with.
-Each explanation is one function of the list at the end: it knows one kind of mistake, and gives None for every other.
+Takes the place of the trouble, gives a diagnostic and, where the intention is clear, the tokens to
+go on with. Each explanation is one function of the list at the end: it knows one kind of mistake,
+and gives None for every other.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _OPERATORS = frozenset(
 _BODY_WORDS = ("NET", "BLOCK", "RULE", "TRAIN", "FOR", "REPEAT", "SCAN", "IF", "ELSE")
 _ITEM_WORDS = ("net", "block", "rule", "train", "const", "use")
 _STATEMENT_WORDS = (
-    "param", "state", "input", "output", "return", "if", "for", "repeat", "scan", "carry", "yield", "assert",
-    "const", "metric", "freeze", "load",
+    "param", "state", "input", "output", "return", "if", "for", "repeat", "scan", "carry", "yield",
+    "assert", "const", "metric", "freeze", "load",
 )  # fmt: skip
 # What may be missing: its kind, its text, and the statements in which it may be.
 _INSERTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -60,8 +61,8 @@ _WORDS = {
 class Trouble:
     """A token that cannot stand where it stands.
 
-    `start` is the position of the first token of its statement; `accepts` tells whether tokens of some kinds could
-    follow what was read so far.
+    `start` is the position of the first token of its statement; `accepts` tells whether tokens of
+    some kinds could follow what was read so far.
     """
 
     tokens: list[Token]
@@ -129,7 +130,9 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What to report, and what to read in place of the next `drop` tokens (None: leave the statement out)."""
+    """What to report, and what to read in place of the next `drop` tokens (None: leave the
+    statement out).
+    """
 
     diagnostic: Diagnostic
     tokens: list[Token] | None = None

@@ -1,9 +1,10 @@
 """The one way to write a `.nn` file.
 
-Takes the text of a file that parses, gives the same program in the house's layout: four spaces, 100 columns, one
-empty line at most, comments kept, the keys of a training section aligned. Keeps true: the result parses to an equal
-tree, and formatting it again changes nothing. Line breaks before `->`, behind the `=` of a block, in brackets that end
-in a comma and around the body of an `if` are the writer's; where a line is too long, breaks are added.
+Takes the text of a file that parses, gives the same program in the house's layout: four spaces, 100
+columns, one empty line at most, comments kept, the keys of a training section aligned. Keeps true:
+the result parses to an equal tree, and formatting it again changes nothing. Line breaks before
+`->`, behind the `=` of a block, in brackets that end in a comma and around the body of an `if` are
+the writer's; where a line is too long, breaks are added.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _CLOSING = {"(": ")", "[": "]"}
 
 
 def format_source(text: str, name: str = "<text>") -> str:
-    """The text of a file in the house's layout; raises `DiagnosticError` where it does not parse."""
+    """A file in the house's layout; raises `DiagnosticError` where the text does not parse."""
     parse(text, name)
     items, notes = split(text, name)
     printer = _Printer()
@@ -39,7 +40,9 @@ def _kinds(piece: Piece) -> tuple[str, str]:
 
 
 def _gap(pieces: list[Piece], index: int, in_index: bool) -> str:
-    """The space before a piece; `in_index` is true directly inside square brackets, where `:` is a slice's."""
+    """The space before a piece; `in_index` is true directly inside square brackets, where `:` is a
+    slice's.
+    """
     if index == 0:
         return ""
     before, kind = _kinds(pieces[index - 1])[1], _kinds(pieces[index])[0]
@@ -80,7 +83,9 @@ def _needs_comma(pieces: list[Piece], index: int) -> bool:
 
 
 def _flat(pieces: list[Piece], in_index: bool = False, own_line: bool = False) -> str | None:
-    """Pieces on one line, or None where they cannot be; `own_line` keeps the writer's breaks before `->`."""
+    """Pieces on one line, or None where they cannot be; `own_line` keeps the writer's breaks before
+    `->`.
+    """
     words: list[str] = []
     for index, piece in enumerate(pieces):
         part = _flat_piece(pieces, index)
@@ -207,7 +212,9 @@ class _Printer:
         open_bodies: bool = False,
         align: bool = False,
     ) -> None:
-        """Write pieces from the column reached; `tail` columns must be left behind them, `item` is true in brackets."""
+        """Write pieces from the column reached; `tail` columns must be left behind them, `item` is
+        true in brackets.
+        """
         whole = _flat(pieces[start:], in_index, own_line=not item)
         fits = whole is not None and self.column + len(whole) + tail <= WIDTH
         open_bodies = open_bodies or not fits
@@ -252,7 +259,9 @@ class _Printer:
         item: bool,
         in_index: bool,
     ) -> bool:
-        """Whether a line ends before a token: where the writer ended it, or where the rest does not fit."""
+        """Whether a line ends before a token: where the writer ended it, or where the rest does not
+        fit.
+        """
         leaf = pieces[index]
         assert isinstance(leaf, Leaf)
         if not self.may_break(pieces, index, item):
@@ -381,14 +390,11 @@ def _first_token(piece: Piece) -> Token:
 
 def _behind_equal(pieces: list[Piece]) -> int | None:
     """Where the expression of a block starts, if it starts on a line of its own."""
-    for index, piece in enumerate(pieces):
-        if isinstance(piece, Leaf) and piece.token.kind == "EQUAL":
-            break
-    else:
+    kinds = [_kinds(piece)[0] for piece in pieces]
+    if "EQUAL" not in kinds:
         return None
-    first = pieces[index + 1]
-    token = _first_token(first)
-    if token.line > piece.token.line:
+    index = kinds.index("EQUAL")
+    if _first_token(pieces[index + 1]).line > _first_token(pieces[index]).line:
         return index + 1
     flat = _flat(pieces)
     if flat is not None and len(flat) <= WIDTH:

@@ -50,7 +50,9 @@ _LOOP_WORDS = ("FOR", "REPEAT", "SCAN", "IF", "ELSE", "NET", "BLOCK", "RULE", "T
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """What it is, what to type; `replacement` (kinds and texts) takes the place of the next `drop` tokens."""
+    """What it is, what to type; `replacement` (kinds and texts) takes the place of the next `drop`
+    tokens.
+    """
 
     message: str
     help: str
@@ -172,7 +174,7 @@ def _word_operator(trouble: Trouble) -> Habit | None:
 
 
 def _lonely_else(trouble: Trouble) -> Habit | None:
-    if trouble.token.kind != "ELSE" or trouble.accepts("NAME") and not trouble.at_start:
+    if trouble.token.kind != "ELSE" or (trouble.accepts("NAME") and not trouble.at_start):
         return None
     if trouble.after.kind == "COLON":
         return Habit(

@@ -1,8 +1,8 @@
 """Which line ends count, and whether the brackets fit.
 
-Takes the tokens of the lexer, gives tokens whose brackets all fit, with `_NEWLINE` only between two statements or items.
-Keeps true: wrong brackets are reported and put right where the indentation says, so that the parser sees the rest of
-the file as it was meant.
+Takes the tokens of the lexer, gives tokens whose brackets all fit, with `_NEWLINE` only between two
+statements or items. Keeps true: wrong brackets are reported and put right where the indentation
+says, so that the parser sees the rest of the file as it was meant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _TEXTS = {"LPAR": "(", "LSQB": "[", "LBRACE": "{", "RPAR": ")", "RSQB": "]", "RBRACE": "}"}
 _ITEM_WORDS = frozenset({"NET", "BLOCK", "RULE", "TRAIN", "USE"})
 _STATEMENT_WORDS = _ITEM_WORDS | {
-    "PARAM", "STATE", "INPUT", "OUTPUT", "RETURN", "FOR", "REPEAT", "SCAN", "CARRY", "YIELD", "CONST", "ASSERT",
+    "PARAM", "STATE", "INPUT", "OUTPUT", "RETURN", "FOR", "REPEAT", "SCAN", "CARRY", "YIELD",
+    "CONST", "ASSERT",
 }  # fmt: skip
 _HEADER_WORDS = frozenset({"NET", "BLOCK", "RULE", "TRAIN", "FOR", "REPEAT", "SCAN", "IF", "ELSE"})
 _MAX_REPAIRS = 20
@@ -27,7 +28,9 @@ _MAX_REPAIRS = 20
 
 @dataclass(slots=True)
 class _Mismatch:
-    """Brackets that do not fit: `opener` is left open at token `position`, or the closer there has no opener."""
+    """Brackets that do not fit: `opener` is left open at token `position`, or the closer there has
+    no opener.
+    """
 
     position: int
     opener: int | None
@@ -204,7 +207,9 @@ class _Repair:
         return self.replaced(position, []), found
 
     def header_without_body(self, position: int) -> int | None:
-        """The last token of the line that looks as if it should have opened the brace closed at a position."""
+        """The last token of the line that looks as if it should have opened the brace closed at a
+        position.
+        """
         indent = self.tokens[position].column
         line: list[int] = []
         for back in range(position - 1, -1, -1):
@@ -242,7 +247,9 @@ class _Repair:
         return [*self.tokens[:place], _put(closer, at), *self.tokens[place:]], found
 
     def closing_place(self, opener: int, limit: int) -> int:
-        """Where a bracket should have closed: at the end of the line before the indentation returns."""
+        """Where a bracket should have closed: at the end of the line before the indentation
+        returns.
+        """
         start = self.tokens[opener]
         indent = self.indents[start.line]
         place = limit
@@ -303,7 +310,9 @@ def _counts(before: str, after: str) -> bool:
 
 
 def _soften(tokens: list[Token]) -> list[Token]:
-    """Give the words that are keywords only in their place (`metric`, `freeze`, `load`, `edition`) their kinds."""
+    """Give the words that are keywords only in their place (`metric`, `freeze`, `load`, `edition`)
+    their kinds.
+    """
     for position, token in enumerate(tokens):
         if token.kind != "NAME" or token.text not in ("metric", "freeze", "load", "edition"):
             continue

@@ -1,8 +1,8 @@
 """Text to tokens.
 
 Takes the text of a file, gives its tokens, its comments, and diagnostics for what is no token.
-Keeps true: it always reaches the end of the text; a wrong character becomes the token that was probably meant, or
-none; every line end is a LINE token (layout.py keeps those that count).
+Keeps true: it always reaches the end of the text; a wrong character becomes the token that was
+probably meant, or none; every line end is a LINE token (layout.py keeps those that count).
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class _Lexer:
                 return f"write a digit after the point: `{_shorten(words)}0`"
             if words[:2].lower() in ("0x", "0b", "0o"):
                 return "numbers are decimal; write the number in base ten"
-            return "a number is digits, perhaps with a point and an exponent: `64`, `1_000`, `0.5`, `1e-3`"
+            return "numbers are written like `64`, `1_000`, `0.5` and `1e-3`"
         if match["fraction"] is None and match["exponent"] is None:
             digits = words.replace("_", "").lstrip("0")
             if len(digits) > 19 or int(digits or "0") > 2**63 - 1:
@@ -296,7 +296,7 @@ class _Lexer:
 
 
 def _escaped_end(words: str) -> bool:
-    """Whether the last quote of `"...\\"` is one that the string holds, not the one that ends it."""
+    """Whether the last quote of `"...\\"` belongs to the string and does not end it."""
     body = words[1:-1]
     return (len(body) - len(body.rstrip("\\"))) % 2 == 1
 

@@ -1,7 +1,7 @@
 """Text to syntax tree.
 
-Takes the text of a `.nn` file, gives its `File`, or raises `DiagnosticError` with everything that is wrong with it.
-Keeps true: whatever the text, nothing else is raised.
+Takes the text of a `.nn` file, gives its `File`, or raises `DiagnosticError` with everything that
+is wrong with it. Keeps true: whatever the text, nothing else is raised.
 """
 
 from __future__ import annotations

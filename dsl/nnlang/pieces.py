@@ -1,13 +1,14 @@
-"""The tokens of a file as the formatter wants them: statements, brackets and bodies, with the comments in their places.
+"""The tokens of a file as the formatter wants them: statements, brackets and bodies, with the
+comments in their places.
 
-Takes the text of a file that parses, gives its statements. Keeps true: every token and every comment is in the result
-once, in the order of the text, but for comments in the middle of an expression, which move in front of its statement.
+Takes the text of a file that parses, gives its statements. Keeps true: every token and every
+comment is in the result once, in the order of the text, but for comments in the middle of an
+expression, which move in front of its statement.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from nnlang.layout import NEWLINE, lay_out
 from nnlang.lexer import Comment, Token, lex
@@ -26,7 +27,9 @@ class Note:
 
 @dataclass(slots=True)
 class Leaf:
-    """A token. `starts_line` tells whether it is the first on its line; the comments are those before a `->`."""
+    """A token. `starts_line` tells whether it is the first on its line; the comments are those
+    before a `->`.
+    """
 
     token: Token
     starts_line: bool = False
@@ -45,8 +48,9 @@ class Item:
 
 @dataclass(slots=True)
 class Bracket:
-    """Parentheses or square brackets; `forced` where a line end behind the opening one and a comma before the
-    closing one ask for a line for each item."""
+    """Parentheses or square brackets; `forced` where a line end behind the opening one and a comma
+    before the closing one ask for a line for each item.
+    """
 
     opener: Token
     items: list[Item]
@@ -57,7 +61,9 @@ class Bracket:
 
 @dataclass(slots=True)
 class Body:
-    """Braces; `opens_line` where a line end follows the `{`, `header_note` is the comment behind it."""
+    """Braces; `opens_line` where a line end follows the `{`, `header_note` is the comment behind
+    it.
+    """
 
     opener: Token
     statements: list[Statement]
@@ -76,7 +82,7 @@ class Statement:
     trailing: str = ""
 
 
-Piece = Union[Leaf, Bracket, Body]
+Piece = Leaf | Bracket | Body
 
 
 def split(text: str, name: str) -> tuple[list[Statement], list[Note]]:
@@ -109,7 +115,9 @@ class _Splitter:
         return token
 
     def pending(self, alone: bool | None = None) -> list[Comment]:
-        """The comments before the next token; with `alone`, only a run of those that do or do not stand alone."""
+        """The comments before the next token; with `alone`, only a run of those that do or do not
+        stand alone.
+        """
         found: list[Comment] = []
         while self.comment < len(self.comments):
             comment = self.comments[self.comment]

@@ -1,8 +1,8 @@
 """Diagnostics as text for people.
 
-Takes diagnostics and the sources they speak of, gives the text that a terminal shows, coloured on demand.
-Keeps true: the text under the code lines up with it on any terminal (tabs become spaces, wide characters count two),
-and nothing in a source can send control sequences to the terminal.
+Takes diagnostics and the sources they speak of, gives the text that a terminal shows, coloured on
+demand. Keeps true: the text under the code lines up with it on any terminal (tabs become spaces,
+wide characters count two), and nothing in a source can send control sequences to the terminal.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def render_all(
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What a label marks on one line, in columns of the screen from 0; `words` are said at its last line only."""
+    """What a label marks on one line, in columns of the screen from 0; `words` are said at its last
+    line only.
+    """
 
     start: int
     end: int
@@ -194,7 +196,9 @@ def _mark(label: Label, line: int, text: str) -> _Mark:
 
 
 def _draw(marks: list[_Mark]) -> _Canvas:
-    """Underlines in the first row; the words of the last mark beside it, those of the others stacked below."""
+    """Underlines in the first row; the words of the last mark beside it, those of the others
+    stacked below.
+    """
     canvas = _Canvas()
     ordered = sorted(marks, key=lambda mark: (mark.start, mark.end))
     for mark in sorted(marks, key=lambda mark: mark.primary):

@@ -1,15 +1,16 @@
 """The syntax tree of a `.nn` file.
 
-Takes nothing, gives the node classes that the parser makes and that the formatter and the compiler read.
-Keeps true: every node is frozen and carries the span of text it came from; two trees are equal when they
-say the same thing, wherever they stand (spans, spelling of numbers and comments do not take part).
+Takes nothing, gives the node classes that the parser makes and that the formatter and the compiler
+read. Keeps true: every node is frozen and carries the span of text it came from; two trees are
+equal when they say the same thing, wherever they stand (spans, spelling of numbers and comments do
+not take part).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, Union
+from typing import Any
 
 DTYPES = (
     "f16", "bf16", "f32", "f64",
@@ -22,7 +23,7 @@ DTYPES = (
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of one file: offsets in characters, lines and columns from 1; the end is exclusive."""
+    """A piece of one file: offsets in characters, lines and columns from 1; the end excluded."""
 
     file: str
     start: int
@@ -47,7 +48,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file's text. `name` is what spans and messages call it; `directory` is what `use` and `data` start from."""
+    """A file's text. `name` is what spans and messages call it; `directory` is what `use` and
+    `data` start from.
+    """
 
     name: str
     text: str
@@ -156,7 +159,9 @@ class Slice(Node):
 
 @dataclass(frozen=True)
 class Spread(Node):
-    """`...` in a shape or an index: any dimensions. `...s` in a shape: the dimensions that `s` holds."""
+    """`...` in a shape or an index: any dimensions. `...s` in a shape: the dimensions that `s`
+    holds.
+    """
 
     value: Expression | None
 
@@ -188,7 +193,7 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Pipe(Node):
-    """`x -> f -> g(a)` and `(x, y) -> f`: the values are the leading arguments of the first stage."""
+    """`x -> f -> g(a)` and `(x, y) -> f`: the values are the first arguments of the first stage."""
 
     values: tuple[Expression, ...]
     stages: tuple[Call, ...]
@@ -201,24 +206,24 @@ class Share(Node):
     call: Call
 
 
-Expression = Union[
-    Name,
-    Number,
-    String,
-    Bool,
-    Attribute,
-    List,
-    Tuple,
-    Unary,
-    Binary,
-    IfExpression,
-    Index,
-    Call,
-    Pipe,
-    Share,
-]
+Expression = (
+    Name
+    | Number
+    | String
+    | Bool
+    | Attribute
+    | List
+    | Tuple
+    | Unary
+    | Binary
+    | IfExpression
+    | Index
+    | Call
+    | Pipe
+    | Share
+)
 
-Pattern = Union[Name, Tuple]
+Pattern = Name | Tuple
 """What `for` and `scan` bind: a name, or a tuple of patterns."""
 
 
@@ -227,7 +232,9 @@ Pattern = Union[Name, Tuple]
 
 @dataclass(frozen=True)
 class TensorType(Node):
-    """`f32[N, 8, 8, 1]`, `[..., K]`; without brackets (`f32`) a scalar. `dtype` is None where any will do."""
+    """`f32[N, 8, 8, 1]`, `[..., K]`; without brackets (`f32`) a scalar. `dtype` is None where any
+    will do.
+    """
 
     dtype: str | None
     dimensions: tuple[Expression | Spread, ...]
@@ -240,7 +247,7 @@ class LikeType(Node):
     value: Expression
 
 
-TypeExpression = Union[TensorType, LikeType]
+TypeExpression = TensorType | LikeType
 
 
 # Statements
@@ -323,7 +330,7 @@ class Repeat(Node):
 
 @dataclass(frozen=True)
 class Scan(Node):
-    """`h = scan step in x { ... }`; `targets` is empty where its value is the value of the block."""
+    """`h = scan step in x { ... }`; without `targets` its value is the value of the block."""
 
     targets: tuple[Name, ...]
     pattern: Pattern
@@ -365,24 +372,24 @@ class Load(Node):
     path: String
 
 
-Statement = Union[
-    Assign,
-    Param,
-    State,
-    Carry,
-    Input,
-    Output,
-    Return,
-    Yield,
-    If,
-    For,
-    Repeat,
-    Scan,
-    Assert,
-    Const,
-]
+Statement = (
+    Assign
+    | Param
+    | State
+    | Carry
+    | Input
+    | Output
+    | Return
+    | Yield
+    | If
+    | For
+    | Repeat
+    | Scan
+    | Assert
+    | Const
+)
 
-TrainStatement = Union[Input, Assign, Metric, Freeze, Load]
+TrainStatement = Input | Assign | Metric | Freeze | Load
 
 
 # Items of a file
@@ -399,7 +406,9 @@ class Parameter(Node):
 
 @dataclass(frozen=True)
 class Block(Node):
-    """`block f(x) = expression` has the expression as its body, `block f(x) { ... }` its statements."""
+    """`block f(x) = expression` has the expression as its body, `block f(x) { ... }` its
+    statements.
+    """
 
     name: Name
     parameters: tuple[Parameter, ...]
@@ -453,7 +462,7 @@ class Use(Node):
         return self.path.rsplit(".", 1)[-1]
 
 
-Item = Union[Block, Rule, Net, Train, Const, Use]
+Item = Block | Rule | Net | Train | Const | Use
 
 
 @dataclass(frozen=True)

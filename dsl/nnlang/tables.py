@@ -1,7 +1,8 @@
 """The parse tables of the grammar.
 
-Takes `grammar.lark`, gives plain tables for `engine`, made by Lark once in a process and only when something is parsed.
-Keeps true: a table entry is a state to shift to (>= 0) or a production to reduce by (~index < 0).
+Takes `grammar.lark`, gives plain tables for `engine`, made by Lark once in a process and only when
+something is parsed. Keeps true: a table entry is a state to shift to (>= 0) or a production to
+reduce by (~index < 0).
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ END = "$END"
 class Production:
     """One alternative of a rule.
 
-    `children` tells what its node is made of: for each part the index of the symbol it comes from, or None for an
-    optional part that this alternative leaves out; `spliced` marks the indices whose value is a list to splice in.
+    `children` tells what its node is made of: for each part the index of the symbol it comes from,
+    or None for an optional part that this alternative leaves out; `spliced` marks the indices whose
+    value is a list to splice in.
     """
 
     origin: str
@@ -33,7 +35,9 @@ class Production:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """States with their actions (tokens and rules as keys), productions, and which text is which kind of token."""
+    """States with their actions (tokens and rules as keys), productions, and which text is which
+    kind of token.
+    """
 
     start: int
     end: int
@@ -55,7 +59,7 @@ def load_tables() -> Tables:
 
     grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
     parser = lark.Lark(grammar, parser="lalr", lexer=_lexer_stub(), maybe_placeholders=True)
-    table = parser.parser.parser._parse_table  # type: ignore[attr-defined]
+    table: Any = parser.parser.parser._parse_table
     productions: list[Production] = []
     index: dict[Any, int] = {}
     states: list[dict[str, int]] = []
@@ -98,12 +102,15 @@ def _lexer_stub() -> type:
 
 
 def _alternatives(pattern: Any) -> list[str]:
-    """The texts of a terminal: one for a plain string, several for `"<" | ">"`, none for a declared one."""
+    """The texts of a terminal: one for a plain string, several for `"<" | ">"`, none for a declared
+    one.
+    """
     if pattern is None:
         return []
     if type(pattern).__name__ == "PatternStr":
         return [pattern.value]
-    return pattern.value.removeprefix("(?:").removesuffix(")").split("|")
+    expression: str = pattern.value
+    return expression.removeprefix("(?:").removesuffix(")").split("|")
 
 
 def _production(rule: Any) -> Production:

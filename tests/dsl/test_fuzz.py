@@ -1,4 +1,6 @@
-"""Texts made at random: the parser raises nothing but diagnostics, the formatter keeps every program."""
+"""Texts made at random: the parser raises nothing but diagnostics, the formatter keeps every
+program.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ GOOD = [
     for path in sorted((Path(__file__).parent / "good").glob("*.nn"))
 ]
 WORDS = [
-    *load_tables().literals, "x", "f", "metric", "load", "edition", "f32", "like", "1", "0.5", '"s"', "\n", "\n    ",
-    "#c\n", "'", ";", "\\", '"', "\t", "é", "字", "\ud800", "\x00", "1e999", "3px", "->\n", "{\n", "}\n",
+    *load_tables().literals, "x", "f", "metric", "load", "edition", "f32", "like", "1", "0.5",
+    '"s"', "\n", "\n    ",
+    "#c\n", "'", ";", "\\", '"', "\t", "é", "字", "\ud800", "\x00", "1e999", "3px",
+    "->\n", "{\n", "}\n",
 ]  # fmt: skip
 
 
@@ -172,7 +176,8 @@ def _program(chance: random.Random) -> str:
         note = chance.choice(["", "", " # note"])
         lines.append(f"{gap}y = {value}{note}\n")
     body = "".join(lines)
-    return f"block f(x: [N, ...], k = {_expression(chance, 2)}) {{\n{body}}}\nblock g(x) = {_chain(chance, 2)}\n"
+    default, chain = _expression(chance, 2), _chain(chance, 2)
+    return f"block f(x: [N, ...], k = {default}) {{\n{body}}}\nblock g(x) = {chain}\n"
 
 
 @settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])

@@ -1,4 +1,6 @@
-"""The tree of what is right: the programs of the language's plan, precedence, pipes, line ends, types, statements."""
+"""The tree of what is right: the programs of the language's plan, precedence, pipes, line ends,
+types, statements.
+"""
 
 from __future__ import annotations
 
