@@ -114,7 +114,7 @@ _SLOW = TRANSCENDENTAL
 _ERF = 2.0 / math.sqrt(math.pi)
 ROWS: tuple[Row, ...] = (
     Row("neg", np.negative, (lambda g, y, x: -g,), takes="signed", symbol="-"),
-    Row("abs", np.abs, (lambda g, y, x: g * apply("sign", x),), takes="signed"),
+    Row("abs", np.abs, (lambda g, y, x: g * apply("sign", x),), takes="signed", domain="nonzero"),
     Row("exp", np.exp, (lambda g, y, x: g * y,), flops=_SLOW),
     Row("log", np.log, (lambda g, y, x: g / x,), flops=_SLOW, domain="positive"),
     Row("log1p", np.log1p, (lambda g, y, x: g / (1.0 + x),), flops=_SLOW, domain="positive"),
