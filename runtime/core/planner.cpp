@@ -65,16 +65,18 @@ class Planner {
 
   void merge_in_place() {
     for (size_t step = 0; step < request_.steps.size(); ++step) {
+      std::vector<size_t> taken;  // pieces that already passed to a result of this step
       for (const auto& [operand, result] : request_.steps[step].in_place) {
         const size_t from = piece_of_[static_cast<size_t>(operand)];
         const size_t to = piece_of_[static_cast<size_t>(result)];
         Piece& source = pieces_[from];
         Piece& target = pieces_[to];
-        // A piece that has already been given to an earlier result of this step now lives on beyond
-        // it.
         if (from == to || source.last != step || target.first != step ||
-            source.bytes != target.bytes)
+            source.bytes != target.bytes ||
+            std::find(taken.begin(), taken.end(), from) != taken.end()) {
           continue;
+        }
+        taken.push_back(from);
         source.last = target.last;
         target = Piece{};
         for (size_t& piece : piece_of_) {
@@ -93,28 +95,54 @@ class Planner {
     }
   }
 
+  // No order is best for every program: the largest first, the longest first among equals, or
+  // simply in the order of time. All are tried.
   void place() {
     std::vector<size_t> order;
     for (size_t i = 0; i < pieces_.size(); ++i) {
       if (pieces_[i].bytes > 0 && pieces_[i].first != kNever) order.push_back(i);
     }
-    std::stable_sort(order.begin(), order.end(), [this](size_t a, size_t b) {
-      const Piece& left = pieces_[a];
-      const Piece& right = pieces_[b];
-      if (left.bytes != right.bytes) return left.bytes > right.bytes;
-      if (left.last - left.first != right.last - right.first)
-        return left.last - left.first > right.last - right.first;
-      return left.first < right.first;
-    });
+    const auto span = [](const Piece& piece) { return piece.last - piece.first; };
+    const auto by = [&](auto&& before) {
+      std::vector<size_t> sorted = order;
+      std::stable_sort(sorted.begin(), sorted.end(),
+                       [&](size_t a, size_t b) { return before(pieces_[a], pieces_[b]); });
+      return sorted;
+    };
+    const std::vector<std::vector<size_t>> orders = {
+        by([&span](const Piece& a, const Piece& b) {
+          return a.bytes != b.bytes ? a.bytes > b.bytes : span(a) > span(b);
+        }),
+        by([](const Piece& a, const Piece& b) {
+          return a.bytes != b.bytes ? a.bytes > b.bytes : a.first < b.first;
+        }),
+        by([](const Piece& a, const Piece& b) {
+          return a.first != b.first ? a.first < b.first : a.bytes > b.bytes;
+        })};
+    size_t least = kNever;
+    std::vector<Piece> best;
+    for (const std::vector<size_t>& candidate : orders) {
+      const size_t bytes = place_in_order(candidate);
+      if (bytes >= least) continue;
+      least = bytes;
+      best = pieces_;
+    }
+    pieces_ = std::move(best);
+  }
+
+  size_t place_in_order(const std::vector<size_t>& order) {
     std::vector<size_t> placed;  // by offset
+    size_t bytes = 0;
     for (size_t index : order) {
       Piece& piece = pieces_[index];
       piece.offset = best_gap(piece, placed);
+      bytes = std::max(bytes, piece.offset + piece.bytes);
       const auto at = std::upper_bound(
           placed.begin(), placed.end(), piece.offset,
           [this](size_t offset, size_t other) { return offset < pieces_[other].offset; });
       placed.insert(at, index);
     }
+    return bytes;
   }
 
   size_t best_gap(const Piece& piece, const std::vector<size_t>& placed) const {

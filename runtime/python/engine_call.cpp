@@ -1,0 +1,182 @@
+// Engine: running a program, and looping over a data set.
+#include <array>
+
+#include "core/executor.h"
+#include "core/profile.h"
+#include "nnrt/trainer.h"
+#include "python/bindings.h"
+
+namespace nnrt::python {
+
+struct Engine::Inputs {
+  std::vector<py::array> arrays;  // keep the memory alive
+  std::vector<float> clocks;      // never grows after it is made
+  std::vector<const void*> pointers;
+  std::vector<ShapeView> shapes;
+
+  explicit Inputs(size_t count) : clocks(count, 0.0f), pointers(count, nullptr), shapes(count) {
+    arrays.reserve(count);
+  }
+
+  void set_array(size_t index, const NamedBuffer& input, const BufferSpec& spec,
+                 const py::handle& value) {
+    NNC_CHECK(py::isinstance<py::array>(value), "input `" + input.name + "` must be a NumPy array");
+    arrays.push_back(dense(py::reinterpret_borrow<py::array>(value), spec.dtype, input.name));
+    const py::array& array = arrays.back();
+    pointers[index] = array.data();
+    static_assert(sizeof(py::ssize_t) == sizeof(int64_t));
+    shapes[index] = {reinterpret_cast<const int64_t*>(array.shape()),
+                     static_cast<size_t>(array.ndim())};
+  }
+
+  void set_clock(size_t index, float value) {
+    clocks[index] = value;
+    pointers[index] = &clocks[index];
+  }
+};
+
+py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint64_t step) {
+  const Program& spec = *executable_->programs()[program].program;
+  std::vector<TensorInfo> infos(spec.outputs.size());
+  std::unique_ptr<Executable::Lease> lease;
+  Binding* binding = nullptr;
+  {
+    const py::gil_scoped_release release;
+    lease = std::make_unique<Executable::Lease>(*executable_);
+    binding = &(*lease)->bind(program, inputs.shapes.data(), inputs.shapes.size());
+    for (size_t i = 0; i < infos.size(); ++i)
+      infos[i] = (*lease)->output_info(program, *binding, i);
+  }
+  py::tuple outputs(infos.size());
+  std::vector<void*> pointers;
+  for (size_t i = 0; i < infos.size(); ++i) {
+    py::array array = new_array(infos[i]);
+    pointers.push_back(array.mutable_data());
+    outputs[i] = std::move(array);
+  }
+  {
+    const py::gil_scoped_release release;
+    (*lease)->run(program, *binding, inputs.pointers.data(), pointers.data(), {seed, step});
+    print_profile(executable_->programs()[program].name, spec, *binding);
+    lease.reset();
+  }
+  return outputs;
+}
+
+py::tuple Engine::call(const std::string& program, const py::sequence& values, uint64_t seed,
+                       uint64_t step) {
+  const size_t index = executable_->program_index(program);
+  const Executable::Entry& entry = executable_->programs()[index];
+  NNC_CHECK(values.size() == entry.info.data_inputs.size(),
+            "program `" + program + "` takes " + std::to_string(entry.info.data_inputs.size()) +
+                " arrays, found " + std::to_string(values.size()));
+  Inputs inputs(entry.program->inputs.size());
+  for (size_t i = 0; i < entry.info.data_inputs.size(); ++i) {
+    const size_t position = static_cast<size_t>(entry.info.data_inputs[i]);
+    const NamedBuffer& input = entry.program->inputs[position];
+    const py::object value = values[i];
+    inputs.set_array(position, input, entry.program->buffers[static_cast<size_t>(input.buffer)],
+                     value);
+  }
+  for (int clock : entry.info.clock_inputs) {
+    const bool total = entry.program->inputs[static_cast<size_t>(clock)].name == "steps";
+    inputs.set_clock(static_cast<size_t>(clock), total ? 1.0f : static_cast<float>(step));
+  }
+  return run_inputs(index, inputs, seed, step);
+}
+
+py::dict Engine::run(const std::string& program, const py::dict& values, uint64_t seed,
+                     uint64_t step) {
+  const size_t index = executable_->program_index(program);
+  const Program& spec = *executable_->programs()[index].program;
+  Inputs inputs(spec.inputs.size());
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const NamedBuffer& input = spec.inputs[i];
+    NNC_CHECK(values.contains(input.name.c_str()), "the input `" + input.name + "` is missing");
+    const py::object value = values[input.name.c_str()];
+    if (input.role == "clock") {
+      inputs.set_clock(i, static_cast<float>(py::float_(value)));
+    } else {
+      inputs.set_array(i, input, spec.buffers[static_cast<size_t>(input.buffer)], value);
+    }
+  }
+  const py::tuple outputs = run_inputs(index, inputs, seed, step);
+  py::dict result;
+  for (size_t i = 0; i < spec.outputs.size(); ++i)
+    result[spec.outputs[i].name.c_str()] = outputs[i];
+  return result;
+}
+
+namespace {
+
+// Runs Python's signal handlers; true when one raised KeyboardInterrupt, which then means: stop.
+// Needs the GIL.
+bool interrupted() {
+  if (PyErr_CheckSignals() == 0) return false;
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) == 0) throw py::error_already_set();
+  PyErr_Clear();
+  return true;
+}
+
+py::dict result_dict(const LoopResult& result, bool interrupt) {
+  py::dict outcome;
+  outcome["means"] = py::list(py::cast(result.means));
+  outcome["rows"] = result.rows;
+  outcome["steps"] = result.steps;
+  outcome["seconds"] = result.seconds;
+  outcome["stopped"] = result.stopped;
+  outcome["interrupted"] = interrupt;
+  outcome["not_finite_step"] = result.not_finite_step;
+  return outcome;
+}
+
+}  // namespace
+
+py::dict Engine::loop(const std::string& program, const py::sequence& columns, int64_t batch,
+                      bool shuffle, uint64_t seed, uint64_t step, int64_t clock_step,
+                      int64_t clock_steps, const py::object& callback) {
+  const size_t index = executable_->program_index(program);
+  const Executable::Entry& entry = executable_->programs()[index];
+  NNC_CHECK(columns.size() == entry.info.data_inputs.size(),
+            "program `" + program + "` takes " + std::to_string(entry.info.data_inputs.size()) +
+                " arrays, found " + std::to_string(columns.size()));
+  std::vector<py::array> arrays;
+  std::vector<Column> data;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const NamedBuffer& input =
+        entry.program->inputs[static_cast<size_t>(entry.info.data_inputs[i])];
+    const py::object value = columns[i];
+    NNC_CHECK(py::isinstance<py::array>(value), "input `" + input.name + "` must be a NumPy array");
+    arrays.push_back(dense(py::reinterpret_borrow<py::array>(value),
+                           entry.program->buffers[static_cast<size_t>(input.buffer)].dtype,
+                           input.name));
+    data.push_back({static_cast<const char*>(arrays.back().data()),
+                    Shape(arrays.back().shape(), arrays.back().shape() + arrays.back().ndim())});
+  }
+  LoopOptions options;
+  options.batch = batch;
+  options.shuffle = shuffle;
+  options.state = {seed, step};
+  options.clock_step = clock_step;
+  options.clock_steps = clock_steps;
+  bool interrupt = false;
+  const LoopCallback report = [&](const LoopProgress& progress) {
+    const py::gil_scoped_acquire acquire;
+    if (interrupted()) {
+      interrupt = true;
+      return true;
+    }
+    if (callback.is_none()) return false;
+    const py::object answer =
+        callback(progress.rows_done, progress.rows, py::list(py::cast(*progress.means)));
+    return PyObject_IsTrue(answer.ptr()) == 1;
+  };
+  LoopResult result;
+  {
+    const py::gil_scoped_release release;
+    result = run_loop(*executable_, index, data, options, report);
+  }
+  return result_dict(result, interrupt);
+}
+
+}  // namespace nnrt::python

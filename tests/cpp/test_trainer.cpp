@@ -1,0 +1,161 @@
+// The loop over a data set, on a program that sums its batch into a variable.
+#include <cmath>
+#include <stdexcept>
+
+#include "cases.h"
+#include "nnrt/trainer.h"
+#include "toy.h"
+
+using namespace nnrt;
+using namespace nnrt::test;
+
+namespace {
+
+// loss = the batch's sum of x, metric = the clock `step`; w = w + step, so w counts what the clock
+// showed.
+PlanWriter loop_plan() {
+  PlanWriter writer;
+  const int x = writer.input("x", {"N", "1"});
+  const int step = writer.clock("step");
+  const int steps = writer.clock("steps");
+  const int epoch = writer.clock("epoch");
+  const int w = writer.variable("w", {});
+  writer.step("toy_sum", {x}, {writer.output("loss", {})});
+  writer.binary("add", w, step, w, {});
+  writer.scale(step, writer.output("step", {}), 1);
+  writer.scale(steps, writer.output("steps", {}), 1);
+  writer.scale(epoch, writer.output("epoch", {}), 1);
+  return writer;
+}
+
+std::vector<float> counting(int64_t count) {
+  std::vector<float> result;
+  for (int64_t i = 0; i < count; ++i) result.push_back(static_cast<float>(i + 1));
+  return result;
+}
+
+LoopResult loop(Executable& executable, const std::vector<float>& x, const LoopOptions& options,
+                const LoopCallback& callback = {}) {
+  const Column column = {reinterpret_cast<const char*>(x.data()),
+                         {static_cast<int64_t>(x.size()), 1}};
+  return run_loop(executable, 0, {column}, options, callback);
+}
+
+void averages_by_batch_size() {
+  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  LoopOptions options;
+  options.batch = 4;
+  const LoopResult result = loop(executable, counting(10), options);
+  CHECK(result.rows == 10);
+  CHECK(result.steps == 3);
+  // Batches 1..4, 5..8 and 9, 10 with the sums 10, 26 and 19.
+  CHECK(result.means[0] == (4 * 10 + 4 * 26 + 2 * 19) / 10.0);
+  CHECK(result.means[1] == (4 * 0 + 4 * 1 + 2 * 2) / 10.0);
+  CHECK(result.means[2] == 3);
+  CHECK(std::abs(result.means[3] - (4 * 0 + 4 * 1 / 3.0 + 2 * 2 / 3.0) / 10) < 1e-6);
+  CHECK(*reinterpret_cast<const float*>(executable.variable(0)) == 3);
+}
+
+void clocks_continue() {
+  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  LoopOptions options;
+  options.batch = 5;
+  options.clock_step = 100;
+  options.clock_steps = 400;
+  const LoopResult result = loop(executable, counting(10), options);
+  CHECK(result.means[1] == 100.5);
+  CHECK(result.means[2] == 400);
+  CHECK(result.means[3] == 50.25);
+}
+
+void shuffling_sees_every_row_once() {
+  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  LoopOptions options;
+  options.batch = 1;
+  options.shuffle = true;
+  options.state = {3, 17};
+  const LoopResult ones = loop(executable, counting(101), options);
+  CHECK(ones.means[0] == 51);
+  options.batch = 1000;
+  const LoopResult whole = loop(executable, counting(101), options);
+  CHECK(whole.means[0] == 101 * 51);
+  CHECK(whole.steps == 1);
+}
+
+void shuffling_follows_the_order() {
+  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  LoopOptions options;
+  options.batch = 50;
+  options.shuffle = true;
+  options.state = {3, 17};
+  std::vector<int64_t> order(60);
+  shuffle_rows(3, 17, order);
+  double expected = 0;
+  for (size_t i = 0; i < 60; ++i)
+    expected += static_cast<double>(order[i] + 1) * (i < 50 ? 50 : 10) / 60;
+  CHECK(std::abs(loop(executable, counting(60), options).means[0] - expected) < 1e-9 * expected);
+}
+
+void the_callback_can_stop() {
+  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  LoopOptions options;
+  options.batch = 1;
+  int64_t calls = 0;
+  const LoopResult result =
+      loop(executable, counting(2000000), options, [&](const LoopProgress& progress) {
+        ++calls;
+        CHECK(progress.rows == 2000000);
+        CHECK(progress.rows_done > 0 && progress.rows_done < progress.rows);
+        return true;
+      });
+  CHECK(result.stopped);
+  CHECK(calls == 1);
+  CHECK(result.rows < 2000000);
+}
+
+void the_callback_may_throw() {
+  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  const LoopCallback bad = [](const LoopProgress&) -> bool {
+    throw std::runtime_error("from the callback");
+  };
+  CHECK_ERROR(loop(executable, counting(10), {}, bad), "from the callback");
+  LoopOptions options;
+  options.batch = 10;
+  CHECK(loop(executable, counting(10), options).means[0] == 55);
+}
+
+void infinite_losses_end_the_loop() {
+  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  std::vector<float> x = counting(10);
+  x[5] = INFINITY;
+  LoopOptions options;
+  options.batch = 2;
+  const LoopResult result = loop(executable, x, options);
+  CHECK(result.not_finite_step == 2);
+  CHECK(result.steps == 3);
+}
+
+void wrong_data_is_refused() {
+  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  const std::vector<float> x = counting(12);
+  const char* data = reinterpret_cast<const char*>(x.data());
+  CHECK_ERROR(run_loop(executable, 0, {{data, {12}}}, {}, {}), "dimensions");
+  CHECK_ERROR(run_loop(executable, 0, {{data, {6, 2}}}, {}, {}), "expected f32[N, 1]");
+  CHECK_ERROR(run_loop(executable, 0, {}, {}, {}), "takes 1 arrays");
+  LoopOptions options;
+  options.batch = 0;
+  CHECK_ERROR(run_loop(executable, 0, {{data, {12, 1}}}, options, {}), "at least 1");
+}
+
+}  // namespace
+
+int main() {
+  return run_tests({{"averages by batch size", averages_by_batch_size},
+                    {"clocks continue", clocks_continue},
+                    {"shuffling sees every row once", shuffling_sees_every_row_once},
+                    {"shuffling follows the order", shuffling_follows_the_order},
+                    {"the callback can stop", the_callback_can_stop},
+                    {"the callback may throw", the_callback_may_throw},
+                    {"infinite losses end the loop", infinite_losses_end_the_loop},
+                    {"wrong data is refused", wrong_data_is_refused}});
+}
