@@ -286,8 +286,11 @@ class Builder:
         value = _PYTHON_CONSTANTS.get(word.text)
         if value is not None:
             small = word.text.lower()
-            self.report("N0112", span, f"`{small}` has a small letter here", f"write `{small}`")
+            self.report("N0112", span, f"`{word.text}` is spelt `{small}`", f"write `{small}`")
             return syntax.Bool(value, span=span)
+        if word.text == "None":
+            help_text = "leave the argument out, or give a value that stands for none"
+            self.report("N0112", span, "there is no `None`", help_text)
         return Name(word.text, span=span)
 
     def make_attribute(self, parts: list[Any], span: Span) -> syntax.Attribute:

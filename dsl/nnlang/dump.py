@@ -48,7 +48,8 @@ def _write(node: Node, role: str, depth: int, lines: list[str]) -> None:
 
 def _plain(name: str, value: Any) -> str:
     if isinstance(value, bool):
-        return f"{name}={str(value).lower()}"
+        word = str(value).lower()
+        return word if name == "value" else f"{name}={word}"
     if isinstance(value, str) and name in ("text", "operator"):
         return value
     return f"{value!r}" if name == "value" else f"{name}={value}"

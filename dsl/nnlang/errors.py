@@ -34,7 +34,7 @@ _STATEMENT_WORDS = (
 # What may be missing: its kind, its text, and the statements in which it may be.
 _INSERTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("COLON", ":", ("NET", "BLOCK", "RULE")),
-    ("EQUAL", "=", ("CONST", "OUTPUT", "METRIC", "NAME")),
+    ("EQUAL", "=", ("CONST", "OUTPUT", "METRIC", "PARAM", "STATE", "CARRY", "NAME")),
     ("IN", "in", ("FOR", "SCAN")),
     ("LPAR", "(", ("NET", "BLOCK", "RULE")),
     ("LBRACE", "{", ("NET", "BLOCK", "RULE", "TRAIN", "FOR", "REPEAT", "SCAN", "IF")),
@@ -52,6 +52,7 @@ _WORDS = {
     "COLON": "`:`",
     "AS": "`as`",
     "ELSE": "`else`",
+    "IN": "`in`",
     "STRING": "a string",
     "ARROW": "`->`",
 }
@@ -173,7 +174,7 @@ def expected_words(trouble: Trouble) -> str:
     words = [text for kind, text in _WORDS.items() if trouble.accepts(kind)]
     operators = trouble.behind_value()
     if operators:
-        words = [text for text in words if text not in ("`->`", "`as`", "`(`", "`=`")]
+        words = [text for text in words if text not in ("`->`", "`as`", "`(`", "`=`", "`in`")]
         words.append("an operator")
     if "the end of the line" in words and "the end of the file" in words:
         words.remove("the end of the file")
@@ -233,13 +234,15 @@ def _line_too_short(trouble: Trouble) -> Repair | None:
 
 
 def _reserved_name(trouble: Trouble) -> Repair | None:
-    token, first = trouble.token, trouble.first
-    if token.kind == "EQUAL" and trouble.position == trouble.start + 1:
-        if first.kind not in trouble.keywords:
+    token, before = trouble.token, trouble.before
+    if token.kind == "EQUAL" and before is not None:
+        starts = trouble.position == trouble.start + 1
+        named = starts or trouble.tokens[trouble.position - 2].kind in ("LPAR", "COMMA")
+        if before.kind not in trouble.keywords or not named:
             return None
-        message = f"`{first.text}` is a reserved word"
-        help_text = f"choose another name, for example `{first.text}_`"
-        return Repair(diagnostic("N0111", message, first.span(trouble.file), helps=[help_text]))
+        message = f"`{before.text}` is a reserved word"
+        help_text = f"choose another name, for example `{before.text}_`"
+        return Repair(diagnostic("N0111", message, before.span(trouble.file), helps=[help_text]))
     if token.kind not in trouble.keywords or trouble.at_start or not trouble.accepts("NAME"):
         return None
     if token.kind in ("SCAN", "PARAM", "STATE", "RETURN") and trouble.expects_value():
@@ -446,10 +449,46 @@ def _comment_in_slashes(trouble: Trouble) -> Repair | None:
     return None
 
 
+def _unnamed_output(trouble: Trouble) -> Repair | None:
+    """`output softmax(x)` and `metric accuracy(logits, label)`"""
+    first, before = trouble.first, trouble.before
+    if trouble.token.kind != "LPAR" or before is None or before.kind != "NAME":
+        return None
+    if first.kind not in ("OUTPUT", "METRIC") or trouble.position != trouble.start + 2:
+        return None
+    name = "name" if first.kind == "OUTPUT" else before.text
+    found = diagnostic(
+        "N0101",
+        f"this {first.text} has no name",
+        before.span(trouble.file),
+        f"the name of the {first.text} was expected here",
+        helps=[f"write `{first.text} {name} = {before.text}(...)`"],
+    )
+    return Repair(found)
+
+
+def _unquoted(trouble: Trouble) -> Repair | None:
+    """`freeze features` and `load weights`"""
+    first = trouble.first
+    if first.text not in ("freeze", "load") or trouble.position != trouble.start + 1:
+        return None
+    example = '`freeze "features.*"`' if first.text == "freeze" else '`load "weights.safetensors"`'
+    return _repair(
+        trouble,
+        "N0101",
+        f"`{first.text}` takes a string",
+        f"write it in quotes: {example}",
+        label=f"expected a string, found {found_words(trouble)}",
+    )
+
+
 def _insertion(trouble: Trouble) -> Repair | None:
     """One token that, put in front, makes the text right."""
     for kind, text, statements in _INSERTIONS:
-        if trouble.first.kind in statements and trouble.accepts(kind, trouble.token.kind):
+        following = (trouble.token.kind, trouble.after.kind)[
+            : 1 if trouble.after.kind == END else 2
+        ]
+        if trouble.first.kind in statements and trouble.accepts(kind, *following):
             beside = trouble.position == trouble.start + 1 and trouble.after.kind in _ENDS
             if trouble.first.kind == "NAME" and not beside:
                 continue
@@ -459,7 +498,7 @@ def _insertion(trouble: Trouble) -> Repair | None:
                 f"`{text}` is missing before {found_words(trouble)}",
                 f"write `{text}`",
                 label=f"expected `{text}`",
-                put=None if kind == "LPAR" else [trouble.put(kind, text)],
+                put=None if kind in ("LPAR", "LBRACE") else [trouble.put(kind, text)],
             )
     return None
 
@@ -517,6 +556,8 @@ _EXPLANATIONS: tuple[Callable[[Trouble], Repair | None], ...] = (
     _missing_type,
     _missing_body,
     _misspelt_statement,
+    _unnamed_output,
+    _unquoted,
     _insertion,
     _two_statements,
     _anything,

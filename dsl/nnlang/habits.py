@@ -73,6 +73,8 @@ def recognize(trouble: Trouble) -> Habit | None:
         or _word_operator(trouble)
         or _lonely_else(trouble)
         or _broken_arrow(trouble)
+        or _named_with_colon(trouble)
+        or _dictionary(trouble)
         or _result_type(trouble)
         or _lambda(trouble)
     )
@@ -194,6 +196,31 @@ def _broken_arrow(trouble: Trouble) -> Habit | None:
         return None
     span = before.span(trouble.file).to(token.span(trouble.file))
     return Habit("an arrow is one word", "write `->`", span)
+
+
+def _named_with_colon(trouble: Trouble) -> Habit | None:
+    """`f(units: 3)`"""
+    before, opener = trouble.before, trouble.opener()
+    if trouble.token.kind != "COLON" or before is None or before.kind != "NAME":
+        return None
+    if opener is None or opener.kind != "LPAR" or not trouble.accepts("COMMA"):
+        return None
+    return Habit(
+        "arguments are named with `=`",
+        f"write `{before.text} = ...`",
+        replacement=(("EQUAL", "="),),
+        drop=1,
+    )
+
+
+def _dictionary(trouble: Trouble) -> Habit | None:
+    """`x = {a: 1}`"""
+    before = trouble.before
+    if trouble.token.kind != "LBRACE" or before is None or not trouble.expects_value():
+        return None
+    if before.kind not in ("EQUAL", "COMMA", "LPAR", "LSQB"):
+        return None
+    return Habit("braces hold no values", "write a list `[a, b]` or a tuple `(a, b)`")
 
 
 def _result_type(trouble: Trouble) -> Habit | None:

@@ -89,7 +89,7 @@ def _too_deep(tokens: list[Token]) -> Token | None:
 def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
     """The first place where it shows that a bracket is missing or too many."""
     stack: list[int] = []
-    choices: list[bool] = []  # For each open bracket, whether an `if` or `else` stands in it.
+    choices: list[bool] = []  # For each open bracket, whether a word with a body stands in it.
     suspect: int | None = None
     indents = _indents(tokens)
     first = True
@@ -105,7 +105,7 @@ def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
                 return _Mismatch(position, stack[-1], suspect)
             stack.append(position)
             choices.append(False)
-        elif kind in ("IF", "ELSE") and stack:
+        elif kind in ("IF", "ELSE", "SCAN") and stack:
             choices[-1] = True
         elif kind in ("RPAR", "RSQB", "RBRACE"):
             if not stack or _CLOSERS[tokens[stack[-1]].kind] != kind:
