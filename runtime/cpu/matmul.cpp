@@ -32,8 +32,6 @@ constexpr int64_t kDotBlock = 64;
 // A long depth is split when the result alone has fewer than this many units, into parts of at least kSplitDepth.
 constexpr int64_t kSplitUnits = 16;
 constexpr int64_t kSplitDepth = 512;
-// Elements that one unit of the combining phase adds up (as in vector/matmul.h).
-constexpr int64_t kCombineBlock = 4096;
 // Rows this far apart (a multiple of it, in floats) fall upon the same few sets of L1 (64 sets of 64 bytes).
 constexpr int64_t kAliasFloats = 512;
 

@@ -104,26 +104,6 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-// Elements that one unit of `combine` adds up.
-inline constexpr int64_t kCombineBlock = 4096;
-
-// Adds `count` arrays of `elements` floats, in order, over [begin, end) of the result.
-inline void add_partials(const float* partials, int64_t count, int64_t elements, float* result, int64_t begin,
-                         int64_t end) {
-  int64_t i = begin;
-  for (; i < end; i += kLanes) {
-    const int64_t left = end - i;
-    Float sum = Float::zero();
-    if (left >= kLanes) {
-      for (int64_t p = 0; p < count; ++p) sum += Float::load(partials + p * elements + i);
-      sum.store(result + i);
-    } else {
-      for (int64_t p = 0; p < count; ++p) sum += Float::load_partial(partials + p * elements + i, left);
-      sum.store_partial(result + i, left);
-    }
-  }
-}
-
 inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
   const float* partials = reinterpret_cast<const float*>(static_cast<const char*>(call.workspace) + m.partial_offset);

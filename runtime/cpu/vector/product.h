@@ -142,4 +142,21 @@ inline void pack_strip(const float* from, int64_t row_stride, int64_t column_str
   }
 }
 
+// Adds `count` arrays of `elements` floats, in order, over [begin, end) of the result.
+inline void add_partials(const float* partials, int64_t count, int64_t elements, float* result, int64_t begin,
+                         int64_t end) {
+  int64_t i = begin;
+  for (; i < end; i += kLanes) {
+    const int64_t left = end - i;
+    Float sum = Float::zero();
+    if (left >= kLanes) {
+      for (int64_t p = 0; p < count; ++p) sum += Float::load(partials + p * elements + i);
+      sum.store(result + i);
+    } else {
+      for (int64_t p = 0; p < count; ++p) sum += Float::load_partial(partials + p * elements + i, left);
+      sum.store_partial(result + i, left);
+    }
+  }
+}
+
 }  // namespace nnrt::NNC_ISA

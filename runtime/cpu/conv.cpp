@@ -1,0 +1,325 @@
+// Check and bind of conv2d and conv2d_backward_data: classes of pixels, tables of offsets, strips and blocks, from shapes alone.
+#include "cpu/conv.h"
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "cpu/attributes.h"
+#include "cpu/conv_bind.h"
+#include "cpu/families.h"
+#include "cpu/reference/conv.h"
+#include "cpu/tile.h"
+
+namespace nnrt {
+
+int64_t even_block(int64_t total, int64_t limit) { return std::max<int64_t>(1, even_part(total, std::max<int64_t>(1, limit))); }
+
+void set_window(ConvClass& pixels, const ImageShape& source, int64_t window_channels, int64_t stride_height,
+                int64_t stride_width, bool may_read_in_place) {
+  const int64_t last_row = (pixels.rows - 1) * stride_height + pixels.top + pixels.extra_rows;
+  const int64_t last_column = (pixels.columns - 1) * stride_width + pixels.left + pixels.extra_columns;
+  pixels.direct = may_read_in_place && pixels.top >= 0 && pixels.left >= 0 && last_row <= source.height && last_column <= source.width;
+  if (pixels.direct) {
+    pixels.pixel_stride = source.channels;
+    pixels.row_stride = source.width * source.channels;
+  } else {
+    pixels.pixel_stride = window_channels;
+    pixels.row_stride = ((pixels.columns - 1) * stride_width + pixels.extra_columns) * window_channels;
+  }
+}
+
+int64_t window_rows(const ConvClass& pixels, int64_t rows, int64_t stride_height) {
+  return rows > 0 ? (rows - 1) * stride_height + pixels.extra_rows : 0;
+}
+
+namespace {
+
+// Pixels of a block: 256 pixels of 64 to 256 channels are 64 to 256 KB of result, in L2 (1 MB, Zen 5) until the epilogue, and 43
+// tiles share each strip of the weights.
+constexpr int64_t kBlockPixels = 256;
+// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble (4 us of AVX-512).
+constexpr int64_t kUnits = 32;
+constexpr double kUnitFlops = 1e6;
+// Below this many pixels a unit spends more time on the weights than on the pixels.
+constexpr int64_t kLeastPixels = 48;
+// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking a second costs.
+constexpr double kWholeFlops = 5e5;
+
+struct BoundConv : ConvArguments {
+  std::vector<ConvClass> class_list;
+  std::deque<std::vector<int64_t>> tables;
+  std::deque<std::vector<ProductStrip>> strip_lists;
+
+  const int64_t* keep(std::vector<int64_t> table) {
+    tables.push_back(std::move(table));
+    return tables.back().data();
+  }
+};
+
+// The taps of one class along one axis: which, and how far from the pixel.
+struct AxisTap {
+  int64_t tap, at;
+};
+
+std::vector<AxisTap> forward_taps(int64_t kernel, int64_t dilation, int64_t padding) {
+  std::vector<AxisTap> taps;
+  for (int64_t k = 0; k < kernel; ++k) taps.push_back({k, k * dilation - padding});
+  return taps;
+}
+
+// dx at `residue` + j * stride gets from dy at j + (residue + padding - k * dilation) / stride, where that divides.
+std::vector<AxisTap> backward_taps(int64_t kernel, int64_t dilation, int64_t padding, int64_t stride, int64_t residue) {
+  std::vector<AxisTap> taps;
+  for (int64_t k = kernel - 1; k >= 0; --k) {
+    const int64_t distance = residue + padding - k * dilation;
+    if (distance % stride == 0) taps.push_back({k, distance / stride});
+  }
+  return taps;
+}
+
+ConvClass make_class(BoundConv& conv, const std::vector<AxisTap>& rows, const std::vector<AxisTap>& columns) {
+  ConvClass pixels;
+  if (rows.empty() || columns.empty()) return pixels;
+  auto [top, bottom] = std::minmax_element(rows.begin(), rows.end(), [](auto& a, auto& b) { return a.at < b.at; });
+  auto [left, right] = std::minmax_element(columns.begin(), columns.end(), [](auto& a, auto& b) { return a.at < b.at; });
+  pixels.top = top->at;
+  pixels.left = left->at;
+  pixels.extra_rows = bottom->at - top->at + 1;
+  pixels.extra_columns = right->at - left->at + 1;
+  std::vector<int64_t> taps;
+  for (const AxisTap& row : rows) {
+    for (const AxisTap& column : columns) taps.push_back(row.tap * conv.shape.kernel_width + column.tap);
+  }
+  pixels.tap_count = static_cast<int64_t>(taps.size());
+  pixels.taps = conv.keep(std::move(taps));
+  return pixels;
+}
+
+// Offsets of the taps, and of every tap and channel, once the window's strides are known.
+void set_steps(BoundConv& conv, ConvClass& pixels, const std::vector<AxisTap>& rows, const std::vector<AxisTap>& columns,
+               int64_t channels) {
+  std::vector<int64_t> tap_steps, steps;
+  if (pixels.tap_count > 0) {
+    for (const AxisTap& row : rows) {
+      for (const AxisTap& column : columns) {
+        tap_steps.push_back((row.at - pixels.top) * pixels.row_stride + (column.at - pixels.left) * pixels.pixel_stride);
+        for (int64_t c = 0; c < channels; ++c) steps.push_back(tap_steps.back() + c);
+      }
+    }
+  }
+  pixels.depth = static_cast<int64_t>(steps.size());
+  pixels.depth_block = std::max<int64_t>(1, even_part(pixels.depth, kDepthBlock));
+  pixels.tap_steps = conv.keep(std::move(tap_steps));
+  pixels.steps = conv.keep(std::move(steps));
+}
+
+void make_classes(BoundConv& conv, bool depthwise) {
+  const ConvShape& s = conv.shape;
+  const int64_t channels = conv.source.channels / s.groups;
+  for (int64_t y = 0; y < conv.step_height; ++y) {
+    for (int64_t x = 0; x < conv.step_width; ++x) {
+      const auto rows = conv.backward ? backward_taps(s.kernel_height, s.dilation_height, s.pad_top, s.stride_height, y)
+                                      : forward_taps(s.kernel_height, s.dilation_height, s.pad_top);
+      const auto columns = conv.backward ? backward_taps(s.kernel_width, s.dilation_width, s.pad_left, s.stride_width, x)
+                                         : forward_taps(s.kernel_width, s.dilation_width, s.pad_left);
+      ConvClass pixels = make_class(conv, rows, columns);
+      pixels.first_row = y;
+      pixels.first_column = x;
+      pixels.rows = std::max<int64_t>(0, ceil_div(conv.result.height - y, conv.step_height));
+      pixels.columns = std::max<int64_t>(0, ceil_div(conv.result.width - x, conv.step_width));
+      set_window(pixels, conv.source, conv.source.channels * conv.multiplier, conv.stride_height, conv.stride_width,
+                 conv.multiplier == 1);
+      set_steps(conv, pixels, rows, columns, depthwise ? 1 : channels);
+      conv.class_list.push_back(pixels);
+    }
+  }
+  conv.classes = conv.class_list.data();
+  conv.class_count = static_cast<int64_t>(conv.class_list.size());
+}
+
+// Strips of every class: the same columns, other places in the packed weights. Returns the packed floats.
+int64_t cut_strips(BoundConv& conv, const ConvTable& table) {
+  const int64_t columns = conv.result.channels / conv.shape.groups;
+  const int64_t channels = conv.source.channels / conv.shape.groups;
+  // A matrix of weights no wider than a strip is its own packed copy.
+  const bool plain = !conv.backward && conv.shape.groups == 1 && columns <= table.panel && columns % table.lanes == 0;
+  int64_t packed = 0;
+  for (ConvClass& pixels : conv.class_list) {
+    std::vector<ProductStrip> strips;
+    for (int64_t group = 0; group < conv.shape.groups; ++group) {
+      for (int64_t column = 0; column < columns; column += table.panel) {
+        ProductStrip strip;
+        strip.column = group * columns + column;
+        strip.a_shift = group * channels;
+        strip.width = std::min(table.panel, columns - column);
+        strip.packed = !plain;
+        strip.stride = plain ? columns : round_up(strip.width, table.lanes);
+        strip.offset = plain ? column : packed;
+        if (!plain) packed += strip.stride * pixels.depth;
+        strips.push_back(strip);
+      }
+    }
+    conv.strip_count = static_cast<int64_t>(strips.size());
+    conv.strip_lists.push_back(std::move(strips));
+    pixels.strips = conv.strip_lists.back().data();
+    pixels.pack_begin = conv.pack_units;
+    if (!plain) conv.pack_units += conv.strip_count * pixels.tap_count;
+  }
+  return packed;
+}
+
+// Bytes of the largest class' windows under a block.
+int64_t window_bytes(const BoundConv& conv) {
+  int64_t most = 0;
+  for (const ConvClass& pixels : conv.class_list) {
+    if (pixels.direct || pixels.tap_count == 0) continue;
+    const int64_t rows = window_rows(pixels, ceil_div(conv.block_rows, conv.step_height), conv.stride_height);
+    most = std::max(most, conv.block_images * rows * pixels.row_stride * 4);
+  }
+  return most;
+}
+
+void cut_blocks(BoundConv& conv) {
+  const int64_t height = conv.result.height, width = std::max<int64_t>(1, conv.result.width);
+  const int64_t pixels = kBlockPixels * conv.step_height * conv.step_width;
+  conv.block_rows = even_block(height, pixels / width);
+  if (conv.block_rows >= height && height > 0) {
+    conv.block_images = even_block(conv.images, pixels / (height * width));
+  }
+  while (window_bytes(conv) > kWindowBytes && (conv.block_images > 1 || conv.block_rows > conv.step_height)) {
+    if (conv.block_images > 1) {
+      conv.block_images = even_block(conv.images, conv.block_images / 2);
+    } else {
+      conv.block_rows = even_block(height, conv.block_rows / 2);
+    }
+  }
+  conv.strip_block = std::max<int64_t>(1, conv.strip_count);
+  const double flops = conv.shape.flops();
+  auto units = [&] {
+    return ceil_div(conv.images, conv.block_images) * ceil_div(height, conv.block_rows) *
+           ceil_div(conv.strip_count, conv.strip_block);
+  };
+  while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
+    const int64_t block = conv.block_images * conv.block_rows * width;
+    if (conv.strip_block > 1 && (block <= 4 * kLeastPixels || conv.strip_block >= 8)) {
+      conv.strip_block = even_block(conv.strip_count, conv.strip_block / 2);
+    } else if (conv.block_images > 1 && block >= 2 * kLeastPixels) {
+      conv.block_images = even_block(conv.images, conv.block_images / 2);
+    } else if (conv.block_rows > 1 && block >= 2 * kLeastPixels) {
+      conv.block_rows = even_block(height, conv.block_rows / 2);
+    } else {
+      break;
+    }
+  }
+  conv.image_blocks = ceil_div(conv.images, conv.block_images);
+  conv.row_blocks = ceil_div(height, conv.block_rows);
+  conv.strip_blocks = ceil_div(conv.strip_count, conv.strip_block);
+}
+
+void fill_tables(BoundConv& conv) {
+  for (ConvClass& pixels : conv.class_list) {
+    const int64_t rows = std::min(pixels.rows, ceil_div(conv.block_rows, conv.step_height));
+    const ImageShape& source = conv.source;
+    pixels.image_stride = pixels.direct ? source.height * source.width * source.channels
+                                        : window_rows(pixels, rows, conv.stride_height) * pixels.row_stride;
+    std::vector<int64_t> source_rows, result_rows;
+    for (int64_t image = 0; image < conv.block_images; ++image) {
+      for (int64_t j = 0; j < rows; ++j) {
+        for (int64_t i = 0; i < pixels.columns; ++i) {
+          source_rows.push_back(image * pixels.image_stride + j * conv.stride_height * pixels.row_stride +
+                                i * conv.stride_width * pixels.pixel_stride);
+          result_rows.push_back(((image * conv.result.height + j * conv.step_height) * conv.result.width + i * conv.step_width) *
+                                conv.result.channels);
+        }
+      }
+    }
+    pixels.source_rows = conv.keep(std::move(source_rows));
+    pixels.result_rows = conv.keep(std::move(result_rows));
+  }
+}
+
+const char* algorithm_name(const BoundConv& conv, const ConvTable& table) {
+  const ConvShape& s = conv.shape;
+  if (s.kernel_height == 1 && s.kernel_width == 1) return "conv pointwise";
+  if (table.panel == 64) return "conv direct 6x64";
+  return table.panel == 16 ? "conv direct 6x16" : "conv direct 6x8";
+}
+
+void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound) {
+  const ConvTable& table = *families_of(request.isa).conv;
+  const ConvShape& s = conv.shape;
+  const bool depthwise = s.groups > 1 && s.group_in() == 1 && (!conv.backward || s.group_out() == 1);
+  conv.source = {s.in_height, s.in_width, s.in_channels};
+  conv.result = {s.out_height, s.out_width, s.out_channels};
+  conv.stride_height = s.stride_height;
+  conv.stride_width = s.stride_width;
+  if (conv.backward) {
+    std::swap(conv.source, conv.result);
+    std::swap(conv.stride_height, conv.step_height);
+    std::swap(conv.stride_width, conv.step_width);
+  }
+  if (depthwise && !conv.backward) conv.multiplier = s.group_out();
+  make_classes(conv, depthwise);
+  if (depthwise) {
+    conv.strip_count = 1;
+  } else {
+    bound.workspace_bytes = line_bytes(cut_strips(conv, table) * 4);
+  }
+  cut_blocks(conv);
+  fill_tables(conv);
+  conv.window_offset = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
+  bound.scratch_bytes = static_cast<size_t>(conv.window_offset) + line_bytes(window_bytes(conv));
+  const int64_t units = conv.image_blocks * conv.row_blocks * conv.strip_blocks;
+  if (depthwise) {
+    bound.algorithm = "conv depthwise";
+    bound.phases = {{table.depthwise, units}};
+    return;
+  }
+  bound.algorithm = algorithm_name(conv, table);
+  if (bound.flops <= kWholeFlops) {
+    bound.phases = {{table.whole, units > 0 ? 1 : 0}};
+    return;
+  }
+  if (conv.pack_units > 0) bound.phases.push_back({table.pack, conv.pack_units});
+  bound.phases.push_back({table.multiply, units});
+}
+
+BoundKernel bind_conv(const BindRequest& request, bool backward) {
+  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1, "convolution takes two operands and gives one result");
+  const TensorInfo& x = backward ? request.results[0] : request.operands[0];
+  const TensorInfo& y = backward ? request.operands[0] : request.results[0];
+  auto conv = std::make_shared<BoundConv>();
+  conv->shape = conv_shape(request, x, request.operands[1], y, !backward);
+  conv->images = conv->shape.images;
+  conv->backward = backward;
+  check_epilogue(request, request.results[0].elements());
+  BoundKernel bound;
+  bound.flops = conv->shape.flops();
+  bound.bytes = static_cast<double>(x.bytes() + y.bytes() + request.operands[1].bytes());
+  const bool is_f32 = x.dtype == DType::f32;
+  if (request.results[0].elements() == 0) {
+    bound.algorithm = "nothing";
+  } else if (is_f32 && request.isa != Isa::reference) {
+    bind_vector(request, *conv, bound);
+  } else {
+    bound.algorithm = "reference";
+    bound.scratch_bytes = request.tile_scratch;
+    auto run = backward ? (is_f32 ? &reference::conv2d_backward_data<float> : &reference::conv2d_backward_data<double>)
+                        : (is_f32 ? &reference::conv2d<float> : &reference::conv2d<double>);
+    bound.phases = {{run, conv->images * (backward ? conv->shape.in_height : conv->shape.out_height)}};
+  }
+  bound.arguments = std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
+  return bound;
+}
+
+}  // namespace
+
+void check_conv2d(const StepSpec& step, const std::vector<BufferSpec>& buffers) { check_conv(step, buffers); }
+void check_conv2d_backward_data(const StepSpec& step, const std::vector<BufferSpec>& buffers) { check_conv(step, buffers); }
+
+BoundKernel bind_conv2d(const BindRequest& request) { return bind_conv(request, false); }
+BoundKernel bind_conv2d_backward_data(const BindRequest& request) { return bind_conv(request, true); }
+
+}  // namespace nnrt

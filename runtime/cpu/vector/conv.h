@@ -1,0 +1,139 @@
+// Convolution and the gradient of its data on vectors: the weights are packed once, then each unit takes a block of the result
+// through all classes of pixels, tap by tap and channel by channel in ascending order, and applies the epilogue to it.
+#pragma once
+
+#include "cpu/conv.h"
+#include "cpu/tile.h"
+#include "cpu/vector/conv_window.h"
+#include "cpu/vector/product.h"
+
+namespace nnrt::NNC_ISA {
+
+NNC_INLINE const ConvArguments& conv_arguments(const Call& call) { return *static_cast<const ConvArguments*>(call.arguments); }
+
+// Unit: one tap of one strip of one class.
+inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
+  const ConvArguments& conv = conv_arguments(call);
+  const ConvShape& shape = conv.shape;
+  const float* w = static_cast<const float*>(call.operands[1]);
+  float* packed = static_cast<float*>(call.workspace);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const ConvClass* pixels = conv.classes;
+    while (unit - pixels->pack_begin >= conv.strip_count * pixels->tap_count) ++pixels;
+    const int64_t index = unit - pixels->pack_begin;
+    const ProductStrip& strip = pixels->strips[index / pixels->tap_count];
+    const int64_t tap = index % pixels->tap_count;
+    const int64_t first = pixels->taps[tap] * shape.group_in();
+    const int64_t depth = conv.backward ? shape.group_out() : shape.group_in();
+    float* to = packed + strip.offset + tap * depth * strip.stride;
+    if (conv.backward) {
+      const int64_t channel = strip.column % shape.group_in();
+      pack_strip(w + (first + channel) * shape.out_channels + strip.a_shift, 1, shape.out_channels, depth, strip.width,
+                 strip.stride, to);
+    } else {
+      pack_strip(w + first * shape.out_channels + strip.column, shape.out_channels, 1, depth, strip.width, strip.stride, to);
+    }
+  }
+}
+
+// The block of the result that a unit computes.
+struct ConvBlock {
+  int64_t image, images;
+  int64_t first_row, end_row;
+  int64_t strip, strips;
+};
+
+NNC_INLINE ConvBlock conv_block(const ConvArguments& conv, int64_t unit) {
+  const int64_t blocks = conv.image_blocks * conv.row_blocks;
+  const int64_t strip = unit / blocks * conv.strip_block;
+  const int64_t index = unit % blocks;
+  const int64_t image = index / conv.row_blocks * conv.block_images;
+  const int64_t row = index % conv.row_blocks * conv.block_rows;
+  return {image,
+          smaller(conv.block_images, conv.images - image),
+          row,
+          smaller(conv.result.height, row + conv.block_rows),
+          strip,
+          smaller(conv.strip_block, conv.strip_count - strip)};
+}
+
+NNC_INLINE float* class_result(const ConvArguments& conv, const ConvClass& pixels, const Call& call, int64_t image,
+                               int64_t row) {
+  const int64_t y = pixels.first_row + row * conv.step_height;
+  return static_cast<float*>(call.results[0]) +
+         ((image * conv.result.height + y) * conv.result.width + pixels.first_column) * conv.result.channels;
+}
+
+inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call, const ConvBlock& unit) {
+  const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
+  if (rows.count == 0 || pixels.columns == 0) return;
+  float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
+  ProductBlock block;
+  block.a = static_cast<const float*>(call.operands[0]);
+  if (pixels.depth > 0) {
+    block.a = open_windows(pixels, conv.source, conv.stride_height, conv.stride_width, block.a, unit.image, unit.images, rows,
+                           0, conv.source.channels, 1, scratch);
+  }
+  block.a_rows = pixels.source_rows;
+  block.c = class_result(conv, pixels, call, unit.image, rows.first);
+  block.c_rows = pixels.result_rows;
+  block.rows = unit.images * rows.count * pixels.columns;
+  block.packed = static_cast<const float*>(call.workspace);
+  block.plain = static_cast<const float*>(call.operands[1]);
+  block.strips = pixels.strips + unit.strip;
+  block.strip_count = unit.strips;
+  do {
+    block.a_steps = pixels.steps + block.depth_begin;
+    block.depth = smaller(pixels.depth_block, pixels.depth - block.depth_begin);
+    multiply_block(block);
+    block.accumulate = true;
+    block.depth_begin += block.depth;
+  } while (block.depth_begin < pixels.depth);
+}
+
+// The epilogue over columns [column, column + columns) of the block's pixels, in runs as long as they come.
+inline void conv_finish(const ConvArguments& conv, const Call& call, const ConvBlock& unit, int64_t column, int64_t columns) {
+  if (call.tile == nullptr) return;
+  const int64_t channels = conv.result.channels;
+  const int64_t first = (unit.image * conv.result.height + unit.first_row) * conv.result.width;
+  const int64_t last = ((unit.image + unit.images - 1) * conv.result.height + unit.end_row) * conv.result.width;
+  if (columns == channels) {
+    run_tile(*call.tile, call, call.scratch, first * channels, last * channels);
+    return;
+  }
+  for (int64_t pixel = first; pixel < last; ++pixel) {
+    run_tile(*call.tile, call, call.scratch, pixel * channels + column, pixel * channels + column + columns);
+  }
+}
+
+// Unit: a block of images or rows, and a block of strips.
+inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
+  const ConvArguments& conv = conv_arguments(call);
+  for (int64_t index = begin; index < end; ++index) {
+    const ConvBlock unit = conv_block(conv, index);
+    for (int64_t c = 0; c < conv.class_count; ++c) conv_multiply_class(conv, conv.classes[c], call, unit);
+    const ProductStrip& first = conv.classes[0].strips[unit.strip];
+    const ProductStrip& last = conv.classes[0].strips[unit.strip + unit.strips - 1];
+    conv_finish(conv, call, unit, first.column, last.column + last.width - first.column);
+  }
+}
+
+// All of a small convolution in one unit: no barrier between packing and multiplying.
+inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
+  if (begin == end) return;
+  const ConvArguments& conv = conv_arguments(call);
+  conv_pack(call, 0, conv.pack_units);
+  conv_multiply(call, 0, conv.image_blocks * conv.row_blocks * conv.strip_blocks);
+}
+
+}  // namespace nnrt::NNC_ISA
+
+#include "cpu/vector/conv_depthwise.h"
+#include "cpu/vector/conv_weight.h"
+
+namespace nnrt::NNC_ISA {
+
+inline constexpr ConvTable conv_table = {kPanel,       kLanes,       &conv_pack,           &conv_multiply,        &conv_whole,
+                                         &conv_depthwise, &conv_weight, &conv_weight_combine, &conv_weight_depthwise};
+
+}  // namespace nnrt::NNC_ISA

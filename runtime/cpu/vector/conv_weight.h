@@ -1,0 +1,147 @@
+// The gradient of a convolution's weights on vectors: dw[(tap, channel)][o] = sum over pixels of x[pixel + tap][channel] dy[pixel][o].
+// A unit keeps a block of dw and takes the pixels of its part in order, a block at a time; the parts are added in order.
+#pragma once
+
+#include "cpu/conv.h"
+#include "cpu/vector/conv_depthwise.h"
+#include "cpu/vector/conv_window.h"
+#include "cpu/vector/product.h"
+
+namespace nnrt::NNC_ISA {
+
+NNC_INLINE const ConvWeightArguments& conv_weight_arguments(const Call& call) {
+  return *static_cast<const ConvWeightArguments*>(call.arguments);
+}
+
+NNC_INLINE int64_t weight_elements(const ConvShape& shape) {
+  return shape.kernel_height * shape.kernel_width * shape.group_in() * shape.out_channels;
+}
+
+// One block of pixels of y, and the windows of x under it.
+struct WeightPixels {
+  const float* x;
+  const float* dy;
+  int64_t count;
+};
+
+inline WeightPixels weight_pixels(const ConvWeightArguments& weight, const Call& call, int64_t block, int64_t first_channel,
+                                  int64_t channels, int64_t multiplier) {
+  const ConvShape& shape = weight.shape;
+  const int64_t image = block / weight.row_blocks * weight.block_images;
+  const int64_t images = smaller(weight.block_images, shape.images - image);
+  const int64_t row = block % weight.row_blocks * weight.block_rows;
+  const ClassRows rows = {row, smaller(weight.block_rows, shape.out_height - row)};
+  const ImageShape x = {shape.in_height, shape.in_width, shape.in_channels};
+  float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.window_offset);
+  WeightPixels pixels;
+  pixels.x = open_windows(weight.pixels, x, shape.stride_height, shape.stride_width, static_cast<const float*>(call.operands[0]),
+                          image, images, rows, first_channel, channels, multiplier, scratch);
+  pixels.dy = static_cast<const float*>(call.operands[1]) +
+              (image * shape.out_height + row) * shape.out_width * shape.out_channels;
+  pixels.count = images * rows.count * shape.out_width;
+  return pixels;
+}
+
+// Blocks [begin, end) of a part, and where its sum goes.
+struct WeightPart {
+  int64_t begin, end;
+  float* dw;
+};
+
+NNC_INLINE WeightPart weight_part(const ConvWeightArguments& weight, const Call& call, int64_t split) {
+  const int64_t blocks = weight.image_blocks * weight.row_blocks;
+  const int64_t begin = split * weight.split_blocks;
+  float* dw = weight.splits == 1 ? static_cast<float*>(call.results[0])
+                                 : static_cast<float*>(call.workspace) + split * weight_elements(weight.shape);
+  return {begin, smaller(blocks, begin + weight.split_blocks), dw};
+}
+
+// Unit: a block of channels and of strips, of one group and one part.
+inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
+  const ConvWeightArguments& weight = conv_weight_arguments(call);
+  const ConvShape& shape = weight.shape;
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  float* packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.pack_offset);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    int64_t index = unit;
+    const int64_t strip = index % weight.strip_blocks * weight.strip_block;
+    index /= weight.strip_blocks;
+    const int64_t first_channel = index % weight.channel_blocks * weight.channel_block;
+    index /= weight.channel_blocks;
+    const int64_t group = index % shape.groups;
+    const WeightPart part = weight_part(weight, call, index / shape.groups);
+
+    const int64_t channels = smaller(weight.channel_block, shape.group_in() - first_channel);
+    const bool full = channels == weight.channel_block;
+    const int64_t column = group * shape.group_out();
+    ProductBlock block;
+    block.a_rows = full ? weight.rows : weight.last_rows;
+    block.a_steps = weight.pixels.source_rows;
+    block.c = part.dw + first_channel * shape.out_channels + column;
+    block.c_rows = full ? weight.result_rows : weight.last_result_rows;
+    block.rows = taps * channels;
+    block.packed = packed;
+    block.strips = weight.strips + strip;
+    block.strip_count = smaller(weight.strip_block, weight.group_strips - strip);
+    for (int64_t b = part.begin; b < part.end; ++b) {
+      const WeightPixels pixels =
+          weight_pixels(weight, call, b, group * shape.group_in() + first_channel, channels, 1);
+      block.a = pixels.x;
+      block.depth = pixels.count;
+      block.plain = pixels.dy + column;
+      if (weight.pack) {
+        for (int64_t s = 0; s < block.strip_count; ++s) {
+          const ProductStrip& to = block.strips[s];
+          pack_strip(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count, to.width, to.stride,
+                     packed + to.offset);
+        }
+      }
+      multiply_block(block);
+      block.accumulate = true;
+    }
+    if (part.begin >= part.end) multiply_block(block);  // no pixel: zeros
+  }
+}
+
+// Unit: kCombineBlock elements of dw.
+inline void conv_weight_combine(const Call& call, int64_t begin, int64_t end) {
+  const ConvWeightArguments& weight = conv_weight_arguments(call);
+  const int64_t elements = weight_elements(weight.shape);
+  add_partials(static_cast<const float*>(call.workspace), weight.splits, elements, static_cast<float*>(call.results[0]),
+               begin * kCombineBlock, smaller(elements, end * kCombineBlock));
+}
+
+// Unit: a block of result channels of one part.
+inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) {
+  const ConvWeightArguments& weight = conv_weight_arguments(call);
+  const ConvShape& shape = weight.shape;
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  const int64_t multiplier = shape.group_out();
+  const int64_t stride = shape.out_channels;
+  constexpr int kTaps = 4;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t first_channel = unit % weight.channel_blocks * weight.channel_block;
+    const int64_t channels = smaller(weight.channel_block, shape.in_channels - first_channel);
+    const WeightPart part = weight_part(weight, call, unit / weight.channel_blocks);
+    float* dw = part.dw + first_channel * multiplier;
+    for (int64_t b = part.begin; b < larger(part.end, part.begin + 1); ++b) {
+      WeightPixels pixels = {static_cast<const float*>(call.operands[0]), static_cast<const float*>(call.operands[1]), 0};
+      if (b < part.end) pixels = weight_pixels(weight, call, b, first_channel, channels, multiplier);
+      const float* dy = pixels.dy + first_channel * multiplier;
+      for (int64_t o = 0; o < channels * multiplier; o += kLanes) {
+        const int64_t lanes = smaller(kLanes, channels * multiplier - o);
+        int64_t t = 0;
+        for (; t + kTaps <= taps; t += kTaps) {
+          depthwise_weight_tile<kTaps>(pixels.x + o, weight.pixels.tap_steps + t, weight.pixels.source_rows, dy + o, stride,
+                                       pixels.count, dw + t * stride + o, stride, lanes, b > part.begin);
+        }
+        for (; t < taps; ++t) {
+          depthwise_weight_tile<1>(pixels.x + o, weight.pixels.tap_steps + t, weight.pixels.source_rows, dy + o, stride,
+                                   pixels.count, dw + t * stride + o, stride, lanes, b > part.begin);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace nnrt::NNC_ISA
