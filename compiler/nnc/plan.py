@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .dims import Dim, Poly
 from .graph import Origin
 
@@ -219,7 +221,10 @@ def _code_lines(tile: TileProgram) -> list[str]:
             lines.append(f"r{index} = load b{tile.loads[arguments[0]]}")
         elif operation == "store":
             lines.append(f"store b{tile.stores[arguments[0]]} r{arguments[1]}")
-        elif operation in ("const", "dim", "uniform"):
+        elif operation == "const":
+            number = np.float32(arguments[0]) if tile.compute == "f32" else arguments[0]
+            lines.append(f"r{index} = const {number}")
+        elif operation in ("dim", "uniform"):
             lines.append(f"r{index} = {operation} {arguments[0]}")
         else:
             lines.append(f"r{index} = {operation} " + " ".join(f"r{a}" for a in arguments))

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from ..dims import Dim
 from ..graph import Node, Type, Value
-from .facts import NEVER, Facts
+from .facts import Facts
 
 MOST_LOADS = 12
 MOST_STORES = 6
 MOST_INSTRUCTIONS = 64
+NUMBERS = 16  # programs over single numbers may be so many times larger: they cost nothing but their start
 # What is computed again rather than stored, in operations an element: with a load, and from nothing (random masks).
 CHEAP = 4
 CHEAP_FROM_NOTHING = 48
@@ -35,12 +36,13 @@ class Group:
     first: int = 0
 
     def fits(self, recipes: dict[Value, Recipe | None]) -> bool:
+        room = NUMBERS if self.domain == () else 1
         work = len(self.nodes) + len(self.loads) + len(self.stores)
         work += sum(recipe.count for value in self.copies if (recipe := recipes[value]))
         return (
-            len(self.loads) <= MOST_LOADS
-            and len(self.stores) <= MOST_STORES
-            and work <= MOST_INSTRUCTIONS
+            len(self.loads) <= room * MOST_LOADS
+            and len(self.stores) <= room * MOST_STORES
+            and work <= room * MOST_INSTRUCTIONS
         )
 
 
@@ -174,8 +176,13 @@ class Fusion:
     # ------------------------------------------------------------ groups
 
     def _join_neighbours(self) -> None:
-        """Groups of directly connected nodes of one stage, domain and compute type."""
+        """Groups of directly connected nodes of one stage, domain and compute type.
+
+        Numbers that wait for no kernel (schedules, the optimizer's powers) need no connection: one stage, one group.
+        """
         stage: dict[Value, int] = {}
+        late: set[Value] = set()
+        numbers: dict[tuple[int, str, bool], Node] = {}
         for node in self.facts.graph.nodes:
             level = 0
             for operand in node.operands:
@@ -184,6 +191,13 @@ class Fusion:
             stage.update(dict.fromkeys(node.results, level))
             if node in self.compute:
                 self._place(node, stage)
+            if node not in self.compute or any(operand in late for operand in node.operands):
+                late.update(node.results)
+            elif node.operands and node.result.shape == ():
+                key = (level, self.compute[node], node.result in self.facts.fixed)
+                first = numbers.setdefault(key, node)
+                if self.group_of[first] is not self.group_of[node]:
+                    self._merge(self.group_of[first], self.group_of[node])
 
     def _place(self, node: Node, stage: dict[Value, int]) -> None:
         made: Group | None = None
@@ -278,17 +292,20 @@ class Fusion:
         if group.prepared != (node.result in self.facts.fixed) and recipe.leaves:
             return False
         size = self.facts.size(node.result.type)
+        stay = size * (group.first - self.facts.index[node])
         return all(
-            self._is_kept(leaf, group.first) or self.facts.size(leaf.type) <= size for leaf in recipe.leaves
+            self.facts.size(leaf.type) <= size
+            or self.facts.size(leaf.type) * self._longer(leaf, group.first) <= stay
+            for leaf in recipe.leaves
         )
 
-    def _is_kept(self, value: Value, place: int) -> bool:
-        """Whether a value is in memory at `place` anyway."""
+    def _longer(self, value: Value, place: int) -> float:
+        """How many nodes longer than anyway a value would have to stay in memory to be read at `place`."""
         root = self.facts.root(value)
         if root not in self.facts.producer or root in self.facts.fixed:
-            return True
+            return 0
         until = max(self.facts.kept_until.get(value, -1), self.facts.kept_until.get(root, -1))
-        return until >= place or until == NEVER
+        return max(0, place - (until if until >= 0 else self.facts.index[self.facts.producer[root]]))
 
     # ------------------------------------------------------------ sinking
 
@@ -325,7 +342,7 @@ class Fusion:
         extra = sum(
             self.facts.size(value.type)
             for value in group.loads
-            if value not in target.loads and not self._is_kept(value, target.first)
+            if value not in target.loads and self._longer(value, target.first) > 0
         )
         return extra <= sum(self.facts.size(value.type) for value in group.stores)
 

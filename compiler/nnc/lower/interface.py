@@ -53,25 +53,22 @@ class Places:
         graph = self.facts.graph
         old = {variable.name: variable.value for variable in graph.variables}
         changed = {old[name] for name, value in graph.updates if value is not old[name]}
-        copies = []
-        placed = []
+        copied: list[tuple[Value, Value]] = []
+        made: dict[Value, Value] = {}
         for name, value in graph.updates:
             if value is old[name]:
                 continue
-            if value not in self.work.writer or value in self.home or value in [v for _, v in placed]:
-                copies.append((old[name], value))
+            if value in self.work.writer and value not in made:
+                made[value] = old[name]
+            elif self.facts.root(value) in changed:
+                # By way of a temporary, read before anything changes: so copies never wait for each other.
+                copied.append((old[name], self._fresh(value)))
             else:
-                placed.append((old[name], value))
-        for variable, value in placed:
+                copied.append((old[name], value))
+        for value, variable in made.items():
             if not self._place(variable, value):
-                copies.append((variable, value))
-        # A copy from a variable that changes goes by way of a temporary, so that copies never wait for each other.
-        sources = []
-        for variable, value in copies:
-            if self.facts.root(value) in changed:
-                value = self._fresh(value)
-            sources.append((variable, value))
-        for variable, value in sources:
+                copied.append((variable, value))
+        for variable, value in copied:
             self._copy_at_end(variable, value)
 
     def _place(self, variable: Value, value: Value) -> bool:

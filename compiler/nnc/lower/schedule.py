@@ -65,19 +65,22 @@ class _Memory:
                 value = places.home[value]
             return value
 
+        made = {
+            unit: [v for v in dict.fromkeys(map(home, unit.writes())) if v in work.writer] for unit in units
+        }
         for unit in units:
-            made = {home(value): value for value in unit.writes()}
-            own = {value: v for value, v in made.items() if value in work.writer}
-            for value in own:
-                self.sizes[value] = facts.size(value.type)
-            self.gain[unit] = -sum(self.sizes[value] for value in own)
-            needs = {home(v) for v in unit.reads() if home(v) in work.writer and home(v) not in lasting}
-            self.needs[unit] = [value for value in needs if not work.writer[value].prepared]
+            self.sizes.update((value, facts.size(value.type)) for value in made[unit])
+            needs = dict.fromkeys(home(value) for value in unit.reads())
+            self.needs[unit] = [value for value in needs if value in self.sizes and value not in lasting]
             for value in self.needs[unit]:
                 self.users.setdefault(value, set()).add(unit)
+        for unit in units:
+            # What only the unit itself uses, or units that keep nothing (updates of variables), is soon free again.
+            taken = [v for v in made[unit] if any(made[user] for user in self.users.get(v, ()))]
+            self.gain[unit] = -sum(self.sizes[value] for value in taken)
         for value, users in self.users.items():
             if len(users) == 1:
-                self.gain[next(iter(users))] += self.sizes.get(value, 0)
+                self.gain[next(iter(users))] += self.sizes[value]
 
     def run(self, unit: Unit) -> list[Unit]:
         """Note that a unit ran; gives the units that now free more."""
@@ -87,6 +90,6 @@ class _Memory:
             users.discard(unit)
             if len(users) == 1:
                 (last,) = users
-                self.gain[last] += self.sizes.get(value, 0)
+                self.gain[last] += self.sizes[value]
                 better.append(last)
         return better

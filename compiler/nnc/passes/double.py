@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Input, Type, Value, Variable
+from ..graph import INTEGERS, Graph, Input, Type, Value, Variable
 from .rewriter import Rewriter
 
 
@@ -21,6 +21,8 @@ def run(graph: Graph) -> Graph:
     for node in graph.nodes:
         rewriter.origin = node.origin
         operands = [rewriter.current(value) for value in node.operands]
+        if node.op.name == "div" and node.operands[0].dtype in INTEGERS:
+            operands = [rewriter.emit("cast", value, dtype="f64") for value in operands]
         attributes = {
             name: _attribute(node.op.attributes[name].kind, value) for name, value in node.attributes.items()
         }
