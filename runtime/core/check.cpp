@@ -110,10 +110,9 @@ class ProgramChecker {
       NNC_CHECK(input.role == "data" || input.role == "clock",
                 where + " has the unknown role `" + input.role + "`");
       if (input.role == "clock") {
-        NNC_CHECK(input.name == "step" || input.name == "steps" || input.name == "epoch",
-                  where + ": clocks are step, steps and epoch");
-        NNC_CHECK(spec.dtype == DType::f32 && spec.shape.empty(),
-                  where + ": a clock is a scalar f32");
+        NNC_CHECK(is_clock(input.name), where + ": clocks are step, steps, epoch and epoch_steps");
+        NNC_CHECK(is_float(spec.dtype) && spec.shape.empty(),
+                  where + ": a clock is a scalar float");
       }
       NNC_CHECK(input.limit >= -1, where + " has a negative limit");
       NNC_CHECK(input.limit < 0 || !is_float(spec.dtype), where + " has a limit but is no integer");

@@ -61,6 +61,10 @@ ProgramInfo analyze(const Plan& plan, const Program& program) {
   return info;
 }
 
+bool is_clock(const std::string& name) {
+  return name == "step" || name == "steps" || name == "epoch" || name == "epoch_steps";
+}
+
 std::string describe(const StepSpec& step, size_t index) {
   std::string text = "step " + std::to_string(index) + " (" + step.kernel;
   if (!step.path.empty()) text += ", " + step.path;

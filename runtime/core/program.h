@@ -37,6 +37,9 @@ struct ProgramInfo {
 // The program's indices must be valid.
 ProgramInfo analyze(const Plan& plan, const Program& program);
 
+// The clocks of training: steps done, steps in all, epochs done (with a fraction), steps an epoch.
+bool is_clock(const std::string& name);
+
 // "program `train`, step 3 (conv2d, features.conv_2)", for messages.
 std::string describe(const StepSpec& step, size_t index);
 

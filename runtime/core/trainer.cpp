@@ -131,11 +131,10 @@ class Loop {
       if (options_.shuffle)
         total += round_up(row_bytes_[i] * static_cast<size_t>(batch_), kAlignment);
     }
-    for (int clock : entry_.info.clock_inputs) {
-      const std::string& name = entry_.program->inputs[static_cast<size_t>(clock)].name;
-      pointers_[static_cast<size_t>(clock)] = name == "step"    ? &step_
-                                              : name == "steps" ? &steps_
-                                                                : &epoch_;
+    clocks_ = Block(entry_.info.clock_inputs.size() * sizeof(double));
+    for (size_t i = 0; i < entry_.info.clock_inputs.size(); ++i) {
+      pointers_[static_cast<size_t>(entry_.info.clock_inputs[i])] =
+          clocks_.data() + i * sizeof(double);
     }
     if (!options_.shuffle) return;
     order_.resize(static_cast<size_t>(rows_));
@@ -178,10 +177,7 @@ class Loop {
     }
     for (size_t i = 0; i < shapes_.size(); ++i)
       shapes_[i] = {input_shapes_[i].data(), input_shapes_[i].size()};
-    const int64_t done = options_.clock_step + step;
-    step_ = static_cast<float>(done);
-    steps_ = static_cast<float>(options_.clock_steps > 0 ? options_.clock_steps : steps);
-    epoch_ = static_cast<float>(static_cast<double>(done) / static_cast<double>(steps));
+    set_clocks(options_.clock_step + step, steps);
     RunState state = options_.state;
     state.step += static_cast<uint64_t>(step);
     Binding& binding = lease_->bind(index_, shapes_.data(), shapes_.size());
@@ -196,6 +192,26 @@ class Loop {
     result_.rows += rows;
     ++result_.steps;
     if (!sums_.empty() && !std::isfinite(output(0))) result_.not_finite_step = step;
+  }
+
+  void set_clocks(int64_t done, int64_t epoch_steps) {
+    for (size_t i = 0; i < entry_.info.clock_inputs.size(); ++i) {
+      const size_t input = static_cast<size_t>(entry_.info.clock_inputs[i]);
+      const std::string& name = entry_.program->inputs[input].name;
+      double value = static_cast<double>(done);
+      if (name == "steps") {
+        value = static_cast<double>(options_.clock_steps > 0 ? options_.clock_steps : epoch_steps);
+      }
+      if (name == "epoch") value /= static_cast<double>(epoch_steps);
+      if (name == "epoch_steps") value = static_cast<double>(epoch_steps);
+      char* target = clocks_.data() + i * sizeof(double);
+      if (buffer_of(input).dtype == DType::f64) {
+        std::memcpy(target, &value, sizeof(value));
+      } else {
+        const float narrow = static_cast<float>(value);
+        std::memcpy(target, &narrow, sizeof(narrow));
+      }
+    }
   }
 
   double output(size_t index) const {
@@ -229,9 +245,7 @@ class Loop {
   std::vector<Shape> input_shapes_;
   std::vector<ShapeView> shapes_;
   std::vector<const void*> pointers_;
-  float step_ = 0;
-  float steps_ = 0;
-  float epoch_ = 0;
+  Block clocks_;  // 8 bytes each
 
   std::vector<int64_t> order_;
   Block staging_;

@@ -1,5 +1,5 @@
 // Engine: running a program, and looping over a data set.
-#include <array>
+#include <cstring>
 
 #include "core/executor.h"
 #include "core/profile.h"
@@ -10,11 +10,11 @@ namespace nnrt::python {
 
 struct Engine::Inputs {
   std::vector<py::array> arrays;  // keep the memory alive
-  std::vector<float> clocks;      // never grows after it is made
+  std::vector<double> clocks;     // each holds a float or a double; never grows
   std::vector<const void*> pointers;
   std::vector<ShapeView> shapes;
 
-  explicit Inputs(size_t count) : clocks(count, 0.0f), pointers(count, nullptr), shapes(count) {
+  explicit Inputs(size_t count) : clocks(count, 0.0), pointers(count, nullptr), shapes(count) {
     arrays.reserve(count);
   }
 
@@ -29,8 +29,12 @@ struct Engine::Inputs {
                      static_cast<size_t>(array.ndim())};
   }
 
-  void set_clock(size_t index, float value) {
+  void set_clock(size_t index, const BufferSpec& spec, double value) {
     clocks[index] = value;
+    if (spec.dtype == DType::f32) {
+      const float narrow = static_cast<float>(value);
+      std::memcpy(&clocks[index], &narrow, sizeof(narrow));
+    }
     pointers[index] = &clocks[index];
   }
 };
@@ -79,8 +83,11 @@ py::tuple Engine::call(const std::string& program, const py::sequence& values, u
                      value);
   }
   for (int clock : entry.info.clock_inputs) {
-    const bool total = entry.program->inputs[static_cast<size_t>(clock)].name == "steps";
-    inputs.set_clock(static_cast<size_t>(clock), total ? 1.0f : static_cast<float>(step));
+    const NamedBuffer& input = entry.program->inputs[static_cast<size_t>(clock)];
+    const bool total = input.name == "steps" || input.name == "epoch_steps";
+    inputs.set_clock(static_cast<size_t>(clock),
+                     entry.program->buffers[static_cast<size_t>(input.buffer)],
+                     total ? 1.0 : static_cast<double>(step));
   }
   return run_inputs(index, inputs, seed, step);
 }
@@ -95,7 +102,7 @@ py::dict Engine::run(const std::string& program, const py::dict& values, uint64_
     NNC_CHECK(values.contains(input.name.c_str()), "the input `" + input.name + "` is missing");
     const py::object value = values[input.name.c_str()];
     if (input.role == "clock") {
-      inputs.set_clock(i, static_cast<float>(py::float_(value)));
+      inputs.set_clock(i, spec.buffers[static_cast<size_t>(input.buffer)], py::float_(value));
     } else {
       inputs.set_array(i, input, spec.buffers[static_cast<size_t>(input.buffer)], value);
     }

@@ -100,7 +100,7 @@ void interface() {
         v.program().inputs[0].role = "clock";
         v.program().inputs[0].name = "epoch";
       },
-      "scalar f32");
+      "scalar float");
   refuses([](Valid& v) { v.program().inputs[0].limit = 5; }, "no integer");
   refuses([](Valid& v) { v.program().inputs[0].limit = -2; }, "negative limit");
   refuses([](Valid& v) { v.program().outputs.push_back(v.program().outputs[0]); }, "named twice");
