@@ -21,6 +21,8 @@ NUMBERS = 16  # programs over single numbers may be so many times larger: they c
 # What is computed again rather than stored, in operations an element: with a load, and from nothing (random masks).
 CHEAP = 4
 CHEAP_FROM_NOTHING = 48
+# Storing a value and loading it again counts as so many nodes of staying in memory.
+TRAFFIC = 16
 SHORT_NUMBER = 3  # instructions of an expression over constants and dimensions that are repeated for each element
 
 
@@ -292,7 +294,7 @@ class Fusion:
         if group.prepared != (node.result in self.facts.fixed) and recipe.leaves:
             return False
         size = self.facts.size(node.result.type)
-        stay = size * (group.first - self.facts.index[node])
+        stay = size * (group.first - self.group_of[node].first + TRAFFIC)
         return all(
             self.facts.size(leaf.type) <= size
             or self.facts.size(leaf.type) * self._longer(leaf, group.first) <= stay
