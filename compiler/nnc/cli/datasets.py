@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,21 @@ def load(plan: Plan, inputs: list[Any], classes: Mapping[str, tuple[str, ...]]) 
         kept, held = data.split(arrays, plan.validation, plan.seed)
         return Parts(kept, held, arrays.notes, codes)
     return Parts(arrays, None, arrays.notes, codes)
+
+
+def remembered(plan: Plan, parts: Parts) -> dict[str, Any]:
+    """What the artifact keeps of its data, so that `evaluate` finds what was held out."""
+    held = plan.validation
+    return {
+        "data": absolute(plan.data),
+        "validation": absolute(held) if isinstance(held, Place) else held,
+        "seed": plan.seed,
+        "classes": {name: list(texts) for name, texts in parts.classes.items()},
+    }
+
+
+def absolute(place: Place) -> str:
+    return str(Path(place.directory, place.source).expanduser().resolve())
 
 
 def rows(data: Data) -> int:

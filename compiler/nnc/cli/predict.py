@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def as_csv(
         header.append("file")
         columns.append([row] for row in rows)
     for name, array in outputs.items():
-        values = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+        shape = (len(array), prod(array.shape[1:])) if array.ndim else (1, 1)
+        values = array.reshape(shape)
         width = values.shape[1]
         if top is not None and width > 1:
             count = min(top, width)

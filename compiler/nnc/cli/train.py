@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     epochs = changes.get("epochs", training["epochs"])
     if not arguments.quiet:
         print(describe(model, path, plan, parts, batch, epochs), flush=True)
-    if parts.classes:
-        training["classes"] = {name: list(texts) for name, texts in parts.classes.items()}
+    training.update(datasets.remembered(plan, parts))
     history = model.fit(
         dict(parts.data),
         epochs=epochs,
