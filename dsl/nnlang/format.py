@@ -224,7 +224,7 @@ class _Printer:
             if isinstance(piece, Leaf):
                 onward = indent if item else indent + _INDENT
                 if index > start and self.breaks_before(
-                    pieces, index, onward, tail, item, in_index
+                    pieces, index, onward, tail, item, in_index, open_bodies
                 ):
                     self.break_line(piece, onward)
                     gap = ""
@@ -258,6 +258,7 @@ class _Printer:
         tail: int,
         item: bool,
         in_index: bool,
+        open_bodies: bool,
     ) -> bool:
         """Whether a line ends before a token: where the writer ended it, or where the rest does not
         fit.
@@ -272,11 +273,13 @@ class _Printer:
         for ahead in range(index, len(pieces)):
             if ahead > index and self.may_break(pieces, ahead, item):
                 break
-            part = _flat_piece(pieces, ahead)
+            opens = open_bodies and isinstance(pieces[ahead], Body)
+            part = None if opens else _flat_piece(pieces, ahead)
             width += len(_gap(pieces, ahead, in_index))
             if isinstance(pieces[ahead], Bracket):
                 head = head or width + 1
             if part is None:
+                width += 1
                 break
             width += len(part)
         else:
