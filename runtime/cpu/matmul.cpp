@@ -14,9 +14,10 @@
 namespace nnrt {
 namespace {
 
-// Rows of one unit: 96 x 256 floats of A are 96 KB, beside 64 KB of B well within L2 (1 MB, Zen 5), and 16 tiles share a strip.
-constexpr int64_t kRowBlock = 96;
-// Strips of one unit: with 8, C's block is 96 x 512 floats = 192 KB, still in L2 when the epilogue comes.
+// Rows of one unit: 128 x 256 floats of A are 128 KB, beside 64 KB of B well within L2 (1 MB, Zen 5), and 22 tiles share a strip.
+// A batch of 128 is one block, so its B is packed by the unit that uses it.
+constexpr int64_t kRowBlock = 128;
+// Strips of one unit: with 8, C's block is 128 x 512 floats = 256 KB, still in L2 when the epilogue comes.
 constexpr int64_t kStripBlock = 8;
 // Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
 constexpr int64_t kUnits = 32;
@@ -29,9 +30,18 @@ constexpr int64_t kPlainRows = 32;
 constexpr int64_t kDotRows = 8;
 // Streamed rows of a unit of dot products: 64 rows of 1024 floats are 256 KB.
 constexpr int64_t kDotBlock = 64;
-// A long depth is split when the result alone has fewer than this many units, into parts of at least kSplitDepth.
-constexpr int64_t kSplitUnits = 16;
+// Rows are not cut below 4 tiles: each block passes over all of B's strip.
+constexpr int64_t kLeastRows = 4 * kTileRows;
+// A long depth is split into parts of at least kSplitDepth where the result has fewer than kSplitUnits units
+// even of one strip each.
 constexpr int64_t kSplitDepth = 512;
+constexpr int64_t kSplitUnits = 16;
+// Up to kStreamRows rows against a B beyond L1 and half of L2, B is streamed: a unit reads 2 KB of each row and keeps its part of
+// C in L1. Parts of the depth are at least kStreamDepth, so adding them up is little work.
+constexpr int64_t kStreamRows = 4;
+constexpr int64_t kStreamFloats = 64 * 1024;
+constexpr int64_t kStreamColumns = 512;
+constexpr int64_t kStreamDepth = 64;
 // Rows this far apart (a multiple of it, in floats) fall upon the same few sets of L1 (64 sets of 64 bytes).
 constexpr int64_t kAliasFloats = 512;
 
@@ -151,6 +161,22 @@ void exchange_operands(BoundMatmul& m) {
   m.b_column = 1;
 }
 
+// Even parts of the depth.
+void cut_depth(BoundMatmul& m) {
+  m.split_depth = ceil_div(m.depth, m.splits);
+  m.splits = m.split_depth > 0 ? ceil_div(m.depth, m.split_depth) : 1;
+}
+
+// A few rows against a large B: B is read once, row by row, never copied.
+bool set_stream(BoundMatmul& m) {
+  if (m.rows > kStreamRows || m.rows == 0 || m.b_column != 1 || m.depth * m.columns < kStreamFloats) return false;
+  m.stream_columns = even_part(m.columns, kStreamColumns);
+  const int64_t units = m.batches * ceil_div(m.columns, m.stream_columns);
+  m.splits = std::max<int64_t>(1, std::min(ceil_div(kUnits, std::max<int64_t>(1, units)), m.depth / kStreamDepth));
+  cut_depth(m);
+  return true;
+}
+
 void cut_strips(const MatmulTable& table, BoundMatmul& m) {
   const bool aligned_row = m.columns <= table.panel && m.columns % table.lanes == 0;
   const bool plain = m.b_column == 1 && (m.rows <= kPlainRows || aligned_row);
@@ -177,20 +203,19 @@ void cut_strips(const MatmulTable& table, BoundMatmul& m) {
   m.packed_floats = packed_floats;
 }
 
-void cut_blocks(const MatmulTable& table, BoundMatmul& m) {
-  m.row_block = std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows));
-  m.strip_block = even_part(m.strip_count, kStripBlock);
-  const double flops = 2.0 * static_cast<double>(m.rows) * static_cast<double>(m.columns) *
-                       static_cast<double>(m.depth) * static_cast<double>(m.batches);
-  auto units = [&] { return ceil_div(m.rows, m.row_block) * ceil_div(m.strip_count, m.strip_block) * m.batches; };
-  if (m.rows == 0 || m.columns == 0) {
-    m.row_block = m.strip_block = 1;
+// Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each, whichever block is longer.
+void cut_blocks(const MatmulTable& table, double flops, BoundMatmul& m) {
+  m.row_block = std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
+  m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kStripBlock));
+  auto units = [&] { return ceil_div(m.rows, m.row_block) * ceil_div(m.strip_count, m.strip_block) * m.batches * m.splits; };
+  const int64_t narrowest = ceil_div(m.rows, m.row_block) * m.strip_count * m.batches;
+  if (m.depth >= 2 * kSplitDepth && m.depth >= 2 * m.rows && narrowest < kSplitUnits && flops > kUnitFlops) {
+    m.splits = std::min(ceil_div(kUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
   }
   while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
-    const bool wide = m.strip_block * table.panel >= m.row_block;
-    if (m.strip_block > 1 && (wide || m.row_block <= 4 * kTileRows)) {
+    if (m.strip_block > 1 && (m.strip_block * table.panel >= m.row_block || m.row_block <= kLeastRows)) {
       m.strip_block = even_part(m.strip_count, m.strip_block / 2);
-    } else if (m.row_block > 4 * kTileRows) {
+    } else if (m.row_block > kLeastRows) {
       m.row_block = round_up(even_part(m.rows, m.row_block / 2), kTileRows);
     } else {
       break;
@@ -198,13 +223,10 @@ void cut_blocks(const MatmulTable& table, BoundMatmul& m) {
   }
   m.row_blocks = ceil_div(m.rows, m.row_block);
   m.strip_blocks = ceil_div(m.strip_count, m.strip_block);
-  if (units() < kSplitUnits && m.depth >= 2 * kSplitDepth && flops > kUnitFlops) {
-    m.splits = std::min(ceil_div(kSplitUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
-  }
-  m.split_depth = ceil_div(m.depth, m.splits);
-  m.splits = std::max<int64_t>(1, m.split_depth > 0 ? ceil_div(m.depth, m.split_depth) : 1);
+  cut_depth(m);
   m.depth_block = std::max<int64_t>(1, even_part(m.split_depth, kDepthBlock));
   m.pack_depth_blocks = ceil_div(m.depth, m.depth_block);
+  m.pack_in_unit = m.row_blocks == 1;
 }
 
 void fill_tables(BoundMatmul& m) {
@@ -243,38 +265,56 @@ const char* algorithm_name(const MatmulTable& table, const BoundMatmul& m) {
   return table.panel == 64 ? "matmul 6x64" : table.panel == 16 ? "matmul 6x16" : "matmul 6x8";
 }
 
+// Where the copies of A and B and the partial sums lie.
+void set_memory(BoundMatmul& m, BoundKernel& bound) {
+  for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i) m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
+  m.copy_offset = static_cast<int64_t>(bound.scratch_bytes);
+  if (m.copy_a) {
+    const int64_t lines = m.a_step == 1 ? m.row_block : m.depth_block;
+    bound.scratch_bytes += line_bytes(lines * m.copy_stride * 4);
+  }
+  m.pack_offset = static_cast<int64_t>(bound.scratch_bytes);
+  if (m.pack_in_unit) {
+    int64_t widest = 0;
+    for (const ProductStrip& strip : m.strip_list) widest = std::max(widest, strip.packed ? strip.stride : 0);
+    bound.scratch_bytes += line_bytes(widest * m.depth_block * 4);
+  } else {
+    bound.workspace_bytes = line_bytes(m.pack_batches * m.packed_floats * 4);
+  }
+  m.partial_offset = static_cast<int64_t>(bound.workspace_bytes);
+}
+
 void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound) {
   const MatmulTable& table = *families_of(request.isa).matmul;
-  const int64_t tile_bytes = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
-  bound.scratch_bytes = static_cast<size_t>(tile_bytes);
+  bound.scratch_bytes = line_bytes(static_cast<int64_t>(request.tile_scratch));
   if (m.columns == 1 && m.a_step != 1) exchange_operands(m);
   if (set_dot(m)) {
     bound.algorithm = "matmul dot";
     bound.phases = {{table.dot, m.batches * ceil_div(m.dot_rows, m.dot_block)}};
     return;
   }
-  cut_strips(table, m);
-  cut_blocks(table, m);
-  fill_tables(m);
-  for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i) m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
-  m.copy_offset = tile_bytes;
-  if (m.copy_a) {
-    const int64_t lines = m.a_step == 1 ? m.row_block : m.depth_block;
-    bound.scratch_bytes += line_bytes(lines * m.copy_stride * 4);
-  }
-  m.partial_offset = static_cast<int64_t>(line_bytes(m.pack_batches * m.packed_floats * 4));
-  bound.workspace_bytes = static_cast<size_t>(m.partial_offset);
   const int64_t elements = m.batches * m.rows * m.columns;
-  if (m.splits > 1) bound.workspace_bytes += line_bytes(m.splits * elements * 4);
-  bound.algorithm = algorithm_name(table, m);
-  if (bound.flops <= kWholeFlops && m.splits == 1) {
-    bound.phases = {{table.whole, elements > 0 ? 1 : 0}};
-    return;
+  if (set_stream(m)) {
+    bound.algorithm = "matmul stream";
+    bound.phases = {{table.stream, m.batches * m.splits * ceil_div(m.columns, m.stream_columns)}};
+  } else {
+    cut_strips(table, m);
+    cut_blocks(table, bound.flops, m);
+    fill_tables(m);
+    set_memory(m, bound);
+    bound.algorithm = algorithm_name(table, m);
+    if (bound.flops <= kWholeFlops && m.splits == 1) {
+      bound.phases = {{table.whole, elements > 0 ? 1 : 0}};
+      return;
+    }
+    const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
+    if (packs > 0 && !m.pack_in_unit) bound.phases.push_back({table.pack, packs});
+    bound.phases.push_back({table.multiply, m.batches * m.row_blocks * m.strip_blocks * m.splits});
   }
-  const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
-  if (packs > 0) bound.phases.push_back({table.pack, packs});
-  bound.phases.push_back({table.multiply, m.batches * m.row_blocks * m.strip_blocks * m.splits});
-  if (m.splits > 1) bound.phases.push_back({table.combine, ceil_div(elements, kCombineBlock)});
+  if (m.splits > 1) {
+    bound.workspace_bytes += line_bytes(m.splits * elements * 4);
+    bound.phases.push_back({table.combine, ceil_div(elements, kCombineBlock)});
+  }
 }
 
 }  // namespace

@@ -29,7 +29,9 @@ struct MatmulArguments {
   bool copy_a = false;               // into scratch, where its rows do not fall upon the same cache sets
   int64_t copy_stride = 0;
 
-  // Packing: of strips [pack_begin, strip_count) of each different B.
+  // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by pass into its scratch, where only
+  // one unit uses them.
+  bool pack_in_unit = false;
   int64_t pack_begin = 0, pack_batches = 0, pack_depth_blocks = 0;
   int64_t packed_floats = 0;                     // of one B
   const int64_t* pack_sources = nullptr;         // offset in B of each B to pack
@@ -37,19 +39,22 @@ struct MatmulArguments {
   // Where things lie.
   int64_t partial_offset = 0;  // bytes into the workspace: splits x result
   int64_t copy_offset = 0;     // bytes into the scratch, behind the tile's
+  int64_t pack_offset = 0;     // and behind the copy of A
 
   // Dot products: `streamed` has many rows, `kept` few, both with the depth contiguous.
   int64_t dot_rows = 0, dot_kept = 0, dot_block = 0;
   int64_t dot_row_stride = 0, dot_kept_stride = 0;  // between rows of each operand
   int64_t dot_out_row = 0, dot_out_kept = 0;        // in C
   bool dot_streams_a = false;
+
+  int64_t stream_columns = 0;  // of a unit, where a few rows meet a large B
 };
 
 struct MatmulTable {
   using Run = void (*)(const Call&, int64_t begin, int64_t end);
   int64_t panel;  // columns of a full strip
   int64_t lanes;
-  Run pack, multiply, combine, whole, dot;
+  Run pack, multiply, combine, whole, dot, stream;
 };
 
 }  // namespace nnrt

@@ -39,6 +39,24 @@ inline void matmul_copy_a(const MatmulArguments& m, const float* a, int64_t rows
   }
 }
 
+// Strip by strip: packs the part of it that this pass needs and multiplies.
+inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock block, float* packed) {
+  const ProductStrip* strips = block.strips;
+  const int64_t count = block.strip_count;
+  block.strip_count = 1;
+  for (int64_t s = 0; s < count; ++s) {
+    ProductStrip strip = strips[s];
+    if (strip.packed) {
+      pack_strip(block.plain + block.depth_begin * m.b_row + strip.column * m.b_column, m.b_row, m.b_column, block.depth,
+                 strip.width, strip.stride, packed);
+      strip.offset = -block.depth_begin * strip.stride;
+    }
+    block.packed = packed;
+    block.strips = &strip;
+    multiply_block(block);
+  }
+}
+
 // Applies the epilogue to rows x columns of the result, in runs as long as they come.
 inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int64_t stride, int64_t column,
                           int64_t columns) {
@@ -58,6 +76,7 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const float* packed = static_cast<const float*>(call.workspace);
   float* result = static_cast<float*>(call.results[0]);
   float* copy = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.copy_offset);
+  float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
   for (int64_t unit = begin; unit < end; ++unit) {
     // Row blocks vary fastest: neighbouring units share the strips of B.
     int64_t index = unit;
@@ -92,7 +111,11 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
         matmul_copy_a(m, block.a, block.rows, block.depth, copy);
         block.a = copy;
       }
-      multiply_block(block);
+      if (m.pack_in_unit) {
+        matmul_pack_and_multiply(m, block, own_packed);
+      } else {
+        multiply_block(block);
+      }
       block.accumulate = true;
       from += block.depth;
     } while (from < to);
@@ -120,7 +143,7 @@ inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
 inline void matmul_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
   const MatmulArguments& m = matmul_arguments(call);
-  matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
+  if (!m.pack_in_unit) matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
   matmul_multiply(call, 0, m.batches * m.row_blocks * m.strip_blocks);
 }
 
@@ -202,7 +225,77 @@ inline void matmul_dot(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-inline constexpr MatmulTable matmul_table = {kPanel,          kLanes,          &matmul_pack, &matmul_multiply,
-                                             &matmul_combine, &matmul_whole, &matmul_dot};
+// c[row][n] += a[row][k] * b[k][n] over Steps rows of b, read side by side.
+template <int Rows, int Steps>
+NNC_INLINE void stream_steps(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row, int64_t columns,
+                             float* c, int64_t c_row) {
+  Float x[Rows][Steps];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int k = 0; k < Steps; ++k) x[r][k] = Float::broadcast(a[r * a_row + k * a_step]);
+  }
+  auto add = [&](int64_t n, auto load, auto store) __attribute__((always_inline)) {
+    Float y[Steps];
+#pragma GCC unroll 8
+    for (int k = 0; k < Steps; ++k) y[k] = load(b + k * b_row + n);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      Float sum = load(c + r * c_row + n);
+#pragma GCC unroll 8
+      for (int k = 0; k < Steps; ++k) sum = fma(x[r][k], y[k], sum);
+      store(sum, c + r * c_row + n);
+    }
+  };
+  int64_t n = 0;
+  for (; n + kLanes <= columns; n += kLanes) {
+    add(
+        n, [](const float* from) __attribute__((always_inline)) { return Float::load(from); },
+        [](Float value, float* to) __attribute__((always_inline)) { value.store(to); });
+  }
+  if (n < columns) {
+    const int64_t left = columns - n;
+    add(
+        n, [left](const float* from) __attribute__((always_inline)) { return Float::load_partial(from, left); },
+        [left](Float value, float* to) __attribute__((always_inline)) { value.store_partial(to, left); });
+  }
+}
+
+template <int Rows>
+void stream_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row, int64_t depth, int64_t columns,
+                 float* c, int64_t c_row) {
+  constexpr int kSteps = Rows <= 2 ? 8 : 4;
+  for (int r = 0; r < Rows; ++r) __builtin_memset(c + r * c_row, 0, static_cast<size_t>(columns) * sizeof(float));
+  int64_t k = 0;
+  for (; k + kSteps <= depth; k += kSteps) {
+    stream_steps<Rows, kSteps>(a + k * a_step, a_row, a_step, b + k * b_row, b_row, columns, c, c_row);
+  }
+  for (; k < depth; ++k) stream_steps<Rows, 1>(a + k * a_step, a_row, a_step, b + k * b_row, b_row, columns, c, c_row);
+}
+
+// A few rows against a large B, which is read once, row by row. Unit: a block of columns of one batch and one part of the depth.
+inline void matmul_stream(const Call& call, int64_t begin, int64_t end) {
+  const MatmulArguments& m = matmul_arguments(call);
+  constexpr decltype(&stream_rows<1>) kRows[] = {&stream_rows<1>, &stream_rows<2>, &stream_rows<3>, &stream_rows<4>};
+  const int64_t blocks = ceil_div(m.columns, m.stream_columns);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t column = unit % blocks * m.stream_columns;
+    const int64_t split = unit / blocks % m.splits;
+    const int64_t batch = unit / blocks / m.splits;
+    const int64_t columns = m.columns - column < m.stream_columns ? m.columns - column : m.stream_columns;
+    const int64_t from = split * m.split_depth;
+    const int64_t depth = m.depth - from < m.split_depth ? m.depth - from : m.split_depth;
+    float* c = m.splits == 1 ? static_cast<float*>(call.results[0])
+                             : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
+                                   split * m.batches * m.rows * m.columns;
+    kRows[m.rows - 1](static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] + from * m.a_step, m.a_row,
+                      m.a_step, static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch] + from * m.b_row + column,
+                      m.b_row, depth, columns, c + batch * m.rows * m.columns + column, m.columns);
+    if (m.splits == 1) matmul_finish(call, batch * m.rows, m.rows, m.columns, column, columns);
+  }
+}
+
+inline constexpr MatmulTable matmul_table = {kPanel,          kLanes,        &matmul_pack, &matmul_multiply,
+                                             &matmul_combine, &matmul_whole, &matmul_dot,  &matmul_stream};
 
 }  // namespace nnrt::NNC_ISA

@@ -114,31 +114,72 @@ inline void multiply_block(const ProductBlock& block) {
   }
 }
 
-// to[k][0..padded) = from[k * row_stride + n * column_stride] for n < width, zero beyond. One of the strides is 1.
+// Lanes of a and b in turn: of their first halves, of their second halves.
+template <int... Lane>
+NNC_INLINE Float zip_low(Float a, Float b, std::integer_sequence<int, Lane...>) {
+  return {__builtin_shufflevector(a.v, b.v, (Lane / 2 + Lane % 2 * kLanes)...)};
+}
+template <int... Lane>
+NNC_INLINE Float zip_high(Float a, Float b, std::integer_sequence<int, Lane...>) {
+  return {__builtin_shufflevector(a.v, b.v, (kLanes / 2 + Lane / 2 + Lane % 2 * kLanes)...)};
+}
+
+// Transposes kLanes vectors: each pass interleaves vector i with vector i + kLanes / 2, and log2(kLanes) passes exchange lane
+// and vector numbers bit by bit.
+NNC_INLINE void transpose_vectors(Float (&rows)[kLanes]) {
+  constexpr auto lanes = std::make_integer_sequence<int, kLanes>();
+#pragma GCC unroll 4
+  for (int pass = 1; pass < kLanes; pass *= 2) {
+    Float next[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = zip_low(rows[i], rows[i + kLanes / 2], lanes);
+      next[2 * i + 1] = zip_high(rows[i], rows[i + kLanes / 2], lanes);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
+}
+
+// to[k * padded + n] = from[n * stride + k] for k < depth, n < width; zero for the other n < padded.
+inline void pack_transposed(const float* from, int64_t stride, int64_t depth, int64_t width, int64_t padded, float* to) {
+  for (int64_t k = 0; k < depth; k += kLanes) {
+    const int64_t count = depth - k < kLanes ? depth - k : kLanes;
+    for (int64_t n = 0; n < padded; n += kLanes) {
+      Float rows[kLanes];
+      if (count == kLanes && n + kLanes <= width) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) rows[i] = Float::load(from + (n + i) * stride + k);
+      } else {
+        for (int i = 0; i < kLanes; ++i) {
+          rows[i] = n + i < width ? Float::load_partial(from + (n + i) * stride + k, count) : Float::zero();
+        }
+      }
+      transpose_vectors(rows);
+      float* target = to + k * padded + n;
+      if (count == kLanes) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) rows[i].store(target + i * padded);
+      } else {
+        for (int64_t i = 0; i < count; ++i) rows[i].store(target + i * padded);
+      }
+    }
+  }
+}
+
+// to[k * padded + n] = from[k * row_stride + n * column_stride] for n < width, zero for the other n < padded. One stride is 1.
 inline void pack_strip(const float* from, int64_t row_stride, int64_t column_stride, int64_t depth, int64_t width,
                        int64_t padded, float* to) {
-  if (column_stride == 1) {
-    for (int64_t k = 0; k < depth; ++k) {
-      const float* source = from + k * row_stride;
-      float* target = to + k * padded;
-      int64_t n = 0;
-      for (; n + kLanes <= width; n += kLanes) Float::load(source + n).store(target + n);
-      if (n < padded) Float::load_partial(source + n, width - n).store(target + n);
-    }
+  if (column_stride != 1) {
+    pack_transposed(from, column_stride, depth, width, padded, to);
     return;
   }
-  // A transposition, a cache line of each source row at a time.
-  constexpr int64_t kBlock = 16;
-  for (int64_t k0 = 0; k0 < depth; k0 += kBlock) {
-    const int64_t count = depth - k0 < kBlock ? depth - k0 : kBlock;
-    float* target = to + k0 * padded;
-    for (int64_t n = 0; n < width; ++n) {
-      const float* source = from + n * column_stride + k0 * row_stride;
-      for (int64_t k = 0; k < count; ++k) target[k * padded + n] = source[k * row_stride];
-    }
-    for (int64_t k = 0; k < count; ++k) {
-      for (int64_t n = width; n < padded; ++n) target[k * padded + n] = 0;
-    }
+  for (int64_t k = 0; k < depth; ++k) {
+    const float* source = from + k * row_stride;
+    float* target = to + k * padded;
+    int64_t n = 0;
+    for (; n + kLanes <= width; n += kLanes) Float::load(source + n).store(target + n);
+    if (n < padded) Float::load_partial(source + n, width - n).store(target + n);
   }
 }
 
