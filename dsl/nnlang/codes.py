@@ -38,6 +38,9 @@ CODES: dict[str, str] = {
     "N0205": "a member that a namespace does not have",
     "N0206": "a label that is taken",
     "N0207": "a block used inside itself",
+    "N0208": "a name that has no value yet",
+    "N0209": "an input that nothing uses",
+    "N0210": "a parameter or state that nothing uses",
     # Shapes and types
     "N0301": "tensors that do not fit an operation",
     "N0302": "element types that do not mix",
@@ -79,6 +82,7 @@ CODES: dict[str, str] = {
     "N0510": "a loss without a gradient",
     "N0511": "a training section that is missing",
     "N0512": "a net or training section to be chosen",
+    "N0513": "an input without the dimension that training goes over",
     # Files and `use`
     "N0601": "a file that cannot be read",
     "N0602": "files that use each other",
@@ -95,3 +99,36 @@ CODES: dict[str, str] = {
     "N0747": "a part that cannot be held out",
     "N0748": "arrays with different numbers of rows",
 }
+
+STAGES = {
+    "N01": "Syntax",
+    "N02": "Names",
+    "N03": "Shapes and types",
+    "N04": "Settings and calls",
+    "N05": "Training sections",
+    "N06": "Files and `use`",
+    "N07": "Data and artifacts",
+}
+_START = "<!-- codes: written by `python -m nnlang.codes dsl/REFERENCE.md` -->\n"
+_END = "<!-- end of codes -->\n"
+
+
+def with_codes(page: str) -> str:
+    """A page with the table of codes between its two marks brought up to date."""
+    before, _, rest = page.partition(_START)
+    _, _, after = rest.partition(_END)
+    rows = ["| code | |", "| --- | --- |"]
+    for code, title in CODES.items():
+        stage = STAGES[code[:3]]
+        if f"| **{stage}** | |" not in rows:
+            rows.append(f"| **{stage}** | |")
+        rows.append(f"| {code} | {title} |")
+    return f"{before}{_START}\n" + "\n".join(rows) + f"\n\n{_END}{after}"
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    path = Path(sys.argv[1])
+    path.write_text(with_codes(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -450,19 +450,20 @@ def _comment_in_slashes(trouble: Trouble) -> Repair | None:
 
 
 def _unnamed_output(trouble: Trouble) -> Repair | None:
-    """`output softmax(x)` and `metric accuracy(logits, label)`"""
+    """`output softmax(x)`, `output a + b` and `metric accuracy(logits, label)`"""
     first, before = trouble.first, trouble.before
-    if trouble.token.kind != "LPAR" or before is None or before.kind != "NAME":
-        return None
     if first.kind not in ("OUTPUT", "METRIC") or trouble.position != trouble.start + 2:
         return None
+    if before is None or trouble.token.kind not in (*_OPERATORS, "LPAR", "LSQB", "ARROW", "DOT"):
+        return None
     name = "name" if first.kind == "OUTPUT" else before.text
+    rest = "(...)" if trouble.token.kind == "LPAR" else " ..."
     found = diagnostic(
         "N0101",
         f"this {first.text} has no name",
         before.span(trouble.file),
         f"the name of the {first.text} was expected here",
-        helps=[f"write `{first.text} {name} = {before.text}(...)`"],
+        helps=[f"write `{first.text} {name} = {before.text}{rest}`"],
     )
     return Repair(found)
 
