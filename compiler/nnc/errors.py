@@ -1,7 +1,7 @@
 """Internal errors: the compiler's own mistakes, never the user's.
 
-Takes what is known where a rule of the compiler is broken and says it whole: the message, the pass, the node, and up to
-ten lines of the graph around it.
+Takes what is known where a rule of the compiler is broken and says it whole: the message, the pass,
+the node, and up to ten lines of the graph around it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 
 class InternalError(Exception):
-    """A bug in nnc. `pass_name`: where; `node`: its line of IR; `lines`: the IR around it; `reproducer`: a file to rerun."""
+    """A bug in nnc. `pass_name`: where; `node`: its line of IR; `lines`: the IR around it;
+    `reproducer`: a file to rerun.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Which inputs are indices, and what they must stay below.
 
-Takes a graph; gives the limit of each input that reaches (through views and casts) the labels of a cross entropy or the ids of a
-gather, where the number of classes or rows is known.
+Takes a graph; gives the limit of each input that reaches (through views and casts) the labels of a
+cross entropy or the ids of a gather, where the number of classes or rows is known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The plan: the one interface between the compiler and the runtime, as plain frozen data.
 
-`to_dict` gives the JSON-able form that the artifact stores and the runtime checks; `print_plan` a stable text. Buffers are
-named by their index in a program; instruction i of a tile program defines register i.
+`to_dict` gives the JSON-able form that the artifact stores and the runtime checks; `print_plan` a
+stable text. Buffers are named by their index in a program; instruction i of a tile program defines
+register i.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .dims import Dim, Poly
 from .graph import Origin
 
 VERSION = 1
+NOWHERE = Origin()
 
 Instruction = tuple[Any, ...]  # (operation, arguments...), as in the runtime's elementwise.def
 
@@ -41,12 +43,19 @@ class PlanVariable:
     kind: str
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), "kind": self.kind}
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "kind": self.kind,
+        }
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """`kind`: input, variable, constant, temporary, prepared or output. `alias`: a view of that buffer."""
+    """`kind`: input, variable, constant, temporary, prepared or output. `alias`: a view of that
+    buffer.
+    """
 
     dtype: str
     shape: tuple[Dim, ...]
@@ -65,7 +74,9 @@ class Buffer:
 
 @dataclass(frozen=True)
 class TileProgram:
-    """A fused elementwise expression. `compute`: the type of all registers; `domain`: what it runs over."""
+    """A fused elementwise expression. `compute`: the type of all registers; `domain`: what it runs
+    over.
+    """
 
     compute: str
     domain: tuple[Dim, ...]
@@ -90,7 +101,7 @@ class Step:
     results: tuple[int, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tile: TileProgram | None = None
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -166,7 +177,9 @@ class Plan:
 def print_plan(plan: Plan) -> str:
     lines = [f"plan {plan.version}", " ".join(["symbols", *plan.symbols])]
     for index, variable in enumerate(plan.variables):
-        lines.append(f"v{index}: {_type(variable.dtype, variable.shape)} = {variable.kind} {variable.name}")
+        lines.append(
+            f"v{index}: {_type(variable.dtype, variable.shape)} = {variable.kind} {variable.name}"
+        )
     for name, program in plan.programs.items():
         lines += ["", f"program {name}"]
         lines += [f"  {line}" for line in program_lines(program)]

@@ -1,8 +1,8 @@
 """What a net is made of, layer by layer: the rows of `nnc summary` and of the artifact's manifest.
 
-Takes the graph of inference; gives a row for each path that nodes come from, in the order of the computation: the shape of what the
-layer gives, its parameters, and its cost as text over the symbolic dimensions. What depends on variables alone is computed once and
-not counted.
+Takes the graph of inference; gives a row for each path that nodes come from, in the order of the
+computation: the shape of what the layer gives, its parameters, and its cost as text over the
+symbolic dimensions. What depends on variables alone is computed once and not counted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class _Layer:
             operands = [value.type for value in node.operands]
             results = [value.type for value in node.results]
             flops = flops + node.op.cost(operands, results, node.attributes).flops
-        shape, size = "", 0
+        shape = ""
+        size: Dim = 0
         if self.nodes:
             type = self.nodes[-1].result.type
             shape = "[" + ", ".join(str(dim) for dim in type.shape) + "]"

@@ -1,8 +1,9 @@
 """The text form of a graph: `print_graph` and `parse_graph`, inverse to each other.
 
-One line for each input, variable, node, output and update; values are numbered densely in the order of printing. Arrays of
-variables are not printed (parse fills them from `arrays`, else with zeros); constants up to `inline_limit` elements are, larger
-ones appear by a digest that `arrays` resolves. Parsing checks the form and the attributes; `nnc.verify` checks the rest.
+One line for each input, variable, node, output and update; values are numbered densely in the order
+of printing. Arrays of variables are not printed (parse fills them from `arrays`, else with zeros);
+constants up to `inline_limit` elements are, larger ones appear by a digest that `arrays` resolves.
+Parsing checks the form and the attributes; `nnc.verify` checks the rest.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def graph_lines(graph: Graph, inline_limit: int = _INLINE_LIMIT) -> list[str]:
     lines = []
     for item in graph.inputs:
         role = "" if item.role == "data" else f" {item.role}"
-        lines.append(f"{name(item.value)}: {type_text(item.value.type)} = input {_name(item.name)}{role}")
+        lines.append(
+            f"{name(item.value)}: {type_text(item.value.type)} = input {_name(item.name)}{role}"
+        )
     for variable in graph.variables:
         frozen = "" if variable.trainable else " frozen"
         head = f"{name(variable.value)}: {type_text(variable.value.type)}"
@@ -97,7 +100,9 @@ def _node_line(node: Node, name: Any, inline_limit: int) -> str:
 
 
 def _attributes_text(node: Node, inline_limit: int) -> str:
-    defaults = {name: schema.default for name, schema in node.op.attributes.items() if not schema.required}
+    defaults = {
+        name: schema.default for name, schema in node.op.attributes.items() if not schema.required
+    }
     parts = []
     for name, value in node.attributes.items():
         if isinstance(value, np.ndarray):
@@ -125,7 +130,9 @@ def _plain_text(value: Any) -> str:
 def _array_text(array: Array, result: Type, inline_limit: int) -> str:
     fits = DTYPES.get(result.dtype) == array.dtype and result.shape == array.shape
     if not fits or array.size > inline_limit:
-        kind = next((name for name, dtype in DTYPES.items() if dtype == array.dtype), str(array.dtype))
+        kind = next(
+            (name for name, dtype in DTYPES.items() if dtype == array.dtype), str(array.dtype)
+        )
         shape = tuple(int(d) for d in array.shape)
         return f"<{type_text(Type(kind, shape))} {digest(array)}>"
 
@@ -145,7 +152,9 @@ def _name(text: str) -> str:
 
 
 def parse_graph(text: str, arrays: Mapping[str, Array] | None = None) -> Graph:
-    """Read what `print_graph` wrote. `arrays`: variables by name, big constants by digest. Raises TextError."""
+    """Read what `print_graph` wrote. `arrays`: variables by name, big constants by digest. Raises
+    TextError.
+    """
     parser = _GraphParser(arrays or {})
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -228,7 +237,9 @@ class _GraphParser:
                 name = name.strip()
                 if name not in op.attributes:
                     raise ValueError(f"`{word}` has no attribute `{name}`")
-                given[name] = self.attribute(op.attributes[name].kind, value.strip(), results[0].type)
+                given[name] = self.attribute(
+                    op.attributes[name].kind, value.strip(), results[0].type
+                )
         operands = tuple(self.value(part) for part in _split(self.bracket("(", ")")))
         try:
             attributes = op.check_attributes(given)

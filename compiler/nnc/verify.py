@@ -1,7 +1,8 @@
 """The rules a graph must keep, checked: `verify` gives nothing or raises InternalError.
 
-One producer for each value, producers before users, ids unique, types equal to what `infer` gives, attributes complete, names
-unique, variables of a known kind whose arrays fit, and updates that name a variable and have its type.
+One producer for each value, producers before users, ids unique, types equal to what `infer` gives,
+attributes complete, names unique, variables of a known kind whose arrays fit, and updates that name
+a variable and have its type.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def _interface(graph: Graph) -> None:
         if variable.kind not in VARIABLE_KINDS:
             raise _Broken(f"variable `{variable.name}` has the unknown kind `{variable.kind}`")
         dtype, shape = variable.initial.dtype, variable.initial.shape
+        expected = type_text(variable.value.type)
         if DTYPES[variable.value.dtype] != dtype or tuple(variable.value.shape) != shape:
-            raise _Broken(f"the array of `{variable.name}` is {dtype}{shape}, not {type_text(variable.value.type)}")
+            raise _Broken(f"the array of `{variable.name}` is {dtype}{shape}, not {expected}")
 
 
 def _unique(what: str, names: Iterable[str]) -> None:
@@ -106,11 +108,15 @@ def _node(node: Node, defined: set[Value]) -> None:
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise _Broken(f"`{node.op.name}` cannot infer its types: {error}") from None
     if set(attributes) != set(node.attributes):
-        raise _Broken(f"`{node.op.name}` lacks the attribute `{min(set(attributes) - set(node.attributes))}`")
+        raise _Broken(
+            f"`{node.op.name}` lacks the attribute `{min(set(attributes) - set(node.attributes))}`"
+        )
     for name, value in attributes.items():
         if not isinstance(value, np.ndarray) and value != node.attributes[name]:
             raise _Broken(f"attribute `{name}` is not in its normal form")
     found = tuple(value.type for value in node.results)
     if types != found:
         expected = ", ".join(type_text(t) for t in types)
-        raise _Broken(f"the types are {', '.join(type_text(t) for t in found)}, not {expected} as inferred")
+        raise _Broken(
+            f"the types are {', '.join(type_text(t) for t in found)}, not {expected} as inferred"
+        )

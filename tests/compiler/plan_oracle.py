@@ -1,7 +1,8 @@
 """Runs a plan in plain NumPy: what the runtime must do, said in the shortest way.
 
-Kernels are the references of the operators that name them; tile programs run instruction by instruction over the whole domain.
-Memory is one array for each root buffer, so what is stored in place really overwrites. `check_program` tests the rules of plans.
+Kernels are the references of the operators that name them; tile programs run instruction by
+instruction over the whole domain. Memory is one array for each root buffer, so what is stored in
+place really overwrites. `check_program` tests the rules of plans.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
 from nnc import interpret
 from nnc.dims import Dim, evaluate
 from nnc.graph import DTYPES
@@ -127,7 +127,9 @@ class _Run:
             self.write(tile.stores[slot], array)
 
     def registers(self, tile: TileProgram) -> tuple[list[int], list[Array]]:
-        """What a program stores: slots and arrays. Loads must all come before the stores of their buffer."""
+        """What a program stores: slots and arrays. Loads must all come before the stores of their
+        buffer.
+        """
         domain = self.shape(tile.domain)
         compute = DTYPES[tile.compute]
         values: list[Array] = []
@@ -214,9 +216,7 @@ def check_program(plan: Plan, program: Program) -> None:
         assert program.buffers[root_of(program, item.buffer)].kind == "output"
 
 
-def _check_step(
-    program: Program, step: Step, ready: set[int], preparing: bool, where: str
-) -> None:
+def _check_step(program: Program, step: Step, ready: set[int], preparing: bool, where: str) -> None:
     tile = step.tile
     reads, writes = list(step.operands), list(step.results)
     if tile:
@@ -230,7 +230,9 @@ def _check_step(
     for index in writes:
         root = root_of(program, index)
         kind = program.buffers[root].kind
-        assert kind in (("prepared", "temporary") if preparing else ("temporary", "output", "variable"))
+        assert kind in (
+            ("prepared", "temporary") if preparing else ("temporary", "output", "variable")
+        )
         assert kind == "variable" or root not in ready, f"{where} writes b{index} again"
         ready.add(root)
     if step.kernel != "tile":

@@ -1,7 +1,8 @@
 """Random graphs over many operators, the same for the same seed.
 
-Every graph is valid and has inputs, variables, outputs and (unless it is for inference) updates. Operators whose result jumps
-(floor, equality of floats) are left out, as rounding may differ between two graphs that mean the same.
+Every graph is valid and has inputs, variables, outputs and (unless it is for inference) updates.
+Operators whose result jumps (floor, equality of floats) are left out, as rounding may differ
+between two graphs that mean the same.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import random
 from collections.abc import Callable
 
 import numpy as np
-
 from nnc.dims import Dim, symbol
 from nnc.graph import Builder, Graph, Origin, Type, Value
 
@@ -41,11 +41,15 @@ class _Maker:
         self.floats.append(builder.input("x", Type("f32", (N, channels))))
         self.floats.append(builder.input("image", Type("f32", (N, 6, 5, channels))))
         self.integers.append(builder.input("label", Type("i64", (N,))))
-        self.floats.append(builder.emit("div", builder.input("bytes", Type("u8", (N, channels))), self.byte()))
+        self.floats.append(
+            builder.emit("div", builder.input("bytes", Type("u8", (N, channels))), self.byte())
+        )
         if training:
             self.floats.append(builder.input("step", Type("f32", ()), "clock"))
         for index in range(3):
-            self.variable(self.random.choice(((), (channels,), (1, channels), (3, channels))), index)
+            self.variable(
+                self.random.choice(((), (channels,), (1, channels), (3, channels))), index
+            )
         makers = self.makers()
         for number in range(size):
             builder.origin = Origin(f"layer_{number}", f"random.nn:{number + 1}")
@@ -132,7 +136,7 @@ class _Maker:
         shape = value.shape
 
         def fits(other: Value) -> bool:
-            aligned = zip(reversed(other.shape), reversed(shape))
+            aligned = zip(reversed(other.shape), reversed(shape), strict=False)
             return len(other.shape) <= len(shape) and all(a in (b, 1) for a, b in aligned)
 
         return self.pick(fits)

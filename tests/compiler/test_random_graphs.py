@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import types
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from nnc import interpret, lower
 from nnc.errors import InternalError
@@ -80,13 +84,9 @@ def test_lowering_is_deterministic(seed: int) -> None:
 
 
 def test_a_wrong_pass_is_named(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    import types
-
     def drop_update(graph: Graph) -> Graph:
-        from dataclasses import replace
-
-        name, value = graph.outputs[0]
-        return replace(graph, outputs=((name, graph.variables[0].value), *graph.outputs[1:]))
+        (name, _), *others = graph.outputs
+        return replace(graph, outputs=((name, graph.variables[0].value), *others))
 
     monkeypatch.chdir(str(tmp_path))
     module = types.ModuleType("nnc.passes.wrong")
@@ -94,6 +94,6 @@ def test_a_wrong_pass_is_named(tmp_path: object, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InternalError, match="wrong") as caught:
         run_pass(module, graph_of(1), PassOptions(compare=True))
     assert caught.value.reproducer.startswith("crash-")
-    text = open(caught.value.reproducer, encoding="utf-8").read()
+    text = Path(caught.value.reproducer).read_text(encoding="utf-8")
     assert "# pass: wrong" in text
     parse_graph(text)

@@ -1,7 +1,8 @@
 """From graphs to the plan: kernel steps over named buffers, with fused tile programs.
 
-`combine` takes the optimized graphs of a net (predict, and evaluate and train where there is a training section) and gives one
-plan and the arrays of its variables; variables are numbered over all programs by name, equal constant arrays are kept once.
+`combine` takes the optimized graphs of a net (predict, and evaluate and train where there is a
+training section) and gives one plan and the arrays of its variables; variables are numbered over
+all programs by name, equal constant arrays are kept once.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class VariableTable:
         made = PlanVariable(variable.name, type.dtype, shape, variable.kind)
         if variable.name in self._numbers:
             if self.variables[self._numbers[variable.name]] != made:
-                raise InternalError(f"the programs disagree on the variable `{variable.name}`", "lower")
+                raise InternalError(
+                    f"the programs disagree on the variable `{variable.name}`", "lower"
+                )
             return
         self._add(made, np.asarray(variable.initial, DTYPES[type.dtype]))
 

@@ -1,7 +1,8 @@
 """What lowering asks about a graph, worked out once.
 
-Takes a graph; gives producers, places in the order, which nodes become tile instructions, views and what they view, values that
-depend on variables alone (only where the graph has no updates: they are prepared once), and a nominal size of each value.
+Takes a graph; gives producers, places in the order, which nodes become tile instructions, views and
+what they view, values that depend on variables alone (only where the graph has no updates: they are
+prepared once), and a nominal size of each value.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Facts:
         self._sizes: dict[tuple[Dim, ...], int] = {}
 
     def is_number(self, node: Node) -> bool:
-        """A constant of one element: an instruction, never a buffer of its own unless something needs one."""
+        """A constant of one element: an instruction, never a buffer of its own unless something
+        needs one.
+        """
         return node.op.name == "constant" and bool(node.attributes["value"].size == 1)
 
     def is_data(self, node: Node) -> bool:
@@ -59,7 +62,9 @@ class Facts:
 
     @cached_property
     def kept_until(self) -> dict[Value, float]:
-        """The place of the last kernel that reads a value, also through views; NEVER ends for outputs and updates."""
+        """The place of the last kernel that reads a value, also through views; NEVER ends for
+        outputs and updates.
+        """
         table: dict[Value, float] = dict.fromkeys(self.graph.roots(), NEVER)
         for node in reversed(self.graph.nodes):
             if self.is_fusable(node):

@@ -1,9 +1,10 @@
 """Groups elementwise nodes into tile programs.
 
-Takes the facts of a graph; gives groups: nodes of one domain and one compute type, and the values each stores. Every node that
-something needs is in a group; a value used in its own group alone gets no memory; what is cheap is computed again in each group
-that wants it. Groups never depend on each other in a circle: a node's stage counts the longest way of edges that cannot be fused,
-and only neighbours of one stage share a group, so a path that leaves a group cannot come back.
+Takes the facts of a graph; gives groups: nodes of one domain and one compute type, and the values
+each stores. Every node that something needs is in a group; a value used in its own group alone gets
+no memory; what is cheap is computed again in each group that wants it. Groups never depend on each
+other in a circle: a node's stage counts the longest way of edges that cannot be fused, and only
+neighbours of one stage share a group, so a path that leaves a group cannot come back.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from .facts import Facts
 MOST_LOADS = 12
 MOST_STORES = 6
 MOST_INSTRUCTIONS = 64
-NUMBERS = 16  # programs over single numbers may be so many times larger: they cost nothing but their start
-# What is computed again rather than stored, in operations an element: with a load, and from nothing (random masks).
+# Programs over single numbers may be so many times larger: they cost nothing but their start.
+NUMBERS = 16
+# What is computed again rather than stored, in operations an element: with a load, and from
+# nothing (random masks).
 CHEAP = 4
 CHEAP_FROM_NOTHING = 48
 # Storing a value and loading it again counts as so many nodes of staying in memory.
 TRAFFIC = 16
-SHORT_NUMBER = 3  # instructions of an expression over constants and dimensions that are repeated for each element
+# Instructions of an expression over constants and dimensions that are repeated for each element.
+SHORT_NUMBER = 3
 
 
 @dataclass(eq=False)
@@ -34,7 +38,9 @@ class Group:
     nodes: list[Node]
     stores: list[Value] = field(default_factory=list)
     loads: dict[Value, None] = field(default_factory=dict)
-    copies: dict[Value, None] = field(default_factory=dict)  # values of other groups that are computed again here
+    copies: dict[Value, None] = field(
+        default_factory=dict
+    )  # values of other groups that are computed again here
     first: int = 0
 
     def fits(self, recipes: dict[Value, Recipe | None]) -> bool:
@@ -50,7 +56,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to compute a value again: from which stored values, in how many operations an element and instructions."""
+    """How to compute a value again: from which stored values, in how many operations an element and
+    instructions.
+    """
 
     leaves: tuple[Value, ...]
     flops: int
@@ -102,7 +110,7 @@ class Fusion:
             self.compute[node] = chosen
 
     def _rounds(self, node: Node) -> bool:
-        """Whether the value is only exact once stored: its element type is not the one computed in."""
+        """Whether the value is exact only once stored: it is not of the type computed in."""
         dtype = node.result.dtype
         return bool(node.operands) and dtype != "bool" and dtype != self.compute[node]
 
@@ -162,7 +170,7 @@ class Fusion:
         return (value in self.facts.stored or prepared) and not (recipe and not recipe.leaves)
 
     def _fits_inside(self, node: Node, recipe: Recipe, user: Node) -> bool:
-        """Whether `node` may be computed again inside a program with the domain and type of `user`."""
+        """Whether `node` may be computed again inside a program like that of `user`."""
         if node.operands and self.compute[node] != self.compute[user]:
             return False
         return self._fits_domain(node, recipe, user.result.shape)
@@ -180,7 +188,8 @@ class Fusion:
     def _join_neighbours(self) -> None:
         """Groups of directly connected nodes of one stage, domain and compute type.
 
-        Numbers that wait for no kernel (schedules, the optimizer's powers) need no connection: one stage, one group.
+        Numbers that wait for no kernel (schedules, the optimizer's powers) need no connection: one
+        stage, one group.
         """
         stage: dict[Value, int] = {}
         late: set[Value] = set()
@@ -228,7 +237,7 @@ class Fusion:
         return one
 
     def _settle(self) -> None:
-        """Decide what each group stores and loads; cut groups that became too large, until all fit."""
+        """Decide what each group stores and loads; cut groups that are too large, until all fit."""
         while True:
             self._decide()
             large = [
@@ -253,7 +262,8 @@ class Fusion:
         for group in self.group_of.values():
             group.stores, group.loads, group.copies = [], {}, {}
             group.first = min(self.facts.index[node] for node in group.nodes)
-        stored, used = set(self.facts.stored), set()
+        stored: set[Value] = set(self.facts.stored)
+        used: set[Value] = set()
         for node in reversed(self.nodes):
             group = self.group_of[node]
             if node.result in stored:
@@ -265,7 +275,9 @@ class Fusion:
         for group in self.group_of.values():
             group.stores.sort(key=lambda value: self.facts.index[self.facts.producer[value]])
 
-    def _decide_operand(self, operand: Value, group: Group, stored: set[Value], used: set[Value]) -> None:
+    def _decide_operand(
+        self, operand: Value, group: Group, stored: set[Value], used: set[Value]
+    ) -> None:
         parent = self.facts.producer.get(operand)
         if parent is None or parent not in self.compute:
             group.loads[operand] = None
@@ -283,7 +295,9 @@ class Fusion:
             stored.add(operand)
 
     def _may_copy(self, node: Node, group: Group) -> bool:
-        """Whether to compute `node` again in `group`: cheap, and what it reads is there anyway or takes no more memory."""
+        """Whether to compute `node` again in `group`: cheap, and what it reads is there anyway or
+        takes no more memory.
+        """
         recipe = self.recipes[node.result]
         if recipe is None or not self._fits_domain(node, recipe, group.domain):
             return False
@@ -302,17 +316,21 @@ class Fusion:
         )
 
     def _longer(self, value: Value, place: int) -> float:
-        """How many nodes longer than anyway a value would have to stay in memory to be read at `place`."""
+        """How many nodes longer than anyway a value would have to stay in memory to be read at
+        `place`.
+        """
         root = self.facts.root(value)
         if root not in self.facts.producer or root in self.facts.fixed:
             return 0
         until = max(self.facts.kept_until.get(value, -1), self.facts.kept_until.get(root, -1))
-        return max(0, place - (until if until >= 0 else self.facts.index[self.facts.producer[root]]))
+        return max(
+            0, place - (until if until >= 0 else self.facts.index[self.facts.producer[root]])
+        )
 
     # ------------------------------------------------------------ sinking
 
     def _sink(self) -> bool:
-        """Join a group into the only group that reads it, unless that would keep more memory alive."""
+        """Join a group into the only group that reads it, unless that keeps more memory alive."""
         readers: dict[Value, set[Group]] = {}
         groups = self._groups()
         for group in groups:
@@ -334,11 +352,21 @@ class Fusion:
         return changed
 
     def _may_sink(self, group: Group, target: Group) -> bool:
-        same = (group.domain, group.compute, group.prepared) == (target.domain, target.compute, target.prepared)
+        same = (group.domain, group.compute, group.prepared) == (
+            target.domain,
+            target.compute,
+            target.prepared,
+        )
         if not same or any(self._rounds(self.facts.producer[value]) for value in group.stores):
             return False
         loads = {**target.loads, **group.loads}
-        work = len(target.nodes) + len(group.nodes) + len(target.copies) + len(group.copies) + len(loads)
+        work = (
+            len(target.nodes)
+            + len(group.nodes)
+            + len(target.copies)
+            + len(group.copies)
+            + len(loads)
+        )
         if len(loads) > MOST_LOADS or work > MOST_INSTRUCTIONS // 2:
             return False
         extra = sum(
@@ -364,5 +392,3 @@ def find_groups(facts: Facts) -> tuple[list[Group], Fusion]:
     for group in groups:
         group.nodes.sort(key=facts.index.__getitem__)
     return groups, fusion
-
-

@@ -1,7 +1,8 @@
 """Outputs and updates: where results of a graph end up.
 
-Takes units of work; decides which values are stored straight into a variable (in place, when everything that reads the old value
-comes before) and which outputs and updates need a copy, adding copy units and their order.
+Takes units of work; decides which values are stored straight into a variable (in place, when
+everything that reads the old value comes before) and which outputs and updates need a copy, adding
+copy units and their order.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from .units import Unit, Work
 
 
 class Places:
-    """`home`: values stored in the buffer of another value; `outputs`: the value behind each output, and the ones it names."""
+    """`home`: values stored in the buffer of another value; `outputs`: the value behind each
+    output, and the ones it names.
+    """
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -61,7 +64,8 @@ class Places:
             if value in self.work.writer and value not in made:
                 made[value] = old[name]
             elif self.facts.root(value) in changed:
-                # By way of a temporary, read before anything changes: so copies never wait for each other.
+                # By way of a temporary, read before anything changes: copies never wait for each
+                # other.
                 copied.append((old[name], self._fresh(value)))
             else:
                 copied.append((old[name], value))
@@ -72,7 +76,9 @@ class Places:
             self._copy_at_end(variable, value)
 
     def _place(self, variable: Value, value: Value) -> bool:
-        """Store `value` where `variable` lies, if its maker can come after all that read the old value."""
+        """Store `value` where `variable` lies, if its maker can come after all that read the old
+        value.
+        """
         maker = self.work.rep(self.work.writer[value])
         readers = self.work.reading(variable)
         if maker in readers and not self._reads_in_step(maker, variable, value):

@@ -1,7 +1,7 @@
 """A topological order that is kept while edges are added (Pearce and Kelly's algorithm).
 
-Takes numbered nodes; answers whether one node must come before another, adds edges that make no cycle, and repairs only the part
-of the order that an edge contradicts.
+Takes numbered nodes; answers whether one node must come before another, adds edges that make no
+cycle, and repairs only the part of the order that an edge contradicts.
 """
 
 from __future__ import annotations
@@ -79,5 +79,5 @@ class Order:
         moved = sorted(backward, key=self.position.__getitem__)
         moved += sorted(forward, key=self.position.__getitem__)
         places = sorted(self.position[node] for node in moved)
-        for node, place in zip(moved, places):
+        for node, place in zip(moved, places, strict=True):
             self.position[node] = place

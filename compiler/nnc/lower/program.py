@@ -1,8 +1,8 @@
 """One graph to one program of the plan: buffers for values, steps for units.
 
-Takes a graph and the numbering of variables over all programs; gives the `Program`. Values share a buffer where the units were
-placed so; views become aliases; variables and inputs that nothing uses get no buffer (inputs of the user's data keep theirs, as
-they are part of the interface).
+Takes a graph and the numbering of variables over all programs; gives the `Program`. Values share a
+buffer where the units were placed so; views become aliases; variables and inputs that nothing uses
+get no buffer (inputs of the user's data keep theirs, as they are part of the interface).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The order of steps: what must come first, then what keeps little memory alive.
 
-Takes units and their order; gives a list. Of the units that are ready, the one goes next that frees the most memory over what it
-takes (at nominal sizes), so branches are finished before others begin and updates follow their gradients at once; ties keep the
-order of the text. Deterministic.
+Takes units and their order; gives a list. Of the units that are ready, the one goes next that frees
+the most memory over what it takes (at nominal sizes), so branches are finished before others begin
+and updates follow their gradients at once; ties keep the order of the text. Deterministic.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def schedule(work: Work, places: Places) -> tuple[list[Unit], list[Unit]]:
                 better.append(item)
         for item in better:
             if waiting[item] == 0 and item not in finished:
-                heapq.heappush(ready, (-memory.gain[item], position[item.number], item.number, item))
+                heapq.heappush(
+                    ready, (-memory.gain[item], position[item.number], item.number, item)
+                )
     assert len(done) == len(memory.gain), "the steps depend on each other in a circle"
     return prepare, done
 
@@ -66,16 +68,19 @@ class _Memory:
             return value
 
         made = {
-            unit: [v for v in dict.fromkeys(map(home, unit.writes())) if v in work.writer] for unit in units
+            unit: [v for v in dict.fromkeys(map(home, unit.writes())) if v in work.writer]
+            for unit in units
         }
         for unit in units:
             self.sizes.update((value, facts.size(value.type)) for value in made[unit])
             needs = dict.fromkeys(home(value) for value in unit.reads())
-            self.needs[unit] = [value for value in needs if value in self.sizes and value not in lasting]
+            self.needs[unit] = [
+                value for value in needs if value in self.sizes and value not in lasting
+            ]
             for value in self.needs[unit]:
                 self.users.setdefault(value, set()).add(unit)
         for unit in units:
-            # What only the unit itself uses, or units that keep nothing (updates of variables), is soon free again.
+            # What only the unit itself uses, or units that keep nothing (updates), is soon free.
             taken = [v for v in made[unit] if any(made[user] for user in self.users.get(v, ()))]
             self.gain[unit] = -sum(self.sizes[value] for value in taken)
         for value, users in self.users.items():

@@ -1,8 +1,9 @@
 """Writes tile programs: a group of elementwise nodes as instructions over registers.
 
-Takes a group and the fusion that made it; gives code over values, to which buffers are assigned later. Only what the stored values
-need is written; numbers, dimensions and cheap values of other groups are computed in place; loads come at their first use and
-stores at the end, so that a program may store where it loaded.
+Takes a group and the fusion that made it; gives code over values, to which buffers are assigned
+later. Only what the stored values need is written; numbers, dimensions and cheap values of other
+groups are computed in place; loads come at their first use and stores at the end, so that a program
+may store where it loaded.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from ..graph import Node, Origin, Value
 from ..plan import Instruction, TileProgram
 from .fuse import Fusion, Group
 
+NOWHERE = Origin()
+
 
 @dataclass(frozen=True, eq=False)
 class TileCode:
@@ -26,7 +29,7 @@ class TileCode:
     loads: tuple[Value, ...]
     stores: tuple[Value, ...]
     code: tuple[Instruction, ...]
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
     def program(self, buffers: Mapping[Value, int]) -> TileProgram:
         """The same over buffers."""
@@ -43,11 +46,11 @@ def write_tile(group: Group, fusion: Fusion) -> TileCode:
     return _Writer(group, fusion).write()
 
 
-def copy_tile(source: Value, target: Value, origin: Origin = Origin()) -> TileCode:
+def copy_tile(source: Value, target: Value) -> TileCode:
     """Load a value, store it to another of the same type."""
     compute = source.dtype if source.dtype in ("f32", "f64") else "i64"
     code = (("load", 0), ("store", 0, 0))
-    return TileCode(compute, source.shape, (source,), (target,), code, origin)
+    return TileCode(compute, source.shape, (source,), (target,), code)
 
 
 @dataclass
@@ -76,7 +79,9 @@ class _Writer:
         )
 
     def register(self, value: Value, copying: Node | None = None) -> int:
-        """The register of a value; `copying`: the node of another group that is being computed again."""
+        """The register of a value; `copying`: the node of another group that is being computed
+        again.
+        """
         if value not in self.registers:
             node = self.fusion.facts.producer.get(value)
             if node is None or not self._is_computed(value, node, copying):

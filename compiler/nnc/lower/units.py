@@ -1,7 +1,8 @@
 """Units of work: what becomes a step, before buffers are assigned.
 
-Takes the groups and kernels of a graph; gives units in an order, where tile programs have found the kernel they ride on: the
-elementwise work on what a kernel produced (epilogue), or on what a reduction consumes (prologue).
+Takes the groups and kernels of a graph; gives units in an order, where tile programs have found the
+kernel they ride on: the elementwise work on what a kernel produced (epilogue), or on what a
+reduction consumes (prologue).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Unit:
     tile: TileCode | None = None
     prepared: bool = False
     host: Unit | None = None
-    prologue: bool = False  # the tile program makes what the kernel reads, instead of using what it wrote
+    prologue: bool = (
+        False  # the tile program makes what the kernel reads, instead of using what it wrote
+    )
 
     @property
     def rides(self) -> bool:
@@ -55,7 +58,9 @@ class Unit:
 
 
 class Work:
-    """All units of a graph, what depends on what, and who reads and writes each value (views count as what they view)."""
+    """All units of a graph, what depends on what, and who reads and writes each value (views count
+    as what they view).
+    """
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -96,7 +101,8 @@ class Work:
                     early[unit.number] &= early[maker.number]
         count = len(self.facts.graph.nodes)
         self.order = Order(
-            successors, [p - count if is_early else p for p, is_early in zip(priorities, early)]
+            successors,
+            [p - count if is_early else p for p, is_early in zip(priorities, early, strict=True)],
         )
 
     # ------------------------------------------------------------ asking
@@ -118,9 +124,9 @@ class Work:
 
     # ------------------------------------------------------------ changing
 
-    def add_copy(self, source: Value, target: Value, origin: Origin = Origin()) -> Unit:
+    def add_copy(self, source: Value, target: Value) -> Unit:
         """A unit that copies a value to a new one."""
-        unit = Unit(self.order.add_node(), tile=copy_tile(source, target, origin))
+        unit = Unit(self.order.add_node(), tile=copy_tile(source, target))
         self.units.append(unit)
         self.writer[target] = unit
         self._note_reads(unit)
@@ -160,7 +166,9 @@ class Work:
         self._join(unit, reader)
 
     def _attach_epilogue(self, unit: Unit) -> None:
-        """Onto the last kernel whose result it reads, where everything else it reads is there before."""
+        """Onto the last kernel whose result it reads, where everything else it reads is there
+        before.
+        """
         tile = unit.tile
         assert tile is not None
         makers = {}

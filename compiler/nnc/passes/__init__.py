@@ -1,8 +1,9 @@
 """The passes, in their order, and what runs them.
 
-Each pass is a function from graph to graph in a file of its own. Between passes the graph can be verified (`NNC_VERIFY=1`) and
-compared by the interpreter (`NNC_CHECK_PASSES=1` names the first pass that changes a result); `NNC_PASS_LIMIT=n` stops after n
-passes. A pass that fails raises InternalError with the pass, the node and a reproducer file.
+Each pass is a function from graph to graph in a file of its own. Between passes the graph can be
+verified (`NNC_VERIFY=1`) and compared by the interpreter (`NNC_CHECK_PASSES=1` names the first pass
+that changes a result); `NNC_PASS_LIMIT=n` stops after n passes. A pass that fails raises
+InternalError with the pass, the node and a reproducer file.
 """
 
 from __future__ import annotations
@@ -33,12 +34,20 @@ CLEAN: tuple[ModuleType, ...] = (
     reuse_masks,
     dead_code,
 )
-INFERENCE: tuple[ModuleType, ...] = (fold_batch_norm, canonicalize, fold_constants, common_subexpressions, dead_code)
+INFERENCE: tuple[ModuleType, ...] = (
+    fold_batch_norm,
+    canonicalize,
+    fold_constants,
+    common_subexpressions,
+    dead_code,
+)
 
 
 @dataclass(frozen=True)
 class PassOptions:
-    """`verify`: check the graph's rules after each pass; `compare`: run the interpreter around each; `limit`: how many run."""
+    """`verify`: check the graph's rules after each pass; `compare`: run the interpreter around
+    each; `limit`: how many run.
+    """
 
     verify: bool = False
     compare: bool = False
@@ -86,7 +95,9 @@ def optimize(
 
 
 def run_pass(module: ModuleType, graph: Graph, options: PassOptions) -> Graph:
-    """One pass. Raises InternalError, with a reproducer, where it fails or breaks a rule that it was asked to keep."""
+    """One pass. Raises InternalError, with a reproducer, where it fails or breaks a rule that it
+    was asked to keep.
+    """
     name = name_of(module)
     try:
         after: Graph = module.run(graph)
@@ -104,4 +115,13 @@ def run_pass(module: ModuleType, graph: Graph, options: PassOptions) -> Graph:
     return after
 
 
-__all__ = ["CLEAN", "INFERENCE", "PassOptions", "double", "name_of", "optimize", "pipeline", "run_pass"]
+__all__ = [
+    "CLEAN",
+    "INFERENCE",
+    "PassOptions",
+    "double",
+    "name_of",
+    "optimize",
+    "pipeline",
+    "run_pass",
+]

@@ -1,7 +1,8 @@
 """Simplifies: algebra as rows, shapes as the functions of `structure`.
 
-Takes and gives a graph with the same outputs and updates, equal up to the rounding of merged constants. Useless nodes stay for
-`dead_code`. Rows that would change infinities or NaN into numbers are left out on purpose (x * 0, x - x).
+Takes and gives a graph with the same outputs and updates, equal up to the rounding of merged
+constants. Useless nodes stay for `dead_code`. Rows that would change infinities or NaN into numbers
+are left out on purpose (x * 0, x - x).
 """
 
 from __future__ import annotations

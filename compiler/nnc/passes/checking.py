@@ -1,7 +1,8 @@
-"""Compares a graph before and after a pass with the interpreter, and writes graphs that make a pass fail.
+"""Compares a graph before and after a pass with the interpreter, and writes graphs that make a pass
+fail.
 
-Takes two graphs of one interface; runs both in float64 on the same random inputs and raises InternalError that names the first
-result that differs.
+Takes two graphs of one interface; runs both in float64 on the same random inputs and raises
+InternalError that names the first result that differs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def random_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:
     generator = np.random.default_rng(seed)
     limits = index_limits(graph)
     sizes = {name: SIZES[i % len(SIZES)] for i, name in enumerate(graph.symbols())}
-    return {item.name: _random_input(item, sizes, limits.get(item.name), generator) for item in graph.inputs}
+    return {
+        item.name: _random_input(item, sizes, limits.get(item.name), generator)
+        for item in graph.inputs
+    }
 
 
 def _random_input(
@@ -52,7 +56,7 @@ def check_same(before: Graph, after: Graph, pass_name: str) -> None:
     inputs = random_inputs(before)
     context = Context(seed=1, step=2, double=True)
     results = [interpret.run(graph, inputs, context=context) for graph in (before, after)]
-    for kind, old, new in zip(("output", "update"), *results):
+    for kind, old, new in zip(("output", "update"), *results, strict=True):
         if list(old) != list(new):
             raise InternalError(f"{kind}s were {list(old)} and are {list(new)}", pass_name)
         for name, expected in old.items():
@@ -77,7 +81,9 @@ def largest_difference(expected: Array, found: Array) -> float:
 
 
 def write_reproducer(graph: Graph, pass_name: str) -> str:
-    """Write the graph that a pass failed on, with the way to run it again, into the working directory."""
+    """Write the graph that a pass failed on, with the way to run it again, into the working
+    directory.
+    """
     text = print_graph(graph, inline_limit=1 << 16)
     key = hashlib.sha256(f"{pass_name}\n{text}".encode()).hexdigest()[:12]
     path = Path(f"crash-{key}.nnir")

@@ -1,6 +1,8 @@
-"""Computes equal things once: nodes of one operator with equal attributes and the same operands become one.
+"""Computes equal things once: nodes of one operator with equal attributes and the same operands
+become one.
 
-Random nodes of one stream are equal within a step, so they merge; other streams differ in their attributes.
+Random nodes of one stream are equal within a step, so they merge; other streams differ in their
+attributes.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def run(graph: Graph) -> Graph:
             known[key] = node
             rewriter.visit(node)
         else:
-            for old, new in zip(node.results, first.results):
+            for old, new in zip(node.results, first.results, strict=True):
                 rewriter.replaced[old] = new
     return rewriter.finish()
 

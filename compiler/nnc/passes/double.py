@@ -1,6 +1,8 @@
-"""Computes everything in double precision: every f32 becomes f64, of values, constants and variables.
+"""Computes everything in double precision: every f32 becomes f64, of values, constants and
+variables.
 
-Takes a graph and gives the same graph over f64. Clock inputs stay f32, as the runtime gives them, and are cast.
+Takes a graph and gives the same graph over f64. Clock inputs stay f32, as the runtime gives them,
+and are cast.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ def run(graph: Graph) -> Graph:
         if node.op.name == "div" and node.operands[0].dtype in INTEGERS:
             operands = [rewriter.emit("cast", value, dtype="f64") for value in operands]
         attributes = {
-            name: _attribute(node.op.attributes[name].kind, value) for name, value in node.attributes.items()
+            name: _attribute(node.op.attributes[name].kind, value)
+            for name, value in node.attributes.items()
         }
         made = rewriter.emit_all(node.op.name, operands, **attributes)
-        rewriter.replaced.update(zip(node.results, made))
+        rewriter.replaced.update(zip(node.results, made, strict=True))
     return replace(rewriter.finish(), inputs=inputs, variables=variables)
 
 

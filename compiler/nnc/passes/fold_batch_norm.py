@@ -1,9 +1,11 @@
 """Folds scale and shift by fixed values into the layer before (inference only).
 
-Takes a graph without updates. A chain of additions, subtractions, multiplications and divisions by values that depend on variables
-alone, one number or one per channel, such as ((y - mean) * rsqrt(variance + epsilon)) * scale + offset, becomes y * A + B. Where y
-comes from a convolution or matmul whose weight is fixed too and which nothing else uses, A moves into that weight. A, B and the
-scaled weight depend on variables alone, so lowering computes them once. Graphs with updates are given back as they are.
+Takes a graph without updates. A chain of additions, subtractions, multiplications and divisions by
+values that depend on variables alone, one number or one per channel, such as ((y - mean) *
+rsqrt(variance + epsilon)) * scale + offset, becomes y * A + B. Where y comes from a convolution or
+matmul whose weight is fixed too and which nothing else uses, A moves into that weight. A, B and the
+scaled weight depend on variables alone, so lowering computes them once. Graphs with updates are
+given back as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from ..dims import Poly, product
 from ..graph import FLOATS, Graph, Node, Type, Value
 from .rewriter import Rewriter
 
-# For each layer whose result scales with its weight: the axis (from the end) of the weight that is the result's channel.
 _WEIGHT_OPERAND = 1
 _SHORTEST_CHAIN = 3  # a scale and shift of two nodes is as good as y * A + B already
 
@@ -81,7 +82,9 @@ class _Folder(Rewriter):
     # ------------------------------------------------------------ finding
 
     def _ends(self) -> dict[Node, list[Node]]:
-        """The chains worth folding, by their last node; a layer that takes the scale comes first in its chain."""
+        """The chains worth folding, by their last node; a layer that takes the scale comes first in
+        its chain.
+        """
         chains: dict[Node, list[Node]] = {}
         taken: set[Node] = set()
         for node in self.graph.nodes:
@@ -106,8 +109,13 @@ class _Folder(Rewriter):
         return users[0] if self._base(users[0]) is node.result else None
 
     def _is_link(self, node: Node) -> bool:
-        """One operand changes with the input and has the result's shape, the other is fixed and one per channel."""
-        if node.op.name not in ("add", "sub", "mul", "div", "neg") or node.result.dtype not in FLOATS:
+        """One operand changes with the input and has the result's shape, the other is fixed and one
+        per channel.
+        """
+        if (
+            node.op.name not in ("add", "sub", "mul", "div", "neg")
+            or node.result.dtype not in FLOATS
+        ):
             return False
         if node.result in self.fixed or not node.result.shape:
             return False
@@ -135,7 +143,11 @@ class _Folder(Rewriter):
             fits = layer.attributes["groups"] == 1
         else:
             fits = layer.op.name in ("conv2d", "matmul")
-        return fits and layer.operands[_WEIGHT_OPERAND] in self.fixed and layer.operands[0] not in self.fixed
+        return (
+            fits
+            and layer.operands[_WEIGHT_OPERAND] in self.fixed
+            and layer.operands[0] not in self.fixed
+        )
 
     # ------------------------------------------------------------ building
 
@@ -188,7 +200,9 @@ class _Folder(Rewriter):
 
     def _scaled_layer(self, layer: Node, scale: Value) -> Value:
         data, weight = (self.current(value) for value in layer.operands[:2])
-        across = layer.op.name == "conv2d_backward_data" or layer.attributes.get("transpose_b", False)
+        across = layer.op.name == "conv2d_backward_data" or layer.attributes.get(
+            "transpose_b", False
+        )
         if across and scale.shape:
             scale = self.emit("reshape", scale, shape=(*scale.shape, 1))
         self.origin = layer.origin

@@ -1,7 +1,7 @@
 """Computes at compile time what depends on constants alone, by the operators' own references.
 
-Results stay small: nothing is folded whose result has more elements than `LIMIT`, nor what only repeats a number (that stays a
-broadcast, which costs nothing).
+Results stay small: nothing is folded whose result has more elements than `LIMIT`, nor what only
+repeats a number (that stays a broadcast, which costs nothing).
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ def fold(node: Node, rewriter: Rewriter) -> Value | None:
 
 def _is_static(node: Node) -> bool:
     size = product(node.result.shape)
-    return isinstance(size, int) and size <= LIMIT and not any(
-        isinstance(item, Poly)
-        for value in node.attributes.values()
-        for item in (value if isinstance(value, tuple) else (value,))
+    return (
+        isinstance(size, int)
+        and size <= LIMIT
+        and not any(
+            isinstance(item, Poly)
+            for value in node.attributes.values()
+            for item in (value if isinstance(value, tuple) else (value,))
+        )
     )
 
 

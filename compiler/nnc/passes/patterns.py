@@ -1,8 +1,9 @@
 """Rewrite rules as rows of text: `Row("x * 1", "x")`.
 
-Takes the two sides as Python expressions over operators; gives rules for the `Rewriter`. `a`, `b` and `c` match constants of one
-element, any other name any value (the same name the same value), numbers and true/false themselves. Constants on the right are
-computed by the compiler. A row does not fire where the type would change, or where its constants would overflow or vanish.
+Takes the two sides as Python expressions over operators; gives rules for the `Rewriter`. `a`, `b`
+and `c` match constants of one element, any other name any value (the same name the same value),
+numbers and true/false themselves. Constants on the right are computed by the compiler. A row does
+not fire where the type would change, or where its constants would overflow or vanish.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -40,12 +41,14 @@ class Apply:
     operands: tuple[Pattern, ...]
 
 
-Pattern = Union[Name, Number, Apply]
+Pattern = Name | Number | Apply
 
 
 @dataclass(frozen=True)
 class Row:
-    """`when`: a further condition on the numbers that `a`, `b`, `c` match, in this order; `floats`: on floats only."""
+    """`when`: a further condition on the numbers that `a`, `b`, `c` match, in this order; `floats`:
+    on floats only.
+    """
 
     left: str
     right: str
@@ -102,20 +105,24 @@ def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
     return rule
 
 
-def _match_operands(pattern: Apply, node: Node, rewriter: Rewriter, bindings: Bindings) -> list[Bindings]:
+def _match_operands(
+    pattern: Apply, node: Node, rewriter: Rewriter, bindings: Bindings
+) -> list[Bindings]:
     orders = [node.operands]
     if "commutative" in node.op.traits:
         orders.append(node.operands[::-1])
     found = []
     for operands in orders:
         partial = [bindings]
-        for part, operand in zip(pattern.operands, operands):
+        for part, operand in zip(pattern.operands, operands, strict=True):
             partial = [m for b in partial for m in _match(part, operand, rewriter, b)]
         found += partial
     return found
 
 
-def _match(pattern: Pattern, value: Value, rewriter: Rewriter, bindings: Bindings) -> list[Bindings]:
+def _match(
+    pattern: Pattern, value: Value, rewriter: Rewriter, bindings: Bindings
+) -> list[Bindings]:
     if isinstance(pattern, Number):
         number = rewriter.number(value)
         return [bindings] if number is not None and number == pattern.value else []
@@ -130,7 +137,9 @@ def _match(pattern: Pattern, value: Value, rewriter: Rewriter, bindings: Binding
 
 
 def _build(pattern: Pattern, bindings: Bindings, node: Node, rewriter: Rewriter) -> Any:
-    """A value, or a NumPy number for a part made of constants alone; None where its constants do not fit."""
+    """A value, or a NumPy number for a part made of constants alone; None where its constants do
+    not fit.
+    """
     dtype = DTYPES[node.result.dtype]
     if isinstance(pattern, Number):
         return dtype.type(pattern.value)

@@ -1,4 +1,4 @@
-"""Runs one pass on a graph in text form: `python -m nnc.passes.rerun canonicalize crash-1234.nnir`."""
+"""Runs one pass on a graph in text form: `python -m nnc.passes.rerun canonicalize FILE.nnir`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Takes the mask of a ReLU from its result: `x > 0` becomes `maximum(x, 0) > 0`, which is the same truth.
+"""Takes the mask of a ReLU from its result: `x > 0` becomes `maximum(x, 0) > 0`, which is the same
+truth.
 
-The backward pass then needs the result alone, which the next layer keeps anyway, and not what came before it, so that a
-convolution's raw output need not be stored.
+The backward pass then needs the result alone, which the next layer keeps anyway, and not what came
+before it, so that a convolution's raw output need not be stored.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Rebuilds a graph front to back while rules replace nodes by simpler values.
 
-Takes a graph and a table of rules by operator name; gives a graph whose outputs and updates have the same meaning. Values keep
-their identity unless replaced, a replacement has the type of what it replaces, and a new node is simplified before it is added,
-so one walk reaches nearly every consequence. Nodes that became useless stay: `dead_code` drops them.
+Takes a graph and a table of rules by operator name; gives a graph whose outputs and updates have
+the same meaning. Values keep their identity unless replaced, a replacement has the type of what it
+replaces, and a new node is simplified before it is added, so one walk reaches nearly every
+consequence. Nodes that became useless stay: `dead_code` drops them.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Rewriter:
 
     # ------------------------------------------------------------ writing
 
-    def emit_all(self, name: str, operands: Sequence[Value], **attributes: Any) -> tuple[Value, ...]:
+    def emit_all(
+        self, name: str, operands: Sequence[Value], **attributes: Any
+    ) -> tuple[Value, ...]:
         op = operator(name)
         checked = op.check_attributes(attributes)
         types = op.infer([value.type for value in operands], checked)
@@ -109,7 +112,7 @@ class Rewriter:
             node = replace(node, operands=operands)
         self.origin = node.origin
         made = self.add(node)
-        for old, new in zip(node.results, made):
+        for old, new in zip(node.results, made, strict=True):
             if old is not new:
                 self.replaced[old] = new
         return made

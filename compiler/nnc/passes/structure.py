@@ -1,4 +1,5 @@
-"""Simplifications of shapes and element types: views, casts, broadcasts, transposes, reductions over nothing.
+"""Simplifications of shapes and element types: views, casts, broadcasts, transposes, reductions
+over nothing.
 
 Each rule takes a node over values of the new graph and gives what may stand in its place, or None.
 """
@@ -29,7 +30,9 @@ def without_leading_ones(shape: Shape) -> Shape:
 
 
 def same_value(node: Node, rewriter: Rewriter) -> Value | None:
-    """An operand that the node does not change: a reshape to its own shape, a sum over no axes, a full slice."""
+    """An operand that the node does not change: a reshape to its own shape, a sum over no axes, a
+    full slice.
+    """
     return node.operands[0] if node.operands[0].type == node.result.type else None
 
 
@@ -105,7 +108,9 @@ def idle_transpose(node: Node, rewriter: Rewriter) -> Value | None:
 
 
 def implicit_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
-    """Elementwise operators broadcast by themselves: use what was broadcast, where another operand gives the shape."""
+    """Elementwise operators broadcast by themselves: use what was broadcast, where another operand
+    gives the shape.
+    """
     if "elementwise" not in node.op.traits or len(node.operands) < 2:
         return None
     operands = list(node.operands)
