@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from nnlang import syntax
 from nnlang.diagnostics import Diagnostic, DiagnosticError, diagnostic, suggest
 
 from ..graph import Graph, Value, Variable
-from .context import Context
+from .context import Context, Limit, is_known
 from .initial import initial_values
 from .module import Loader, Module, load_text
 from .network import Network, Text, build_net, choose_net
@@ -32,7 +31,7 @@ class Elaborated:
     net: str
     recipe: str | None
     settings: dict[str, Any]
-    graphs: dict[str, Graph]  # "predict", and where there is a training section "evaluate" and "train"
+    graphs: dict[str, Graph]  # "predict"; with a training section "evaluate" and "train"
     section: Recipe | None
     sources: dict[str, syntax.Source]
     loaded: tuple[str, ...] = ()  # names of parameters taken from `load`
@@ -56,30 +55,43 @@ def elaborate(
     _stop(loader.diagnostics, loader)
     chosen = choose_net(module, loader, net)
     section = choose_section(module, loader, chosen, recipe)
-    _check_sections(module, loader)
     settings, overrides = dict(settings or {}), dict(overrides or {})
     if overrides and section is None:
-        _stop([diagnostic("N0511", f"`{chosen.name.text}` has no training section to set `{next(iter(overrides))}` of",
-                          chosen.name.span)], loader)  # fmt: skip
+        key = next(iter(overrides))
+        message = f"`{chosen.name.text}` has no training section to set `{key}` of"
+        helps = [f"add one: `train {chosen.name.text} {{ loss = ... }}`"]
+        _stop([diagnostic("N0511", message, chosen.name.span, helps=helps)], loader)
     built: dict[str, tuple[Network, Trained | None]] = {}
+    mistakes: list[Diagnostic] = []
     found: dict[str, Any] = {}
-    for program, training in (("predict", False), ("evaluate", False), ("train", True)):
-        if program != "predict" and section is None:
-            continue
-        context = Context(loader.sources, training)
-        network, found = build_net(context, module, chosen, settings, loader)
+    for program in ("predict",) if section is None else ("predict", "evaluate", "train"):
+        context = Context(loader.sources, program == "train", chosen.name.text)
         trained = None
-        if section is not None and program != "predict" and not context.diagnostics:
-            trained = build_section(network, section, overrides, loader)
-        _stop(context.diagnostics, loader)
-        built[program] = (network, trained)
+        try:
+            network, found = build_net(context, module, chosen, settings, loader)
+            if section is not None and program != "predict":
+                trained = build_section(network, section, overrides, loader)
+            built[program] = (network, trained)
+        except Limit as limit:
+            context.report(limit)
+        except RecursionError:
+            context.report_failure("N0107", "this is nested too deeply", chosen.name.span)
+        mistakes += [each for each in context.diagnostics if not is_known(each, mistakes)]
+        if program not in built:
+            break
+    _stop(mistakes, loader)
     return _assemble(module, loader, chosen, section, found, built, seed)
 
 
 def _assemble(
-    module: Module, loader: Loader, net: syntax.Net, section: syntax.Train | None, settings: dict[str, Any],
-    built: dict[str, tuple[Network, Trained | None]], seed: int | None,
-) -> Elaborated:  # fmt: skip
+    module: Module,
+    loader: Loader,
+    net: syntax.Net,
+    section: syntax.Train | None,
+    settings: dict[str, Any],
+    built: dict[str, tuple[Network, Trained | None]],
+    seed: int | None,
+) -> Elaborated:
     """First values, then one graph a program."""
     last = built[list(built)[-1]][1]
     reading = last.recipe if last else None
@@ -100,7 +112,9 @@ def _assemble(
         _stop(context.diagnostics, loader)
     graphs = {}
     for program, (network, trained) in built.items():
-        outputs: list[tuple[str, Value]] = [(name, tensor.value) for name, tensor in network.outputs]
+        outputs: list[tuple[str, Value]] = [
+            (name, tensor.value) for name, tensor in network.context.outputs
+        ]
         if trained is not None:
             outputs = [(name, tensor.value) for name, tensor in trained.scalars]
         graphs[program] = _graph(network.context, outputs, trained, values)
@@ -109,49 +123,58 @@ def _assemble(
 
 
 def _graph(
-    context: Context, outputs: list[tuple[str, Value]], trained: Trained | None, values: Mapping[str, Any]
+    context: Context,
+    outputs: list[tuple[str, Value]],
+    trained: Trained | None,
+    values: Mapping[str, Any],
 ) -> Graph:
     frozen = trained.frozen if trained is not None else set()
     variables = tuple(
-        Variable(s.name, s.kind, s.value, values[s.name], s.kind == "parameter" and s.name not in frozen)
+        Variable(
+            s.name, s.kind, s.value, values[s.name], s.kind == "parameter" and s.name not in frozen
+        )
         for s in context.variables.values()
     )
-    graph = context.builder.graph(outputs, trained.updates if trained is not None and context.training else ())
+    graph = context.builder.graph(
+        outputs, trained.updates if trained is not None and context.training else ()
+    )
     return replace(graph, variables=variables)
 
 
-def choose_section(module: Module, loader: Loader, net: syntax.Net, recipe: str | None) -> syntax.Train | None:
+def choose_section(
+    module: Module, loader: Loader, net: syntax.Net, recipe: str | None
+) -> syntax.Train | None:
     """The training section to use: the unnamed one, the only one, or the named one."""
     mine = [train for train in module.trains if train.net.text == net.name.text]
     names = [train.name.text for train in mine if train.name]
+    listed = ", ".join(f"`{name}`" for name in names)
     if recipe is not None:
         for train in mine:
             if train.name and train.name.text == recipe:
                 return train
         meant = suggest(recipe, names)
-        _stop([diagnostic("N0512", f"`{net.name.text}` has no training section named `{recipe}`", net.name.span,
-                          notes=["it has " + ", ".join(f"`{n}`" for n in names)] if names else [],
-                          helps=[f"did you mean `{meant}`?"] if meant else [])], loader)  # fmt: skip
+        found = diagnostic(
+            "N0512",
+            f"`{net.name.text}` has no training section named `{recipe}`",
+            net.name.span,
+            notes=[f"it has {listed}" if names else "none of its training sections has a name"],
+            helps=[f"did you mean `{meant}`?"] if meant else [],
+        )
+        _stop([found], loader)
     unnamed = [train for train in mine if train.name is None]
     if unnamed:
         return unnamed[0]
     if len(mine) > 1:
-        _stop([diagnostic("N0512", f"`{net.name.text}` has several training sections", net.name.span,
-                          notes=["they are " + ", ".join(f"`{n}`" for n in names)],
-                          helps=["say which: `--recipe NAME`, in Python `recipe=...`"])], loader)  # fmt: skip
+        places = [(train.name.span, "") for train in mine if train.name]
+        found = diagnostic(
+            "N0512",
+            f"`{net.name.text}` has several training sections",
+            *places[0],
+            others=places[1:],
+            helps=["say which: `--recipe NAME`, in Python `recipe=...`"],
+        )
+        _stop([found], loader)
     return mine[0] if mine else None
-
-
-def _check_sections(module: Module, loader: Loader) -> None:
-    found = []
-    for train in module.trains:
-        if train.net.text not in module.nets:
-            meant = suggest(train.net.text, module.nets)
-            found.append(
-                diagnostic("N0509", f"there is no net `{train.net.text}`", train.net.span, "not known",
-                           helps=[f"did you mean `{meant}`?"] if meant else [])
-            )  # fmt: skip
-    _stop(found, loader)
 
 
 def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:
@@ -161,7 +184,11 @@ def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:
 
 def read_source(path_or_text: str | Path) -> syntax.Source:
     """A path ending in `.nn`, or the text itself, as a Source. Raises OSError where the file cannot be read."""
-    if isinstance(path_or_text, Path) or ("\n" not in path_or_text and path_or_text.strip().endswith(".nn")):
+    if isinstance(path_or_text, Path) or (
+        "\n" not in path_or_text and path_or_text.strip().endswith(".nn")
+    ):
         path = Path(path_or_text)
-        return syntax.Source(path.name, path.read_text(encoding="utf-8"), str(path.parent.resolve()))
+        return syntax.Source(
+            path.name, path.read_text(encoding="utf-8"), str(path.parent.resolve())
+        )
     return syntax.Source("<text>", path_or_text, None)

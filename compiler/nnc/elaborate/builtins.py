@@ -32,13 +32,24 @@ def bind(
     names = [key for key, _ in parameters]
     shown = f"`{name}({', '.join(names)})`"
     if len(given.positional) > len(parameters):
-        context.fail("N0401", f"too many arguments for `{name}`", given.positional[len(parameters)][1],
-                     f"takes {len(parameters)}", notes=[shown])  # fmt: skip
+        context.fail(
+            "N0401",
+            f"too many arguments for `{name}`",
+            given.positional[len(parameters)][1],
+            f"takes {len(parameters)}",
+            notes=[shown],
+        )
     for key, (_, place) in given.named.items():
         if key not in names:
             meant = suggest(key, names)
-            context.fail("N0402", f"`{name}` has no argument `{key}`", place, "", notes=[shown],
-                         helps=[f"did you mean `{meant}`?"] if meant else [])  # fmt: skip
+            context.fail(
+                "N0402",
+                f"`{name}` has no argument `{key}`",
+                place,
+                "",
+                notes=[shown],
+                helps=[f"did you mean `{meant}`?"] if meant else [],
+            )
         if names.index(key) < len(given.positional):
             context.fail("N0405", f"`{key}` is given twice", place, "again here", notes=[shown])
     values: list[tuple[Any, syntax.Span]] = []
@@ -54,13 +65,17 @@ def bind(
     return values
 
 
-def function(name: str, *parameters: Any, deferred: bool = False) -> Callable[[Callable[..., Any]], Builtin]:
+def function(
+    name: str, *parameters: Any, deferred: bool = False
+) -> Callable[[Callable[..., Any]], Builtin]:
     """Make a Builtin of `implementation(context, span, *values)`; a parameter is a name or (name, default)."""
     listed = [(p, REQUIRED) if isinstance(p, str) else p for p in parameters]
 
     def wrap(implementation: Callable[..., Any]) -> Builtin:
         def run(context: Context, given: Arguments) -> Any:
-            return implementation(context, given.span, *(v for v, _ in bind(context, name, given, listed)))
+            return implementation(
+                context, given.span, *(v for v, _ in bind(context, name, given, listed))
+            )
 
         return Builtin(name, run, f"{name}({', '.join(key for key, _ in listed)})", deferred)
 
@@ -103,7 +118,12 @@ def _extreme(name: str, node: str, choose: Callable[..., Any]) -> Builtin:
     def run(context: Context, span: syntax.Span, a: Any, b: Any) -> Any:
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
             if not is_number(a) or not is_number(b):
-                context.fail("N0306", f"`{name}` needs numbers or tensors", span, describe(b if is_number(a) else a))
+                context.fail(
+                    "N0306",
+                    f"`{name}` needs numbers or tensors",
+                    span,
+                    describe(b if is_number(a) else a),
+                )
             if isinstance(a, Poly) or isinstance(b, Poly):
                 return _extreme_dim(context, span, name, a, b)
             return choose(a, b)
@@ -164,8 +184,13 @@ def rank(context: Context, span: syntax.Span, x: Any) -> Any:
 @function("len", "items")
 def length(context: Context, span: syntax.Span, items: Any) -> Any:
     if not isinstance(items, (list, tuple, str)):
-        context.fail("N0306", "`len` needs a list", span, describe(items),
-                     helps=["`shape(x)` gives the dimensions of a tensor"])  # fmt: skip
+        context.fail(
+            "N0306",
+            "`len` needs a list",
+            span,
+            describe(items),
+            helps=["`shape(x)` gives the dimensions of a tensor"],
+        )
     return len(items)
 
 
@@ -217,8 +242,13 @@ def is_text(context: Context, span: syntax.Span, x: Any) -> Any:
 @function("int", "x")
 def int_(context: Context, span: syntax.Span, x: Any) -> Any:
     if not is_number(x):
-        context.fail("N0306", "`int` needs a number", span, describe(x),
-                     helps=["convert a tensor with its element type: `i32(x)`"])  # fmt: skip
+        context.fail(
+            "N0306",
+            "`int` needs a number",
+            span,
+            describe(x),
+            helps=["convert a tensor with its element type: `i32(x)`"],
+        )
     return x if isinstance(x, Poly) else int(x)
 
 
@@ -290,8 +320,13 @@ def reshape(context: Context, span: syntax.Span, x: Any, shape: Any) -> Any:
         rest = product(tuple(dim for dim in dims if dim != -1))
         size = exact_quotient(product(x.shape), rest)
         if size is None:
-            context.fail("N0301", f"{describe(x)} does not divide into {arithmetic.shape_text(tuple(dims))}", span,
-                         "", notes=[context.provenance(x)])  # fmt: skip
+            context.fail(
+                "N0301",
+                f"{describe(x)} does not divide into {arithmetic.shape_text(tuple(dims))}",
+                span,
+                "",
+                notes=[context.provenance(x)],
+            )
         dims[holes[0]] = size
     return context.emit("reshape", x, span=span, shape=tuple(dims))
 
@@ -299,16 +334,18 @@ def reshape(context: Context, span: syntax.Span, x: Any, shape: Any) -> Any:
 @function("broadcast", "x", "shape")
 def broadcast(context: Context, span: syntax.Span, x: Any, shape: Any) -> Any:
     dims = _dims(context, shape, "broadcast", span)
-    return context.emit("broadcast_to", tensor(context, x, "broadcast", span), span=span, shape=dims)
+    return context.emit(
+        "broadcast_to", tensor(context, x, "broadcast", span), span=span, shape=dims
+    )
 
 
 @function("transpose", "x", ("axes", None))
 def transpose(context: Context, span: syntax.Span, x: Any, axes: Any) -> Any:
     count = len(tensor(context, x, "transpose", span).shape)
     listed = list(range(count))[::-1] if axes is None else axes
-    if not isinstance(listed, (list, tuple)) or sorted(a % count for a in listed if isinstance(a, int)) != list(
-        range(count)
-    ):
+    if not isinstance(listed, (list, tuple)) or sorted(
+        a % count for a in listed if isinstance(a, int)
+    ) != list(range(count)):
         context.fail("N0305", f"`transpose` needs each of {count} axes once", span)
     return context.emit("transpose", x, span=span, permutation=tuple(a % count for a in listed))
 
@@ -319,7 +356,13 @@ def _concat(context: Context, given: Arguments) -> Any:
     assert given.span is not None
     if values:
         key, (_, place) = next(iter(values.items()))
-        context.fail("N0402", f"`concat` has no argument `{key}`", place, "", notes=["`concat(a, b, ..., axis = -1)`"])
+        context.fail(
+            "N0402",
+            f"`concat` has no argument `{key}`",
+            place,
+            "",
+            notes=["`concat(a, b, ..., axis = -1)`"],
+        )
     items = [value for value, _ in given.positional]
     if len(items) == 1 and isinstance(items[0], (list, tuple)):
         items = list(items[0])
@@ -343,19 +386,33 @@ def split(context: Context, span: syntax.Span, x: Any, parts: Any, axis: Any) ->
         except ValueError:
             exact = False
         if not exact:
-            context.fail("N0301", f"an axis of {size} does not split into {parts} equal parts", span, "",
-                         notes=[context.provenance(x)])  # fmt: skip
+            context.fail(
+                "N0301",
+                f"an axis of {size} does not split into {parts} equal parts",
+                span,
+                "",
+                notes=[context.provenance(x)],
+            )
         sizes = [size // parts] * parts
     else:
         sizes = list(_dims(context, parts, "split", span))
         if sum(sizes) != size:
-            context.fail("N0301", f"parts of {sizes} do not make {size}", span, "", notes=[context.provenance(x)])
+            context.fail(
+                "N0301",
+                f"parts of {sizes} do not make {size}",
+                span,
+                "",
+                notes=[context.provenance(x)],
+            )
     pieces, first = [], 0
     for part in sizes:
         begin = tuple(first if i == at else 0 for i in range(len(x.shape)))
         end = tuple(first + part if i == at else d for i, d in enumerate(x.shape))
-        pieces.append(context.emit("slice", x, span=span, shown="split", begin=begin, end=end,
-                                   step=(1,) * len(x.shape)))  # fmt: skip
+        pieces.append(
+            context.emit(
+                "slice", x, span=span, shown="split", begin=begin, end=end, step=(1,) * len(x.shape)
+            )
+        )
         first = first + part
     return tuple(pieces)
 
@@ -383,17 +440,26 @@ def stop_gradient(context: Context, span: syntax.Span, x: Any) -> Any:
 @function("uniform", "shape", ("low", 0.0), ("high", 1.0), deferred=True)
 def uniform(context: Context, span: syntax.Span, shape: Any, low: Any, high: Any) -> Any:
     dims = _dims(context, shape, "uniform", span)
-    drawn = context.emit("random_uniform", span=span, shape=dims, stream=context.stream(), dtype="f32")
+    drawn = context.emit(
+        "random_uniform", span=span, shape=dims, stream=context.stream(), dtype="f32"
+    )
     return _affine(context, drawn, high - low, low, span)
 
 
 @function("normal", "shape", ("mean", 0.0), ("deviation", 1.0), deferred=True)
 def normal(context: Context, span: syntax.Span, shape: Any, mean: Any, deviation: Any) -> Any:
     if context.initializing is None:
-        context.fail("N0415", "`normal` draws first values of parameters only", span, "",
-                     helps=["use `uniform` or `bernoulli` inside a network"])  # fmt: skip
+        context.fail(
+            "N0415",
+            "`normal` draws first values of parameters only",
+            span,
+            "",
+            helps=["use `uniform` or `bernoulli` inside a network"],
+        )
     dims = _dims(context, shape, "normal", span)
-    drawn = context.emit("random_normal", span=span, shape=dims, stream=context.stream(), dtype="f32")
+    drawn = context.emit(
+        "random_normal", span=span, shape=dims, stream=context.stream(), dtype="f32"
+    )
     return _affine(context, drawn, deviation, mean, span)
 
 
@@ -410,7 +476,9 @@ def _constant(context: Context, given: Arguments) -> Any:
     """As an initializer and as a schedule: the last argument, whatever the place supplies before it."""
     if set(given.named) - {"value"} or not (given.named or given.positional):
         assert given.span is not None
-        context.fail("N0402", "`constant` takes one value", given.span, "", helps=["write `constant(0.1)`"])
+        context.fail(
+            "N0402", "`constant` takes one value", given.span, "", helps=["write `constant(0.1)`"]
+        )
     return given.named["value"][0] if given.named else given.positional[-1][0]
 
 
@@ -418,9 +486,13 @@ def _affine(context: Context, x: Tensor, factor: Any, shift: Any, span: syntax.S
     if not is_number(factor) or not is_number(shift):
         context.fail("N0306", "the bounds must be numbers", span)
     if factor != 1:
-        x = context.emit("mul", x, arithmetic.literal(context, float(factor), x, "*", span), span=span)
+        x = context.emit(
+            "mul", x, arithmetic.literal(context, float(factor), x, "*", span), span=span
+        )
     if shift != 0:
-        x = context.emit("add", x, arithmetic.literal(context, float(shift), x, "+", span), span=span)
+        x = context.emit(
+            "add", x, arithmetic.literal(context, float(shift), x, "+", span), span=span
+        )
     return x
 
 
@@ -428,7 +500,9 @@ def _affine(context: Context, x: Tensor, factor: Any, shift: Any, span: syntax.S
 def bernoulli(context: Context, span: syntax.Span, shape: Any, probability: Any) -> Any:
     """1 with the given probability, else 0, as f32."""
     dims = _dims(context, shape, "bernoulli", span)
-    drawn = context.emit("random_uniform", span=span, shape=dims, stream=context.stream(), dtype="f32")
+    drawn = context.emit(
+        "random_uniform", span=span, shape=dims, stream=context.stream(), dtype="f32"
+    )
     if not isinstance(probability, Tensor):
         probability = arithmetic.literal(context, probability, drawn, "<", span)
     return arithmetic.cast(context, context.emit("less", drawn, probability, span=span), "f32")
@@ -443,7 +517,11 @@ def _convert(dtype: str) -> Builtin:
             context.fail("N0306", f"`{dtype}` needs a number or a tensor", span, describe(x))
         with context.at(span):
             if isinstance(x, Poly):
-                return Tensor(context.builder.emit("dimension", value=x, dtype=dtype), span, context.snippet(span))
+                return Tensor(
+                    context.builder.emit("dimension", value=x, dtype=dtype),
+                    span,
+                    context.snippet(span),
+                )
             if dtype not in FLOATS and isinstance(x, float) and not x.is_integer():
                 context.fail("N0302", f"{x} is no {dtype}", span)
             return Tensor(context.builder.constant(x, dtype), span, context.snippet(span))
@@ -465,8 +543,13 @@ def _operator(op: Operator) -> Builtin:
         attributes = {key: value for key, (value, _) in given.named.items()}
         variadic = bool(op.operands) and op.operands[-1].startswith("*")
         if len(operands) != len(op.operands) and not variadic:
-            context.fail("N0401", f"`op.{op.name}` takes {len(op.operands)} tensors", given.span,
-                         f"found {len(operands)}", notes=[f"`op.{op.name}({', '.join(op.operands)})`"])  # fmt: skip
+            context.fail(
+                "N0401",
+                f"`op.{op.name}` takes {len(op.operands)} tensors",
+                given.span,
+                f"found {len(operands)}",
+                notes=[f"`op.{op.name}({', '.join(op.operands)})`"],
+            )
         results = context.emit_all(op.name, operands, given.span, **attributes)
         return results[0] if len(results) == 1 else results
 
@@ -482,9 +565,31 @@ def builtins() -> dict[str, Any]:
         table[name] = _reduction(name, f"reduce_{name}")
     table["reduce_max"] = _reduction("reduce_max", "reduce_max")
     table["reduce_min"] = _reduction("reduce_min", "reduce_min")
-    for made in (select, shape, rank, length, range_, product_, is_tensor, is_number_, is_list, is_integer, is_text, int_,
-                 argmax, reshape, broadcast, transpose, split, one_hot, stop_gradient, uniform, normal,
-                 orthogonal_matrix, bernoulli):  # fmt: skip
+    for made in (
+        select,
+        shape,
+        rank,
+        length,
+        range_,
+        product_,
+        is_tensor,
+        is_number_,
+        is_list,
+        is_integer,
+        is_text,
+        int_,
+        argmax,
+        reshape,
+        broadcast,
+        transpose,
+        split,
+        one_hot,
+        stop_gradient,
+        uniform,
+        normal,
+        orthogonal_matrix,
+        bernoulli,
+    ):
         table[made.name] = made
     table["constant"] = Builtin("constant", _constant, "constant(value)", deferred=True)
     table["concat"] = Builtin("concat", _concat, "concat(a, b, ..., axis = -1)")

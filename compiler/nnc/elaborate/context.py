@@ -18,21 +18,29 @@ from .values import Tensor, shape_text
 
 STANDARD = "std/"  # names of standard-library files begin with this
 STATEMENT_LIMIT = 1_000_000
-FRAME_LIMIT = 64
+NODE_LIMIT = 300_000
+FRAME_LIMIT = 32
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "another")
 
 
 class Mistake(Exception):
-    """A mistake of the user, found while evaluating; carries its diagnostic. `silent`: already reported."""
+    """A mistake of the user, found while evaluating. Without a diagnostic it has been reported already."""
 
     def __init__(self, diagnostic: Diagnostic | None) -> None:
         super().__init__(diagnostic.message if diagnostic else "")
         self.diagnostic = diagnostic
 
 
+class Limit(Mistake):
+    """A limit is reached: nothing more can be built, so nothing more is reported."""
+
+
 @dataclass(frozen=True)
 class Frame:
-    """A block being built: what was called, where, and the block's definition (for recursion)."""
+    """A block being built: its name, its call in words, where, and its definition (for recursion)."""
 
+    name: str
     text: str
     span: syntax.Span
     definition: Any
@@ -46,7 +54,12 @@ class VariableSpec:
     kind: str
     value: Value
     initializer: Any
-    span: syntax.Span
+    node: syntax.Param | syntax.State
+    frames: tuple[Frame, ...]  # the blocks it stands in
+
+    @property
+    def span(self) -> syntax.Span:
+        return self.node.span
 
 
 @dataclass(eq=False)
@@ -55,9 +68,14 @@ class Context:
 
     sources: dict[str, syntax.Source]
     training: bool
+    subject: str = ""  # the net or training section, where chains of calls end
     builder: Builder = field(default_factory=Builder)
     variables: dict[str, VariableSpec] = field(default_factory=dict)
+    elements: int = 0  # of all variables
     current: dict[str, Tensor] = field(default_factory=dict)  # a state's value so far
+    outputs: list[tuple[str, Tensor]] = field(default_factory=list)
+    input_places: dict[str, syntax.Span] = field(default_factory=dict)
+    output_places: dict[str, syntax.Span] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
@@ -65,6 +83,7 @@ class Context:
     statements: int = 0
     streams: dict[str, int] = field(default_factory=dict)
     initializing: str | None = None  # the variable whose initializer runs
+    shared: str = ""  # the shared instance being called
 
     # Places
 
@@ -75,22 +94,22 @@ class Context:
         return text if len(text) <= 60 else text[:57] + "..."
 
     def user_span(self, span: syntax.Span) -> syntax.Span:
-        """The innermost place in a user's file: the span itself or the call that led into the standard library."""
+        """The innermost place in a user's file: the span or the call that led into the library."""
         if not span.file.startswith(STANDARD):
             return span
-        for frame in reversed(self.frames):
-            if not frame.span.file.startswith(STANDARD):
-                return frame.span
-        return span
+        frame = self._user_frame()
+        return frame.span if frame is not None else span
 
     def library_block(self, span: syntax.Span) -> str:
-        """The standard-library block that the user called, or nothing."""
-        if not span.file.startswith(STANDARD):
-            return ""
+        """The standard-library block that the user called to come to a place, or nothing."""
+        frame = self._user_frame() if span.file.startswith(STANDARD) else None
+        return frame.name if frame is not None else ""
+
+    def _user_frame(self) -> Frame | None:
         for frame in reversed(self.frames):
             if not frame.span.file.startswith(STANDARD):
-                return frame.text
-        return ""
+                return frame
+        return None
 
     @contextmanager
     def at(self, span: syntax.Span) -> Iterator[None]:
@@ -114,8 +133,20 @@ class Context:
     @contextmanager
     def frame(self, frame: Frame) -> Iterator[None]:
         if any(other.definition is frame.definition for other in self.frames):
-            self.fail("N0207", f"`{frame.text}` is used inside itself", frame.span, "this use",
-                      helps=["write the repetition as `repeat` or `for`: blocks cannot be recursive"])  # fmt: skip
+            self.fail(
+                "N0207",
+                f"the block `{frame.name}` is used inside itself",
+                frame.span,
+                f"while `{frame.name}` is being built",
+                helps=["write the repetition as `repeat` or `for`: blocks cannot be recursive"],
+            )
+        if len(self.frames) >= FRAME_LIMIT:
+            self.fail(
+                "N0107",
+                f"more than {FRAME_LIMIT} blocks are used inside each other",
+                frame.span,
+                helps=["write the repetition as `repeat` or `for`"],
+            )
         self.frames.append(frame)
         try:
             yield
@@ -137,19 +168,21 @@ class Context:
     ) -> NoReturn:
         """Raise a Mistake at a place; one in the standard library moves to the user's call."""
         place = self.user_span(span)
-        labels = [Label(place, text if place is span else "", primary=True)]
-        if place is span:
-            labels += [Label(o, t) for o, t in others if not o.file.startswith(STANDARD)]
-        else:
-            labels += [
-                Label(o, t) for o, t in others if not o.file.startswith(STANDARD) and not _overlaps(o, place)
-            ]
-            message = f"`{self.library_block(span)}`: {message}" if self.library_block(span) else message
+        labels = [Label(place, text, primary=True)]
+        for other, words in others:
+            same = (other.file, other.start, other.end) == (place.file, place.start, place.end)
+            if not other.file.startswith(STANDARD) and not same:
+                labels.append(Label(other, words))
+        block = self.library_block(span)
+        if block and not message.startswith(f"`{block}`"):
+            message = f"`{block}`: {message}"
         raise Mistake(
-            Diagnostic(code, message, tuple(labels), tuple(notes) + self.chain(place), tuple(helps))
+            Diagnostic(code, message, tuple(labels), (*notes, *self.chain(place)), tuple(helps))
         )
 
-    def report_failure(self, code: str, message: str, span: syntax.Span, text: str = "", **parts: Any) -> None:
+    def report_failure(
+        self, code: str, message: str, span: syntax.Span, text: str = "", **parts: Any
+    ) -> None:
         """`fail`, kept in the list instead of raised."""
         try:
             self.fail(code, message, span, text, **parts)
@@ -157,63 +190,102 @@ class Context:
             self.report(mistake)
 
     def chain(self, place: syntax.Span) -> tuple[str, ...]:
-        """`while building `bottleneck(width = 64)`, line 21 → …` for a place inside blocks."""
-        steps = [f for f in self.frames if not f.span.file.startswith(STANDARD) and f.span is not place]
+        """`while building `bottleneck(width = 64)`, line 21 → `ResNet50`` for a place inside blocks."""
+        steps = []
+        for frame in reversed(self.frames):
+            if frame.span is not place and not frame.span.file.startswith(STANDARD):
+                line = f"line {frame.span.line}"
+                if frame.span.file != place.file:
+                    line = f"{frame.span.file}:{frame.span.line}"
+                steps.append(f"`{frame.text}`, {line}")
         if not steps:
             return ()
-        return ("while building " + " → ".join(f"`{f.text}`, line {f.span.line}" for f in reversed(steps)),)
+        return ("while building " + " → ".join([*steps, f"`{self.subject}`"]),)
 
     def report(self, mistake: Mistake) -> None:
         """Keep a mistake and go on; the same one from another use of a block is kept once."""
         found = mistake.diagnostic
-        if found is None:
-            return
-        place = found.primary.span if found.primary else None
-        for other in self.diagnostics:
-            if other.code == found.code and (other.primary and other.primary.span) == place:
-                return
-        self.diagnostics.append(found)
+        if found is not None and not is_known(found, self.diagnostics):
+            self.diagnostics.append(found)
 
     def count_statement(self, span: syntax.Span) -> None:
         self.statements += 1
         if self.statements > STATEMENT_LIMIT:
-            self.fail("N0413", "the program is too large to unroll", span,
-                      f"more than {STATEMENT_LIMIT:,} statements at compile time",
-                      helps=["use fewer repetitions"])  # fmt: skip
+            self.exceed(
+                "the program is too large to unroll",
+                span,
+                f"after {STATEMENT_LIMIT:,} statements",
+                "use fewer repetitions",
+            )
+
+    def exceed(self, message: str, span: syntax.Span, text: str, help: str) -> NoReturn:
+        """Raise Limit."""
+        try:
+            self.fail("N0413", message, span, text, helps=[help])
+        except Mistake as mistake:
+            raise Limit(mistake.diagnostic) from None
 
     # Nodes
 
     def emit_all(
-        self, name: str, operands: Sequence[Tensor], span: syntax.Span, shown: str = "", **attributes: Any
+        self,
+        name: str,
+        operands: Sequence[Tensor],
+        span: syntax.Span,
+        shown: str = "",
+        **attributes: Any,
     ) -> tuple[Tensor, ...]:
-        """Append a node; a shape mistake becomes a diagnostic that shows each operand and where it came from."""
+        """Append a node; a shape mistake becomes a diagnostic that shows where each operand came from."""
         try:
             with self.at(span):
                 results = self.builder.emit_all(name, [t.value for t in operands], **attributes)
         except ShapeError as error:
-            self.shape_mistake(error, shown or name, operands, span)
+            self.shape_mistake(error, name, shown or name, operands, span)
+        if len(self.builder.nodes) > NODE_LIMIT:
+            self.exceed(
+                "the program is too large to unroll",
+                span,
+                f"after {NODE_LIMIT:,} nodes of the graph",
+                "use fewer repetitions",
+            )
         text = self.snippet(span)
         return tuple(Tensor(value, span, text) for value in results)
 
-    def emit(self, name: str, *operands: Tensor, span: syntax.Span, shown: str = "", **attributes: Any) -> Tensor:
+    def emit(
+        self, name: str, *operands: Tensor, span: syntax.Span, shown: str = "", **attributes: Any
+    ) -> Tensor:
         return self.emit_all(name, operands, span, shown, **attributes)[0]
 
     def shape_mistake(
-        self, error: ShapeError, shown: str, operands: Sequence[Tensor], span: syntax.Span
+        self,
+        error: ShapeError,
+        name: str,
+        shown: str,
+        operands: Sequence[Tensor],
+        span: syntax.Span,
     ) -> NoReturn:
-        notes = []
+        """A mistake that an operator found, in the words of the function that the user called."""
+        notes = [f"expected {error.expected}"] if error.expected else []
         for index in error.operands or range(len(operands)):
             if index < len(operands):
-                notes.append(f"operand {index + 1} is {self.provenance(operands[index])}")
-        if error.expected:
-            notes.append(f"expected {error.expected}")
-        self.fail(error.code, error.message, span, "", notes=notes, helps=[error.help] if error.help else [])
+                which = "it is" if len(operands) == 1 else f"{_ORDINALS[min(index, 5)]}:"
+                notes.append(f"{which} {self.provenance(operands[index])}")
+        message = error.message.replace(f"`{name}`", f"`{shown}`")
+        helps = [error.help] if error.help else []
+        self.fail(error.code, message, span, notes=notes, helps=helps)
 
     def provenance(self, tensor: Tensor) -> str:
-        """`[N, 64]` from `dense(64)`, line 7."""
+        """`f32[N, 64]` with where it came from: `from `dense(64)`, line 7`."""
+        origin = self.origin(tensor)
+        return f"{tensor.dtype}{shape_text(tensor.shape)}" + (f" {origin}" if origin else "")
+
+    def origin(self, tensor: Tensor) -> str:
+        """Where a tensor came from, `from `dense(64)`, line 7`, or nothing."""
         place = self.user_span(tensor.span)
-        origin = self.snippet(place)
-        return f"{tensor.dtype}{shape_text(tensor.shape)}" + (f" from `{origin}`, line {place.line}" if origin else "")
+        text = self.snippet(place)
+        if place.file.startswith(STANDARD) or not text:
+            return ""
+        return f"from `{text}`, line {place.line}"
 
     def stream(self) -> int:
         """The random stream of the next random node: by its path, so that other layers do not change it."""
@@ -223,5 +295,10 @@ class Context:
         return zlib.crc32(f"{key}#{count}".encode())
 
 
-def _overlaps(left: syntax.Span, right: syntax.Span) -> bool:
-    return left.file == right.file and left.start < right.end and right.start < left.end
+def is_known(found: Diagnostic, others: Iterable[Diagnostic]) -> bool:
+    """Whether a mistake of this code is noted already at its place."""
+    place = found.primary.span if found.primary else None
+    return any(
+        other.code == found.code and (other.primary and other.primary.span) == place
+        for other in others
+    )

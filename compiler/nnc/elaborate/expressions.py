@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 from nnlang import syntax
 from nnlang.diagnostics import suggest
 
 from ..graph import DTYPES
-from . import arithmetic
-from .context import Context, Mistake
+from . import arithmetic, indexing
+from .context import STANDARD, Context, Mistake
 from .scope import Scope
 from .values import (
     Arguments,
@@ -41,32 +43,74 @@ def evaluate_binding(context: Context, scope: Scope, node: syntax.Expression) ->
 def _name(context: Context, scope: Scope, node: syntax.Name) -> Any:
     binding = scope.find(node.text)
     if binding is None:
-        unknown_name(context, node.text, node.span, scope.visible())
+        if node.text == "training":  # true while the training step is built
+            return context.training
+        unknown_name(context, scope, node)
     if isinstance(binding.value, Poison):
         raise Mistake(None)
+    if binding.kind == "net":
+        context.fail(
+            "N0306",
+            f"`{node.text}` is a net, not a value",
+            node.span,
+            helps=["write what nets share as a `block`, and call that"],
+        )
     if binding.kind == "state":
         return context.current.get(binding.value, binding.value)
     return binding.value
 
 
-def unknown_name(context: Context, name: str, span: syntax.Span, candidates: list[str]) -> None:
-    meant = suggest(name, candidates)
+def unknown_name(context: Context, scope: Scope, node: syntax.Name) -> NoReturn:
+    """A name without a value: one that is made elsewhere in the same item, or one that does not exist."""
+    for other in scope.made_elsewhere(node):
+        later = other.span.start > node.span.start
+        words = (
+            "made here, further down" if later else "made here, where this place does not see it"
+        )
+        context.fail(
+            "N0208",
+            f"`{node.text}` has no value here",
+            node.span,
+            "not yet",
+            others=[(other.span, words)],
+        )
+    fail_unknown(context, node, scope.visible())
+
+
+def fail_unknown(context: Context, node: syntax.Name, candidates: Iterable[str]) -> NoReturn:
+    meant = suggest(node.text, candidates)
     helps = [f"did you mean `{meant}`?"] if meant else []
-    if not helps and name in DTYPES:
-        helps = [f"an element type converts a tensor when called: `{name}(x)`"]
-    context.fail("N0201", f"there is no `{name}` here", span, "not known", helps=helps)
+    if not helps and node.text in DTYPES:
+        helps = [f"an element type converts a tensor when called: `{node.text}(x)`"]
+    context.fail("N0201", f"there is no `{node.text}` here", node.span, "not known", helps=helps)
 
 
 def _attribute(context: Context, scope: Scope, node: syntax.Attribute) -> Any:
     value = evaluate(context, scope, node.value)
     if not isinstance(value, Namespace):
-        context.fail("N0306", "only a namespace has members", node.value.span, describe(value),
-                     helps=[f"call it with a pipe: `x -> {node.name.text}`"])  # fmt: skip
+        context.fail(
+            "N0306",
+            "only a namespace has members",
+            node.value.span,
+            describe(value),
+            helps=[f"call it with a pipe: `x -> {node.name.text}`"],
+        )
     if node.name.text not in value.members:
         meant = suggest(node.name.text, value.members)
-        context.fail("N0205", f"`{value.name}` has no `{node.name.text}`", node.name.span, "not known",
-                     helps=[f"did you mean `{meant}`?"] if meant else [])  # fmt: skip
+        context.fail(
+            "N0205",
+            f"`{value.name}` has no `{node.name.text}`",
+            node.name.span,
+            "not known",
+            helps=[f"did you mean `{meant}`?"] if meant else [],
+        )
     return value.members[node.name.text]
+
+
+def _number(context: Context, scope: Scope, node: syntax.Number) -> int | float:
+    if node.is_int and abs(node.value) > arithmetic.LARGEST:
+        context.fail("N0313", "the number is too large", node.span, "at most 2 ** 62")
+    return node.value
 
 
 def _unary(context: Context, scope: Scope, node: syntax.Unary) -> Any:
@@ -75,7 +119,11 @@ def _unary(context: Context, scope: Scope, node: syntax.Unary) -> Any:
 
 def _binary(context: Context, scope: Scope, node: syntax.Binary) -> Any:
     left = evaluate(context, scope, node.left)
-    if node.operator in ("and", "or") and isinstance(left, bool) and left == (node.operator == "or"):
+    if (
+        node.operator in ("and", "or")
+        and isinstance(left, bool)
+        and left == (node.operator == "or")
+    ):
         return left
     return arithmetic.binary(context, node, left, evaluate(context, scope, node.right))
 
@@ -86,17 +134,26 @@ def condition(context: Context, scope: Scope, node: syntax.Expression, word: str
     if isinstance(value, bool):
         return value
     helps = ["`if` chooses at compile time; choose by value with `select(condition, a, b)`"]
-    context.fail("N0307", f"`{word}` needs true or false known at compile time", node.span, describe(value),
-                 helps=helps if isinstance(value, Tensor) else [])  # fmt: skip
+    context.fail(
+        "N0307",
+        f"`{word}` needs true or false known at compile time",
+        node.span,
+        describe(value),
+        helps=helps if isinstance(value, Tensor) else [],
+    )
 
 
-def _if(context: Context, scope: Scope, node: syntax.IfExpression) -> Any:
+def _if(
+    context: Context, scope: Scope, node: syntax.IfExpression, later: Later | None = None
+) -> Any:
     from .statements import execute
 
     chosen = node.then if condition(context, scope, node.condition, "if") else node.otherwise
     inner = Scope(scope)
     for statement in chosen.statements:
         execute(context, inner, statement)
+    if later is not None:
+        return defer(context, inner, chosen.value, later)
     return evaluate_binding(context, inner, chosen.value)
 
 
@@ -105,13 +162,25 @@ def _index(context: Context, scope: Scope, node: syntax.Index) -> Any:
     parts: list[Any] = []
     for item in node.items:
         if isinstance(item, syntax.Slice):
-            ends = [None if e is None else evaluate(context, scope, e) for e in (item.start, item.stop, item.step)]
+            ends = [
+                None if e is None else evaluate(context, scope, e)
+                for e in (item.start, item.stop, item.step)
+            ]
             parts.append(slice(*ends))
         elif isinstance(item, syntax.Spread):
             parts.append(item)
         else:
             parts.append(evaluate(context, scope, item))
-    return arithmetic.index(context, node, value, parts)
+    return indexing.index(context, node, value, parts)
+
+
+def given_place(scope: Scope, node: syntax.Expression) -> syntax.Span:
+    """Where an argument was written: inside the standard library a parameter stands for the user's text."""
+    if isinstance(node, syntax.Name) and node.span.file.startswith(STANDARD):
+        binding = scope.find(node.text)
+        if binding is not None and binding.given is not None and binding.kind == "argument":
+            return binding.given
+    return node.span
 
 
 def arguments(
@@ -120,6 +189,7 @@ def arguments(
     call: syntax.Call,
     function: Any,
     leading: tuple[tuple[Any, syntax.Span], ...] = (),
+    later: Later | None = None,
 ) -> Arguments:
     """Evaluate the arguments of a call, `leading` (from a pipe) first.
 
@@ -127,18 +197,31 @@ def arguments(
     """
     positional = list(leading)
     named: dict[str, tuple[Any, syntax.Span]] = {}
+    keys: dict[str, syntax.Span] = {}
     rules = _rule_parameters(function)
     for argument in call.arguments:
         key: Any = argument.name.text if argument.name is not None else len(positional)
-        value = (defer if key in rules else evaluate)(context, scope, argument.value)
-        if argument.name is None:
-            positional.append((value, argument.value.span))
-        elif argument.name.text in named:
-            context.fail("N0405", f"`{argument.name.text}` is given twice", argument.name.span, "again here",
-                         others=[(named[argument.name.text][1], "first here")])  # fmt: skip
+        if later is not None and isinstance(argument.value, syntax.Call):
+            value = defer(context, scope, argument.value, later)
+        elif key in rules:
+            value = defer(context, scope, argument.value, Later(1))
         else:
-            named[argument.name.text] = (value, argument.value.span)
-    return Arguments(tuple(positional), named, call.span, call.label.text if call.label else None)
+            value = evaluate(context, scope, argument.value)
+        if argument.name is None:
+            positional.append((value, given_place(scope, argument.value)))
+            continue
+        if argument.name.text in named:
+            context.fail(
+                "N0405",
+                f"`{argument.name.text}` is given twice",
+                argument.name.span,
+                "again here",
+                others=[(keys[argument.name.text], "first here")],
+            )
+        named[argument.name.text] = (value, given_place(scope, argument.value))
+        keys[argument.name.text] = argument.name.span
+    label = call.label.text if call.label else None
+    return Arguments(tuple(positional), named, call.span, label, keys)
 
 
 def _rule_parameters(function: Any) -> set[Any]:
@@ -154,74 +237,134 @@ def _rule_parameters(function: Any) -> set[Any]:
     return found
 
 
+def callee(context: Context, scope: Scope, node: syntax.Expression) -> Any:
+    """The value of what a call calls: a block, a function, a shared instance or a call kept for later."""
+    if isinstance(node, syntax.Name) and node.text not in scope.names:
+        binding = scope.find(node.text)
+        if binding is not None and binding.kind == "net":
+            context.fail(
+                "N0408",
+                f"`{node.text}` is a net and cannot be called",
+                node.span,
+                helps=["write what nets share as a `block`, and call that"],
+            )
+    function = evaluate(context, scope, node)
+    if not isinstance(function, (Block, Builtin, Instance, Deferred)):
+        name = context.snippet(node.span)
+        shadowed = scope.hidden_by(node) if isinstance(node, syntax.Name) else None
+        helps = ["only blocks and functions can be called"]
+        if shadowed is not None:
+            helps = [f"the name hides the {shadowed} `{name}` here; give the value another name"]
+        context.fail(
+            "N0408",
+            f"`{name}` cannot be called",
+            given_place(scope, node),
+            describe(function),
+            helps=helps,
+        )
+    return function
+
+
+def made_here(context: Context, value: Any, span: syntax.Span, before: Any = None) -> Any:
+    """What a call gives, with the call as the place that it came from."""
+    if isinstance(value, Tensor):
+        shape = before.shape if isinstance(before, Tensor) else None
+        return Tensor(value.value, span, context.snippet(span), shape)
+    if isinstance(value, (tuple, list)) and any(isinstance(item, Tensor) for item in value):
+        return type(value)(made_here(context, item, span) for item in value)
+    return value
+
+
 def _call(context: Context, scope: Scope, node: syntax.Call) -> Any:
     from .calls import call
 
-    function = evaluate(context, scope, node.function)
-    return call(context, function, arguments(context, scope, node, function), node.span, node.function.span)
+    function = callee(context, scope, node.function)
+    given = arguments(context, scope, node, function)
+    first = given.positional[0][0] if given.positional else None
+    return made_here(context, call(context, function, given, node.span), node.span, first)
 
 
 def _pipe(context: Context, scope: Scope, node: syntax.Pipe) -> Any:
     from .calls import call
 
-    leading = tuple((evaluate(context, scope, value), value.span) for value in node.values)
+    leading = tuple(
+        (evaluate(context, scope, value), given_place(scope, value)) for value in node.values
+    )
     value: Any = None
     for stage in node.stages:
-        function = evaluate(context, scope, stage.function)
+        function = callee(context, scope, stage.function)
         given = arguments(context, scope, stage, function, leading)
-        value = call(context, function, given, stage.span, stage.function.span)
-        if isinstance(value, Tensor):
-            value = Tensor(value.value, stage.span, context.snippet(stage.span))
+        value = call(context, function, given, stage.span)
+        value = made_here(context, value, stage.span, leading[0][0])
         leading = ((value, stage.span),)
     return value
 
 
 def _share(context: Context, scope: Scope, node: syntax.Share) -> Any:
-    function = evaluate(context, scope, node.call.function)
+    from .calls import use_paths
+
+    function = callee(context, scope, node.call.function)
     if not isinstance(function, Block):
         context.fail("N0408", "`share` needs a block", node.call.function.span, describe(function))
     given = arguments(context, scope, node.call, function)
-    return Instance(function, given, context.paths)
+    paths = use_paths(context, function.name, given, node.call.span)
+    return Instance(function, replace(given, label=None), paths)
 
 
-def defer(context: Context, scope: Scope, node: syntax.Expression) -> Any:
+@dataclass(frozen=True)
+class Later:
+    """A place that takes a rule: how many leading arguments it supplies, and whether plain values do too."""
+
+    supplies: int
+    takes_values: bool = False
+
+    def keeps(self, function: Any) -> bool:
+        """Whether a call here is kept for later, rather than made at once."""
+        if isinstance(function, Deferred):
+            return True
+        if isinstance(function, Builtin):
+            return function.deferred
+        if not isinstance(function, Block):
+            return False
+        return not self.takes_values or len(function.definition.parameters) >= self.supplies
+
+
+def defer(context: Context, scope: Scope, node: syntax.Expression, later: Later) -> Any:
     """An expression named for later use: a call keeps its arguments; the place supplies the leading ones."""
-    from .calls import lacks_leading
-
     if isinstance(node, syntax.List):
-        return [defer(context, scope, item) for item in node.items]
+        return [defer(context, scope, item, later) for item in node.items]
+    if isinstance(node, syntax.IfExpression):
+        return _if(context, scope, node, later)
     if not isinstance(node, syntax.Call):
         value = evaluate(context, scope, node)
         if isinstance(value, (Block, Builtin)):
             return Deferred(value, Arguments(span=node.span))
         return value
-    function = evaluate(context, scope, node.function)
-    if not lacks_leading(function, len(node.arguments)):
+    function = callee(context, scope, node.function)
+    if not later.keeps(function):
         return evaluate(context, scope, node)
-    positional: list[tuple[Any, syntax.Span]] = []
-    named: dict[str, tuple[Any, syntax.Span]] = {}
-    for argument in node.arguments:
-        value = defer(context, scope, argument.value)
-        if argument.name is None:
-            positional.append((value, argument.value.span))
-        elif argument.name.text in named:
-            context.fail("N0405", f"`{argument.name.text}` is given twice", argument.name.span, "again here")
-        else:
-            named[argument.name.text] = (value, argument.value.span)
-    return Deferred(function, Arguments(tuple(positional), named, node.span))
+    given = arguments(context, scope, node, function, later=later if later.takes_values else None)
+    if isinstance(function, Deferred):
+        kept = function.arguments
+        return Deferred(function.function, kept.after(given, kept.span or node.span))
+    return Deferred(function, given)
 
 
 def dimension(context: Context, scope: Scope, node: syntax.Expression) -> Any:
     """One dimension of a type: an integer of at least 0 or an expression over symbols."""
     value = evaluate(context, scope, node)
     if not is_dim(value):
-        context.fail("N0306", "a dimension must be an integer or a name of one", node.span, describe(value))
+        context.fail(
+            "N0306", "a dimension must be an integer or a name of one", node.span, describe(value)
+        )
     if isinstance(value, int) and value < 0:
         context.fail("N0306", "a dimension cannot be negative", node.span, f"{value}")
     return value
 
 
-def shape_of_type(context: Context, scope: Scope, node: syntax.TypeExpression) -> tuple[str, tuple[Any, ...]]:
+def shape_of_type(
+    context: Context, scope: Scope, node: syntax.TypeExpression
+) -> tuple[str, tuple[Any, ...]]:
     """Element type and shape of a type whose dimensions are all known names; f32 where none is said."""
     if isinstance(node, syntax.LikeType):
         value = evaluate(context, scope, node.value)
@@ -232,7 +375,9 @@ def shape_of_type(context: Context, scope: Scope, node: syntax.TypeExpression) -
     for part in node.dimensions:
         if isinstance(part, syntax.Spread):
             if part.value is None:
-                context.fail("N0306", "`...` has no meaning in the type of something new", part.span)
+                context.fail(
+                    "N0306", "`...` has no meaning in the type of something new", part.span
+                )
             dims = evaluate(context, scope, part.value)
             if not isinstance(dims, (list, tuple)) or not all(is_dim(d) for d in dims):
                 context.fail("N0306", "`...` needs a shape", part.value.span, describe(dims))
@@ -244,19 +389,28 @@ def shape_of_type(context: Context, scope: Scope, node: syntax.TypeExpression) -
 
 def checked_dtype(context: Context, dtype: str, span: syntax.Span) -> str:
     if dtype not in DTYPES:
-        context.fail("N0314", f"the element type {dtype} is not available", span, "",
-                     helps=[f"use one of {', '.join(DTYPES)}"])  # fmt: skip
+        context.fail(
+            "N0314",
+            f"the element type {dtype} is not available",
+            span,
+            "",
+            helps=[f"use one of {', '.join(DTYPES)}"],
+        )
     return dtype
 
 
 _EVALUATE: dict[type, Any] = {
     syntax.Name: _name,
-    syntax.Number: lambda context, scope, node: node.value,
+    syntax.Number: _number,
     syntax.String: lambda context, scope, node: node.value,
     syntax.Bool: lambda context, scope, node: node.value,
     syntax.Attribute: _attribute,
-    syntax.List: lambda context, scope, node: [evaluate(context, scope, item) for item in node.items],
-    syntax.Tuple: lambda context, scope, node: tuple(evaluate(context, scope, item) for item in node.items),
+    syntax.List: lambda context, scope, node: [
+        evaluate(context, scope, item) for item in node.items
+    ],
+    syntax.Tuple: lambda context, scope, node: tuple(
+        evaluate(context, scope, item) for item in node.items
+    ),
     syntax.Unary: _unary,
     syntax.Binary: _binary,
     syntax.IfExpression: _if,

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import interpret
+from ..dims import Poly
 from ..graph import DTYPES
 from ..ops.base import Context as RunContext
+from .arithmetic import as_tensor
 from .calls import apply
 from .context import Context, Mistake, VariableSpec
 from .scope import Paths
-from .values import Block, Builtin, Deferred, Tensor, describe, is_number
+from .values import Deferred, Tensor, describe, is_number
 
 Array = np.ndarray[Any, Any]
 
@@ -34,21 +36,35 @@ def initial_values(context: Context, seed: int, known: Mapping[str, Array]) -> d
 
 def initial_value(context: Context, spec: VariableSpec, seed: int) -> Array:
     dtype = DTYPES[spec.value.dtype]
-    shape = tuple(int(size) for size in spec.value.shape)
+    shape = tuple(int(size) for size in spec.value.shape)  # type: ignore[arg-type]
     rule = spec.initializer
-    if isinstance(rule, (Deferred, Block, Builtin)):
-        inner = Context(context.sources, training=False, initializing=spec.name, paths=Paths(spec.name))
-        inner.frames = []
-        rule = apply(inner, rule, [shape], spec.span)
-        if isinstance(rule, Tensor):
-            graph = inner.builder.graph(outputs=[("value", rule.value)])
-            outputs, _ = interpret.run(graph, {}, context=RunContext(seed=seed))
-            made = outputs["value"]
-            if made.shape not in (shape, ()):
-                context.fail("N0309", f"the first value of `{spec.name}` has another shape", spec.span,
-                             f"{describe(rule)}, declared {spec.value.type}")  # fmt: skip
-            return np.ascontiguousarray(np.broadcast_to(made, shape), dtype)
-    if is_number(rule) or isinstance(rule, bool):
-        return np.full(shape, float(rule), dtype)
-    context.fail("N0404", f"the first value of `{spec.name}` must be a number or an initializer", spec.span, describe(rule),
-                 helps=["for example `he_uniform()` or `zeros()`"])  # fmt: skip
+    inner = Context(context.sources, False, context.subject, initializing=spec.name)
+    inner.paths = Paths(spec.name)
+    inner.frames = list(spec.frames)
+    place = spec.span if spec.node.initializer is None else spec.node.initializer.span
+    if isinstance(rule, Deferred):
+        place = rule.arguments.span or place
+        rule = apply(inner, rule, [shape], place)
+    if isinstance(rule, Tensor):
+        graph = inner.builder.graph(outputs=[("value", rule.value)])
+        outputs, _ = interpret.run(graph, {}, context=RunContext(seed=seed))
+        made = outputs["value"]
+        if made.shape not in (shape, ()):
+            inner.fail(
+                "N0309",
+                f"the first value of `{spec.node.name.text}` has another shape",
+                place,
+                describe(rule),
+                others=[(spec.node.type.span, f"declared {spec.value.type}")],
+            )
+        return np.ascontiguousarray(np.broadcast_to(made, shape), dtype)
+    if isinstance(rule, bool) or (is_number(rule) and not isinstance(rule, Poly)):
+        as_tensor(inner, bool(rule) if dtype == np.bool_ else rule, spec.value.dtype, place)
+        return np.full(shape, rule, dtype)
+    inner.fail(
+        "N0404",
+        f"the first value of `{spec.node.name.text}` must be a number or an initializer",
+        place,
+        describe(rule),
+        helps=["for example `he_uniform()` or `zeros()`"],
+    )

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nnlang
 from nnlang import syntax
-from nnlang.diagnostics import Diagnostic, DiagnosticError, diagnostic, suggest
+from nnlang.diagnostics import Diagnostic, DiagnosticError, suggest
 
 from .context import STANDARD, Context, Mistake
 from .expressions import evaluate
+from .names import check_names
 from .scope import Scope
-from .values import Block, Namespace
+from .statements import known_constant
+from .values import POISON, Block, Namespace
 
 LIBRARY = Path(nnlang.__file__).parent / "std"
-PRELUDE = ("activations", "layers", "losses", "optimizers", "schedules", "initializers", "regularizers", "metrics")
+PRELUDE = (
+    "activations",
+    "layers",
+    "losses",
+    "optimizers",
+    "schedules",
+    "initializers",
+    "regularizers",
+    "metrics",
+)
 
 
 @dataclass(eq=False)
@@ -39,6 +50,7 @@ class Loader:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     modules: dict[str, Module] = field(default_factory=dict)
     loading: list[str] = field(default_factory=list)
+    directory: str = ""  # of the first file
 
     def load(self, source: syntax.Source, parent: Scope | None) -> Module:
         """Parse a text and bind its items. Mistakes are kept in `diagnostics`; syntax errors raise."""
@@ -47,14 +59,22 @@ class Loader:
             file = nnlang.parse(source.text, source.name)
         except DiagnosticError as error:
             raise DiagnosticError(error.diagnostics, self.sources) from None
-        module = Module(source, file, Scope(parent, of_file=True))
-        context = Context(self.sources, training=False)
+        module = Module(source, file, Scope(parent, of_file=True, tree=file))
+        context = Context(self.sources, training=False, subject=source.name)
         for item in file.items:
             try:
                 self.add(module, item, context)
-            except Mistake as mistake:
-                context.report(mistake)
-        self.diagnostics += context.diagnostics
+            except (Mistake, RecursionError) as error:
+                if isinstance(error, Mistake):
+                    context.report(error)
+                else:
+                    context.report_failure("N0107", "this is nested too deeply", item.span)
+                name = item_name(item)
+                if name is not None and name.text not in module.scope.names:
+                    module.scope.bind(name.text, POISON, "value", name.span)
+        if not source.name.startswith(STANDARD):
+            check_names(context, file, module.scope)
+        self.diagnostics += sorted(context.diagnostics, key=_position)
         return module
 
     def add(self, module: Module, item: syntax.Item, context: Context) -> None:
@@ -62,12 +82,18 @@ class Loader:
         if isinstance(item, syntax.Train):
             self.add_train(module, item, context)
             return
-        name = item.namespace if isinstance(item, syntax.Use) else item.name.text
-        place = item.span if isinstance(item, syntax.Use) else item.name.span
+        made = item_name(item)
+        assert made is not None
+        name, place = made.text, made.span
         if name in scope.names:
             first = scope.names[name].span
-            context.fail("N0202", f"`{name}` is defined twice", place, "again here",
-                         others=[(first, "first here")] if first else [])  # fmt: skip
+            context.fail(
+                "N0202",
+                f"`{name}` is defined twice",
+                place,
+                "again here",
+                others=[(first, "first here")] if first else [],
+            )
         if isinstance(item, (syntax.Block, syntax.Rule)):
             check_parameters(context, item)
             scope.bind(name, Block(item, module), "library", place)
@@ -76,82 +102,143 @@ class Loader:
             module.nets[name] = item
             scope.bind(name, None, "net", place)
         elif isinstance(item, syntax.Const):
-            scope.bind(name, evaluate(context, scope, item.value), "constant", place)
+            value = evaluate(context, scope, item.value)
+            known_constant(context, item, value)
+            scope.bind(name, value, "constant", place)
         else:
             scope.bind(name, self.use(module, item, context), "library", place)
 
     def add_train(self, module: Module, item: syntax.Train, context: Context) -> None:
         for other in module.trains:
-            same = (other.name.text if other.name else None) == (item.name.text if item.name else None)
+            same = (other.name.text if other.name else None) == (
+                item.name.text if item.name else None
+            )
             if same and other.net.text == item.net.text:
-                context.fail("N0202", f"a second training section for `{item.net.text}`", item.span, "",
-                             others=[(other.net.span, "first here")],
-                             helps=[f"give it a name: `train {item.net.text} as finetune {{ ... }}`"])  # fmt: skip
+                context.fail(
+                    "N0202",
+                    f"a second training section for `{item.net.text}`",
+                    item.span,
+                    "",
+                    others=[(other.net.span, "first here")],
+                    helps=[f"give it a name: `train {item.net.text} as finetune {{ ... }}`"],
+                )
         module.trains.append(item)
 
     def use(self, module: Module, item: syntax.Use, context: Context) -> Namespace:
         path = self.find(module, item, context)
         key = str(path)
         if key in self.loading:
-            context.fail("N0602", "files that use each other", item.span, f"`{item.path}` is being read already")
+            names = [Path(name).name for name in (*self.loading[self.loading.index(key) :], key)]
+            context.fail(
+                "N0602",
+                "files that use each other",
+                item.span,
+                f"`{item.path}` is being read already",
+                notes=[" uses ".join(f"`{name}`" for name in names)],
+                helps=["move what both need to a third file"],
+            )
         if key not in self.modules:
-            library = path.is_relative_to(LIBRARY)
-            name = STANDARD + path.relative_to(LIBRARY).as_posix() if library else item.path
             try:
                 text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                context.fail("N0601", f"`{item.path}` cannot be read: {error}", item.span)
+            except UnicodeDecodeError:
+                context.fail("N0601", f"`{item.path}` is no text in UTF-8", item.span)
+            except OSError as error:
+                context.fail(
+                    "N0601", f"`{item.path}` cannot be read", item.span, error.strerror or ""
+                )
             self.loading.append(key)
             try:
-                self.modules[key] = self.load(syntax.Source(name, text, str(path.parent)), prelude(self).scope)
+                source = syntax.Source(self.shown(path, item), text, str(path.parent))
+                self.modules[key] = self.load(source, prelude(self).scope)
             finally:
                 self.loading.pop()
         members = {n: b.value for n, b in self.modules[key].scope.names.items() if b.kind != "net"}
         return Namespace(item.namespace, members)
 
+    def shown(self, path: Path, item: syntax.Use) -> str:
+        """What messages call a file: its path from the first file, so that two of one name differ."""
+        if path.is_relative_to(LIBRARY):
+            return STANDARD + path.relative_to(LIBRARY).as_posix()
+        try:
+            return Path(os.path.relpath(path, self.directory)).as_posix()
+        except ValueError:  # another drive
+            return item.path
+
     def find(self, module: Module, item: syntax.Use, context: Context) -> Path:
         if item.is_file:
-            if module.source.directory is None:
-                context.fail("N0601", "a text without a file cannot use files", item.span)
-            path = (Path(module.source.directory) / item.path).resolve()
-            if not path.is_file():
-                near = suggest(path.name, (p.name for p in path.parent.glob("*.nn"))) if path.parent.is_dir() else None
-                context.fail("N0601", f"there is no file `{item.path}`", item.span, f"looked for {path.name}",
-                             helps=[f"did you mean `{near}`?"] if near else [])  # fmt: skip
-            return path
+            return self.find_file(module, item, context)
         path = LIBRARY.joinpath(*item.path.split(".")).with_suffix(".nn")
         if not path.is_file():
-            known = [p.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", ".") for p in LIBRARY.glob("*/*.nn")]
+            parts = [p.relative_to(LIBRARY).with_suffix("") for p in LIBRARY.rglob("*.nn")]
+            known = sorted(part.as_posix().replace("/", ".") for part in parts)
             near = suggest(item.path, known)
-            context.fail("N0603", f"the standard library has no `{item.path}`", item.span, "",
-                         notes=["it has " + ", ".join(f"`{name}`" for name in sorted(known))] if known else [],
-                         helps=[f"did you mean `{near}`?"] if near else [])  # fmt: skip
+            helps = [f"did you mean `{near}`?"] if near else []
+            if (Path(module.source.directory or ".") / f"{item.path}.nn").is_file():
+                helps = [f'a file is named in quotes: `use "{item.path}.nn"`']
+            context.fail(
+                "N0603",
+                f"the standard library has no `{item.path}`",
+                item.span,
+                "not known",
+                notes=["it has " + ", ".join(f"`{name}`" for name in known)],
+                helps=helps,
+            )
         return path
 
+    def find_file(self, module: Module, item: syntax.Use, context: Context) -> Path:
+        if module.source.directory is None:
+            context.fail(
+                "N0601",
+                "a text that is no file cannot use files",
+                item.span,
+                helps=["write the text to a file, and compile that"],
+            )
+        near = None
+        try:
+            path = (Path(module.source.directory) / item.path).resolve()
+            if path.is_file():
+                return path
+            if path.parent.is_dir():
+                near = suggest(path.name, (p.name for p in path.parent.glob("*.nn")))
+        except (OSError, ValueError):  # a path that no system can have
+            pass
+        context.fail(
+            "N0601",
+            f"there is no file `{item.path}`",
+            item.span,
+            "looked for beside this file",
+            helps=[f"did you mean `{near}`?"] if near else [],
+        )
 
-def names_used(node: syntax.Node) -> Iterator[str]:
-    for part in syntax.walk(node):
-        if isinstance(part, syntax.Name):
-            yield part.text
+
+def item_name(item: syntax.Item) -> syntax.Name | None:
+    """The name that an item binds in its file; a training section binds none."""
+    if isinstance(item, syntax.Train):
+        return None
+    if isinstance(item, syntax.Use):
+        return item.alias or syntax.Name(item.namespace, span=item.span)
+    return item.name
+
+
+def _position(found: Diagnostic) -> int:
+    return found.primary.span.start if found.primary else 0
 
 
 def check_parameters(context: Context, item: syntax.Block | syntax.Rule | syntax.Net) -> None:
-    """Every parameter has its own name, and every setting of a net is used."""
+    """Every parameter has its own name."""
     seen: dict[str, syntax.Span] = {}
-    body = item.body if isinstance(item.body, tuple) else (item.body,)
-    used = {name for statement in body for name in names_used(statement)}
-    used |= {n for p in item.parameters for part in (p.default, p.type) if part for n in names_used(part)}
     for parameter in item.parameters:
         name = parameter.name.text
         if name in seen:
-            context.fail("N0202", f"`{name}` is listed twice", parameter.name.span, "again here",
-                         others=[(seen[name], "first here")])  # fmt: skip
-        seen[name] = parameter.name.span
-        if name not in used and isinstance(item, syntax.Net):
             context.report_failure(
-                "N0204", f"the setting `{name}` of `{item.name.text}` is never used", parameter.name.span, "",
-                helps=["use it or remove it"],
-            )  # fmt: skip
+                "N0202",
+                f"`{name}` is listed twice",
+                parameter.name.span,
+                "again here",
+                others=[(seen[name], "first here")],
+                helps=["give it another name"],
+            )
+        seen.setdefault(name, parameter.name.span)
 
 
 @functools.cache
@@ -161,12 +248,14 @@ def _prelude_modules() -> tuple[Scope, dict[str, syntax.Source]]:
 
     base = Scope(of_file=True)
     for name, value in builtins().items():
-        base.bind(name, value, "library")
+        base.bind(name, value, "constant" if isinstance(value, float) else "library")
     loader = Loader()
     scope = Scope(base, of_file=True)
     for part in PRELUDE:
         path = LIBRARY / f"{part}.nn"
-        module = loader.load(syntax.Source(f"{STANDARD}{part}.nn", path.read_text("utf-8"), str(LIBRARY)), scope)
+        module = loader.load(
+            syntax.Source(f"{STANDARD}{part}.nn", path.read_text("utf-8"), str(LIBRARY)), scope
+        )
         for name, binding in module.scope.names.items():
             scope.bind(name, binding.value, "library", binding.span)
         module.scope.parent = scope
@@ -189,7 +278,9 @@ def prelude(loader: Loader) -> Prelude:
 
 def load_text(source: syntax.Source) -> tuple[Module, Loader]:
     """A user's file over the prelude. Raises DiagnosticError for syntax errors."""
-    loader = Loader()
+    loader = Loader(directory=source.directory or "")
     top = prelude(loader)
+    if source.directory is not None:
+        loader.loading.append(str((Path(source.directory) / source.name).resolve()))
     module = loader.load(source, top.scope)
     return module, loader

@@ -9,16 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnlang import syntax
 from nnlang.syntax import Span
 
 
 @dataclass(eq=False)
 class Binding:
-    """`kind`: value, constant, setting, parameter, state, dimension, input, loop."""
+    """`kind`: value, constant, setting, argument, parameter, state, dimension, input, library, net.
+
+    `given`: for an argument, where the caller wrote it; for a dimension, the argument that fixed it.
+    """
 
     value: Any
     kind: str = "value"
     span: Span | None = None
+    given: Span | None = None
 
 
 @dataclass(eq=False)
@@ -28,6 +33,7 @@ class Scope:
     parent: Scope | None = None
     names: dict[str, Binding] = field(default_factory=dict)
     of_file: bool = False  # names that bodies see but do not change
+    tree: syntax.File | None = None  # of the file
 
     def find(self, name: str) -> Binding | None:
         scope: Scope | None = self
@@ -38,8 +44,50 @@ class Scope:
             scope = scope.parent
         return None
 
-    def bind(self, name: str, value: Any, kind: str = "value", span: Span | None = None) -> None:
-        self.names[name] = Binding(value, kind, span)
+    def bind(
+        self,
+        name: str,
+        value: Any,
+        kind: str = "value",
+        span: Span | None = None,
+        given: Span | None = None,
+    ) -> None:
+        self.names[name] = Binding(value, kind, span, given)
+
+    def of_body(self, name: str) -> Binding | None:
+        """What a name means in the body, not in the file."""
+        scope: Scope | None = self
+        while scope is not None and not scope.of_file:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.parent
+        return None
+
+    def hidden_by(self, node: syntax.Name) -> str | None:
+        """What a name would mean without the innermost binding: a `block` or `function` of file or library."""
+        scope: Scope | None = self
+        while scope is not None:
+            binding = scope.names.get(node.text)
+            if scope.of_file and binding is not None and binding.kind == "library":
+                return "block"
+            scope = scope.parent
+        return None
+
+    def made_elsewhere(self, node: syntax.Name) -> list[syntax.Name]:
+        """Where the item of the file that holds `node` binds its name."""
+        scope: Scope | None = self
+        while scope is not None and scope.tree is None:
+            scope = scope.parent
+        if scope is None or scope.tree is None:
+            return []
+        found: list[syntax.Name] = []
+        for item in scope.tree.items:
+            here = item.span.start <= node.span.start < item.span.end
+            if item.span.file == node.span.file and here:
+                found += [name for name in bound_names(item) if name.text == node.text]
+            elif isinstance(item, (syntax.Block, syntax.Const)) and item.name.text == node.text:
+                found.append(item.name)
+        return [name for name in found if name.span != node.span]
 
     def visible(self) -> list[str]:
         names: dict[str, None] = {}
@@ -50,34 +98,65 @@ class Scope:
         return list(names)
 
 
+def bound_names(item: syntax.Node) -> list[syntax.Name]:
+    """Every name that something inside an item binds, in the order of the text."""
+    found: list[syntax.Name] = []
+    for node in syntax.walk(item):
+        if isinstance(node, (syntax.Assign, syntax.Scan)):
+            found += node.targets
+        if isinstance(
+            node,
+            (
+                syntax.Param, syntax.State, syntax.Carry, syntax.Input, syntax.Const, syntax.Output,
+                syntax.Parameter,
+            ),
+        ):  # fmt: skip
+            found.append(node.name)
+        if isinstance(node, (syntax.For, syntax.Scan)):
+            found += [part for part in syntax.walk(node.pattern) if isinstance(part, syntax.Name)]
+        if isinstance(node, (syntax.Input, syntax.Parameter)) and isinstance(
+            node.type, syntax.TensorType
+        ):
+            for part in node.type.dimensions:
+                name = part.value if isinstance(part, syntax.Spread) else part
+                if isinstance(name, syntax.Name):
+                    found.append(name)
+    return found
+
+
 @dataclass(eq=False)
 class Paths:
-    """A place in the tree of paths: hands out one child a use, with `_2`, `_3`… where a name repeats."""
+    """A place in the tree of paths: hands out one child a use, with `_2`, `_3`… where a name repeats.
+
+    Keeps true: no path is handed out twice, whether for a binding, a use or a label.
+    """
 
     prefix: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     bindings: dict[str, Paths] = field(default_factory=dict)
-    labels: set[str] = field(default_factory=set)
 
     def join(self, name: str) -> str:
         return f"{self.prefix}.{name}" if self.prefix else name
 
     def binding(self, name: str) -> Paths:
         """The scope of a bound name; binding it again goes on counting where it was."""
-        return self.bindings.setdefault(name, Paths(self.join(name)))
+        if name not in self.bindings:
+            self.bindings[name] = self.use(name)
+        return self.bindings[name]
 
     def use(self, name: str) -> Paths:
         """The scope of the next use of the block `name`."""
         count = self.counts.get(name, 0) + 1
-        while f"{name}_{count}" in self.labels:
+        while count > 1 and f"{name}_{count}" in self.counts:
             count += 1
         self.counts[name] = count
-        return Paths(self.join(name if count == 1 else f"{name}_{count}"))
+        made = name if count == 1 else f"{name}_{count}"
+        self.counts.setdefault(made, 1)
+        return Paths(self.join(made))
 
     def labelled(self, label: str) -> Paths | None:
         """The scope of a use named by `as`; None where the name is taken."""
-        if label in self.labels or self.counts.get(label):
+        if label in self.counts:
             return None
-        self.labels.add(label)
         self.counts[label] = 1
         return Paths(self.join(label))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from nnlang import syntax
 
-from .context import STANDARD, Context, Mistake, VariableSpec
-from .expressions import condition, defer, evaluate, evaluate_binding, shape_of_type
-from .scope import Scope
-from .values import POISON, Poison, Tensor, describe, is_dim, shape_text
+from ..graph import FLOATS, Type
+from .arithmetic import as_tensor
+from .context import STANDARD, Context, Limit, Mistake, VariableSpec
+from .expressions import Later, condition, defer, evaluate, evaluate_binding, shape_of_type
+from .scope import Scope, bound_names
+from .values import POISON, Poison, Tensor, describe, is_dim, is_plain, shape_text, written
+
+ELEMENT_LIMIT = 2**31
 
 
 class ReturnValue(Exception):
@@ -24,13 +29,31 @@ class ReturnValue(Exception):
 def run_body(
     context: Context, scope: Scope, body: tuple[syntax.Statement, ...], name: str, span: syntax.Span
 ) -> Any:
-    """Run a block's statements and give what it returns."""
+    """Run a block's statements and give what it returns; all mistakes of a user's block are reported."""
+    failed = False
     try:
         for statement in body:
-            execute(context, scope, statement)
+            try:
+                execute(context, scope, statement)
+            except Limit:
+                raise
+            except Mistake as mistake:
+                if statement.span.file.startswith(STANDARD):
+                    raise
+                context.report(mistake)
+                poison(scope, statement)
+                failed = True
     except ReturnValue as returned:
         return returned.value
-    context.fail("N0409", f"the block `{name}` returns nothing", span, "", helps=["end it with `return ...`"])
+    if failed:
+        raise Mistake(None)
+    context.fail(
+        "N0409",
+        f"the block `{name}` returns nothing",
+        span,
+        "no `return` was reached",
+        helps=["end it with `return ...`"],
+    )
 
 
 def execute(context: Context, scope: Scope, statement: syntax.Statement) -> None:
@@ -38,25 +61,31 @@ def execute(context: Context, scope: Scope, statement: syntax.Statement) -> None
     _EXECUTE[type(statement)](context, scope, statement)
 
 
-def execute_each(context: Context, scope: Scope, statements: Iterable[Any], run: Callable[..., None] = execute) -> None:
-    """Run statements, keeping each mistake: a name whose making failed is poisoned, so no mistake follows from it."""
+def execute_each(
+    context: Context, scope: Scope, statements: Iterable[Any], run: Callable[..., None] = execute
+) -> None:
+    """Run statements, keeping each mistake: a name whose making failed is poisoned, so none follows from it."""
     for statement in statements:
         try:
             run(context, scope, statement)
+        except Limit:
+            raise
         except Mistake as mistake:
             context.report(mistake)
+            poison(scope, statement)
+        except RecursionError:
+            context.report_failure(
+                "N0107",
+                "this is nested too deeply",
+                statement.span,
+                helps=["give parts of it names, and build on those"],
+            )
             poison(scope, statement)
 
 
 def poison(scope: Scope, statement: Any) -> None:
-    for node in syntax.walk(statement):
-        names: tuple[syntax.Name, ...] = ()
-        if isinstance(node, (syntax.Assign, syntax.Scan)):
-            names = node.targets
-        elif isinstance(node, (syntax.Param, syntax.State, syntax.Input, syntax.Const, syntax.Output)):
-            names = (node.name,)
-        for name in names:
-            scope.bind(name.text, POISON, "value", name.span)
+    for name in bound_names(statement):
+        scope.bind(name.text, POISON, "value", name.span)
 
 
 def _assign(context: Context, scope: Scope, node: syntax.Assign) -> None:
@@ -67,16 +96,35 @@ def _assign(context: Context, scope: Scope, node: syntax.Assign) -> None:
     if len(node.targets) == 1:
         assign_name(context, scope, node.targets[0], value)
         return
-    for target, item in zip(node.targets, unpack(context, value, len(node.targets), node.value.span), strict=True):
+    for target, item in zip(
+        node.targets, unpack(context, value, len(node.targets), node.value.span), strict=True
+    ):
         assign_name(context, scope, target, item)
 
 
 def unpack(context: Context, value: Any, count: int, span: syntax.Span) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        context.fail("N0308", f"{count} names need {count} values", span, describe(value))
+        helps = ["`split(x, n)` cuts a tensor into parts"] if isinstance(value, Tensor) else []
+        context.fail(
+            "N0308", f"{count} names need {count} values", span, describe(value), helps=helps
+        )
     if len(value) != count:
-        context.fail("N0308", f"{count} names need {count} values", span, f"found {len(value)}")
+        context.fail(
+            "N0308",
+            f"{count} names need {count} values",
+            span,
+            f"{len(value)} values: {describe(value)}",
+        )
     return list(value)
+
+
+_FIXED = {
+    "constant": "a constant",
+    "setting": "a setting of the net",
+    "dimension": "a dimension",
+    "input": "an input",
+    "parameter": "a parameter",
+}
 
 
 def assign_name(context: Context, scope: Scope, target: syntax.Name, value: Any) -> None:
@@ -86,15 +134,20 @@ def assign_name(context: Context, scope: Scope, target: syntax.Name, value: Any)
     if binding is None or owner is None:
         scope.bind(name, value, "value", target.span)
         return
-    if binding.kind in ("constant", "setting", "dimension", "input", "parameter"):
-        words = {"input": "an input", "parameter": "a parameter"}.get(binding.kind, f"a {binding.kind}")
-        places = [(binding.span, "made here")] if binding.span else []
-        context.fail("N0203", f"`{name}` is {words} and cannot be given another value", target.span, "",
-                     others=places, helps=["use another name"])  # fmt: skip
+    if binding.kind in _FIXED:
+        context.fail(
+            "N0203",
+            f"`{name}` is {_FIXED[binding.kind]} and cannot be given another value",
+            target.span,
+            "given a value here",
+            others=[(binding.span, f"{_FIXED[binding.kind]}")] if binding.span else [],
+            helps=["use another name"],
+        )
     if binding.kind == "state":
         _next_state(context, binding.value, target, value)
         return
-    owner.bind(name, value, binding.kind if not isinstance(binding.value, Poison) else "value", target.span)
+    kind = binding.kind if not isinstance(binding.value, Poison) else "value"
+    owner.bind(name, value, "value" if kind == "argument" else kind, target.span)
 
 
 def _owner(scope: Scope, name: str) -> tuple[Scope | None, Any]:
@@ -113,76 +166,108 @@ def _owner(scope: Scope, name: str) -> tuple[Scope | None, Any]:
 def _next_state(context: Context, key: Any, target: syntax.Name, value: Any) -> None:
     spec = context.variables[key]
     if not context.training:
-        context.fail("N0410", f"the state `{target.text}` changes outside of training", target.span, "",
-                     helps=["assign it inside `if training { ... }`"])  # fmt: skip
+        context.fail(
+            "N0410",
+            f"the state `{target.text}` changes outside of training",
+            target.span,
+            "given its next value here",
+            others=[(spec.node.name.span, "declared here")],
+            helps=["assign it inside `if training { ... }`"],
+        )
     if not isinstance(value, Tensor):
-        with context.at(target.span):
-            made = context.builder.constant(value, spec.value.dtype)
-        value = Tensor(made, target.span, target.text)
+        value = as_tensor(context, value, spec.value.dtype, target.span)
+    declared = (spec.node.type.span, f"declared {spec.value.type}")
     if value.dtype != spec.value.dtype:
-        context.fail("N0302", f"the next value of `{target.text}` has another element type", target.span,
-                     f"{describe(value)}, declared {spec.value.type}")  # fmt: skip
+        context.fail(
+            "N0302",
+            f"the next value of `{target.text}` has another element type",
+            target.span,
+            context.provenance(value),
+            others=[declared],
+            helps=[f"convert it: `{spec.value.dtype}(...)`"],
+        )
+    if value.shape != spec.value.shape and value.shape != ():
+        context.fail(
+            "N0309",
+            f"the next value of `{target.text}` has another shape",
+            target.span,
+            context.provenance(value),
+            others=[declared],
+        )
     if value.shape != spec.value.shape:
-        made = _spread_state(context, value, spec, target)
-        value = Tensor(made, target.span, target.text)
+        spread = context.emit("broadcast_to", value, span=target.span, shape=spec.value.shape)
+        value = Tensor(spread.value, target.span, target.text)
     context.current[key] = value
-
-
-def _spread_state(context: Context, value: Tensor, spec: VariableSpec, target: syntax.Name) -> Any:
-    if value.shape != ():
-        context.fail("N0309", f"the next value of `{target.text}` has another shape", target.span,
-                     f"{describe(value)}, declared {spec.value.type}")  # fmt: skip
-    with context.at(target.span):
-        return context.builder.emit("broadcast_to", value.value, shape=spec.value.shape)
 
 
 def _variable(context: Context, scope: Scope, node: syntax.Param | syntax.State) -> None:
     kind = "parameter" if isinstance(node, syntax.Param) else "state"
-    if node.name.text in scope.names:
-        context.fail("N0202", f"`{node.name.text}` exists already", node.name.span, "made again here",
-                     others=[(p, "first here") for p in [scope.names[node.name.text].span] if p])  # fmt: skip
+    known = scope.names.get(node.name.text)
+    if known is not None and known.span is not None and known.span != node.name.span:
+        context.fail(
+            "N0202",
+            f"`{node.name.text}` exists already",
+            node.name.span,
+            "made again here",
+            others=[(known.span, "first here")],
+            helps=["give it another name"],
+        )
     dtype, shape = shape_of_type(context, scope, node.type)
     for size in shape:
         if not isinstance(size, int):
             context.fail(
-                "N0304", f"the shape of `{node.name.text}` must be known when compiling", node.type.span,
+                "N0304",
+                f"the shape of `{node.name.text}` must be known when compiling",
+                node.type.span,
                 f"{shape_text(shape)}: {size} is known only when the network is called",
                 helps=["declare that dimension of the input as a number"],
-            )  # fmt: skip
-    if kind == "parameter" and dtype not in ("f32", "f64"):
-        context.fail("N0314", f"a parameter is learned, so it must be f32 or f64, not {dtype}", node.type.span)
+            )
+    if kind == "parameter" and dtype not in FLOATS:
+        context.fail(
+            "N0314",
+            f"a parameter is learned, so its elements must be f32 or f64, not {dtype}",
+            node.type.span,
+            helps=[f"write `state` for what is not learned: `state {node.name.text}: ...`"],
+        )
     initializer: Any = 0
     if node.initializer is not None:
-        initializer = defer(context, scope, node.initializer)
-    name = context.paths.join(node.name.text)
-    if context.variable_kind:
-        kind = context.variable_kind
-    value = declare(context, name, kind, dtype, shape, initializer, node)
-    if isinstance(node, syntax.Param):
+        initializer = defer(context, scope, node.initializer, Later(1))
+    spec = declare(context, context.variable_kind or kind, Type(dtype, shape), initializer, node)
+    value = Tensor(spec.value, node.name.span, node.name.text)
+    if kind == "parameter":
         scope.bind(node.name.text, value, "parameter", node.name.span)
     else:
-        context.current.setdefault(name, value)
-        scope.bind(node.name.text, name, "state", node.name.span)
+        context.current.setdefault(spec.name, value)
+        scope.bind(node.name.text, spec.name, "state", node.name.span)
 
 
 def declare(
-    context: Context, name: str, kind: str, dtype: str, shape: tuple[int, ...], initializer: Any,
-    node: syntax.Param | syntax.State,
-) -> Tensor:  # fmt: skip
-    """The variable `name`: made on its first declaration, met again by a shared instance."""
-    from ..graph import Type
-
+    context: Context, kind: str, type: Type, initializer: Any, node: syntax.Param | syntax.State
+) -> VariableSpec:
+    """A variable at the current path: new, or the one that a shared instance made before."""
+    name = context.paths.use(node.name.text).prefix
     known = context.variables.get(name)
     if known is None:
-        total = 1
-        for size in shape:
-            total *= size
-        if total > 2**31:
-            context.fail("N0304", f"`{name}` would have {total:,} elements", node.type.span, "too large")
-        value = context.builder.value(Type(dtype, shape))
-        known = VariableSpec(name, kind, value, initializer, node.span)
+        context.elements += math.prod(type.shape)  # type: ignore[arg-type]
+        if context.elements > ELEMENT_LIMIT:
+            context.exceed(
+                f"`{name}: {type}` is too large",
+                node.type.span,
+                f"all variables together have {context.elements:,} elements",
+                f"at most {ELEMENT_LIMIT:,} fit",
+            )
+        value = context.builder.value(type)
+        known = VariableSpec(name, kind, value, initializer, node, tuple(context.frames))
         context.variables[name] = known
-    return Tensor(known.value, node.name.span, node.name.text)
+    elif known.value.type != type:
+        context.fail(
+            "N0309",
+            f"the shared `{context.shared}` has `{node.name.text}: {known.value.type}` from an earlier use",
+            node.type.span,
+            f"{type} in this use",
+            helps=["use it on values of the same shape, or make another instance with `share`"],
+        )
+    return known
 
 
 def _return(context: Context, scope: Scope, node: syntax.Return) -> None:
@@ -198,19 +283,29 @@ def _if(context: Context, scope: Scope, node: syntax.If) -> None:
 def _for(context: Context, scope: Scope, node: syntax.For) -> None:
     items = evaluate(context, scope, node.iterable)
     if not isinstance(items, (list, tuple, range)):
-        context.fail("N0306", "`for` runs over a list or a tuple", node.iterable.span, describe(items),
-                     helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"])  # fmt: skip
+        context.fail(
+            "N0306",
+            "`for` runs over a list or a tuple",
+            node.iterable.span,
+            describe(items),
+            helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"],
+        )
     for item in items:
+        context.count_statement(node.span)
         bind_pattern(context, scope, node.pattern, item, node.iterable.span)
         for statement in node.body:
             execute(context, scope, statement)
 
 
-def bind_pattern(context: Context, scope: Scope, pattern: Any, value: Any, span: syntax.Span) -> None:
+def bind_pattern(
+    context: Context, scope: Scope, pattern: Any, value: Any, span: syntax.Span
+) -> None:
     if isinstance(pattern, syntax.Name):
         assign_name(context, scope, pattern, value)
         return
-    for part, item in zip(pattern.items, unpack(context, value, len(pattern.items), span), strict=True):
+    for part, item in zip(
+        pattern.items, unpack(context, value, len(pattern.items), span), strict=True
+    ):
         bind_pattern(context, scope, part, item, span)
 
 
@@ -218,41 +313,128 @@ def _repeat(context: Context, scope: Scope, node: syntax.Repeat) -> None:
     count = evaluate(context, scope, node.count)
     if not isinstance(count, int) or isinstance(count, bool):
         symbolic = is_dim(count) and not isinstance(count, int)
-        context.fail("N0304" if symbolic else "N0306", "`repeat` needs a known whole number", node.count.span,
-                     describe(count))  # fmt: skip
+        context.fail(
+            "N0304" if symbolic else "N0306",
+            "`repeat` needs a known whole number",
+            node.count.span,
+            describe(count),
+        )
     if count < 0:
-        context.fail("N0306", "`repeat` cannot run a negative number of times", node.count.span, f"{count}")
+        context.fail(
+            "N0306", "`repeat` cannot run a negative number of times", node.count.span, f"{count}"
+        )
     for _ in range(count):
+        context.count_statement(node.span)
         for statement in node.body:
             execute(context, scope, statement)
 
 
 def _assert(context: Context, scope: Scope, node: syntax.Assert) -> None:
+    """`assert condition, "message"` or `("message", "help")`; shows the arguments that it is about."""
     if condition(context, scope, node.condition, "assert"):
         return
-    text = "an assertion does not hold"
-    if node.message is not None:
-        message = evaluate(context, scope, node.message)
-        text = message if isinstance(message, str) else text
-    context.fail("N0406", text, node.condition.span, "this is false")
+    message = None if node.message is None else evaluate(context, scope, node.message)
+    parts = list(message) if isinstance(message, tuple) else [message]
+    words = [part for part in parts if isinstance(part, str)] or ["an assertion does not hold"]
+    places = _arguments_in(context, scope, node.condition)
+    block = context.library_block(node.span)
+    if block:
+        (place, text), *others = places or [(node.condition.span, "")]
+        context.fail("N0406", f"`{block}`: {words[0]}", place, text, others=others, helps=words[1:])
+    context.fail(
+        "N0406", words[0], node.condition.span, "this is false", others=places, helps=words[1:]
+    )
+
+
+def _arguments_in(
+    context: Context, scope: Scope, condition: syntax.Expression
+) -> list[tuple[syntax.Span, str]]:
+    """The arguments of the block that a condition speaks of, where the caller wrote them."""
+    found: dict[syntax.Span, str] = {}
+    for part in syntax.walk(condition):
+        binding = scope.find(part.text) if isinstance(part, syntax.Name) else None
+        if binding is not None and binding.kind == "argument" and binding.given is not None:
+            assert isinstance(part, syntax.Name)
+            value = binding.value
+            said = (
+                f"{part.text} = {written(value)}"
+                if is_plain(value)
+                else f"{part.text}: {describe(value)}"
+            )
+            if isinstance(value, Tensor) and context.user_span(value.span) is not binding.given:
+                said += f"   {context.origin(value)}"
+            found.setdefault(binding.given, said)
+    return list(found.items())
 
 
 def _const(context: Context, scope: Scope, node: syntax.Const) -> None:
     known = scope.find(node.name.text)
-    if known is not None and known.kind == "constant":
-        context.fail("N0203", f"the constant `{node.name.text}` exists already", node.name.span, "made again here",
-                     others=[(known.span, "first here")] if known.span else [])  # fmt: skip
-    scope.bind(node.name.text, evaluate(context, scope, node.value), "constant", node.name.span)
+    if known is not None and known.kind in _FIXED and known.span != node.name.span:
+        context.fail(
+            "N0203",
+            f"the constant `{node.name.text}` hides {_FIXED[known.kind]} of the same name",
+            node.name.span,
+            "made again here",
+            others=[(known.span, "first here")] if known.span else [],
+            helps=["use another name"],
+        )
+    value = evaluate(context, scope, node.value)
+    known_constant(context, node, value)
+    scope.bind(node.name.text, value, "constant", node.name.span)
+
+
+def known_constant(context: Context, node: syntax.Const, value: Any) -> None:
+    if not is_plain(value):
+        context.fail(
+            "N0306",
+            f"the constant `{node.name.text}` must be a number, a text or a list of such",
+            node.value.span,
+            describe(value),
+            helps=[f"leave out `const`: `{node.name.text} = ...`"]
+            if isinstance(value, Tensor)
+            else [],
+        )
 
 
 def _scan(context: Context, scope: Scope, node: syntax.Scan) -> None:
-    context.fail("N0411", "this version of nnc compiles no `scan`", node.span, "",
-                 helps=["unroll a short sequence with `for t in range(n)` and `x[:, t]`"])  # fmt: skip
+    context.fail(
+        "N0411",
+        "this version of nnc compiles no `scan`",
+        node.span,
+        "",
+        helps=["unroll a short sequence with `for t in range(n)` and `x[:, t]`"],
+    )
+
+
+def _output(context: Context, scope: Scope, node: syntax.Output) -> None:
+    name = node.name.text
+    source = node.value if node.value is not None else node.name
+    with context.path(context.paths.binding(name)):
+        value = evaluate_binding(context, scope, source)
+    if not isinstance(value, Tensor):
+        context.fail("N0306", f"the output `{name}` must be a tensor", source.span, describe(value))
+    if name in context.output_places:
+        context.fail(
+            "N0202",
+            f"the output `{name}` exists already",
+            node.name.span,
+            "made again here",
+            others=[(context.output_places[name], "first here")],
+            helps=["give it another name"],
+        )
+    context.outputs.append((name, value))
+    context.output_places[name] = node.name.span
+    if scope.of_body(name) is None:
+        scope.bind(name, value, "value", node.name.span)
 
 
 def _misplaced(context: Context, scope: Scope, node: Any) -> None:
     word = type(node).__name__.lower()
-    places = {"input": "a net or a training section", "output": "a net", "carry": "a `scan`", "yield": "a `scan`"}
+    places = {
+        "input": "a net or a training section",
+        "carry": "a `scan`",
+        "yield": "a `scan`",
+    }
     context.fail("N0114", f"`{word}` belongs in {places[word]}", node.span)
 
 
@@ -268,7 +450,7 @@ _EXECUTE: dict[type, Callable[[Context, Scope, Any], None]] = {
     syntax.Const: _const,
     syntax.Scan: _scan,
     syntax.Input: _misplaced,
-    syntax.Output: _misplaced,
+    syntax.Output: _output,
     syntax.Carry: _misplaced,
     syntax.Yield: _misplaced,
 }

@@ -28,6 +28,7 @@ class Tensor:
     value: Value
     span: syntax.Span
     text: str
+    before: tuple[Any, ...] | None = None  # the shape that went into the call that made it
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -100,9 +101,30 @@ class Arguments:
     named: Mapping[str, tuple[Any, syntax.Span]] = field(default_factory=dict)
     span: syntax.Span | None = None  # of the whole call
     label: str | None = None
+    keys: Mapping[str, syntax.Span] = field(default_factory=dict)  # where the names stand
+    supplied: int = 0  # how many leading ones the place gives, not the user
 
-    def with_leading(self, leading: tuple[tuple[Any, syntax.Span], ...]) -> Arguments:
-        return Arguments(leading + self.positional, self.named, self.span, self.label)
+    def after(self, leading: Arguments, span: syntax.Span) -> Arguments:
+        """These arguments, kept from before, in a call that gives others first."""
+        return Arguments(
+            leading.positional + self.positional,
+            {**self.named, **leading.named},
+            span,
+            leading.label,
+            {**self.keys, **leading.keys},
+            leading.supplied,
+        )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is known when compiling, all through: a number, a text, lists of such."""
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(item) for item in value)
+    return isinstance(value, (bool, int, float, str, Poly))
+
+
+def is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
@@ -117,21 +139,37 @@ def shape_text(shape: tuple[Any, ...]) -> str:
     return "[" + ", ".join(str(dim) for dim in shape) + "]"
 
 
+def written(value: Any) -> str:
+    """A compile-time value as the language writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + (value if len(value) <= 40 else value[:37] + "...") + '"'
+    if isinstance(value, (list, tuple)):
+        shown = [written(item) for item in value[:8]] + ["..."] * (len(value) > 8)
+        comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+        ends = "[]" if isinstance(value, list) else "()"
+        return ends[0] + ", ".join(shown) + comma + ends[1]
+    if isinstance(value, (int, float, Poly)):
+        return str(value)
+    return describe(value)
+
+
 def describe(value: Any) -> str:
     """A value in words: `f32[N, 64]`, `the number 3`, `the block `dense``."""
     if isinstance(value, Tensor):
         return str(value.value.type)
     if isinstance(value, bool):
-        return f"the value {'true' if value else 'false'}"
+        return f"the value {written(value)}"
     if isinstance(value, Poly):
-        return f"the dimension {value}"
+        return f"the dimension {value}, known only when the network is called"
     if isinstance(value, (int, float)):
         return f"the number {value}"
     if isinstance(value, str):
-        return f'the text "{value}"'
+        return f"the text {written(value)}"
     if isinstance(value, (list, tuple)):
         kind = "list" if isinstance(value, list) else "tuple"
-        return f"a {kind} of {len(value)}"
+        return f"the {kind} {written(value)}" if len(value) <= 4 else f"a {kind} of {len(value)}"
     if isinstance(value, Block):
         kind = "rule" if isinstance(value.definition, syntax.Rule) else "block"
         return f"the {kind} `{value.name}`"

@@ -1,0 +1,250 @@
+"""What can be said about names before anything is built: unknown ones, unused ones, keys of training sections.
+
+Takes the items of a file with the names that the file sees; keeps every mistake in the context. It looks at all
+branches and at blocks that nothing calls, which building does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from nnlang import syntax
+from nnlang.diagnostics import suggest
+
+from .context import Context, Mistake
+from .expressions import fail_unknown
+from .scope import Scope, bound_names
+
+KEYS = (
+    "data", "validation", "loss", "regularizer", "optimizer", "learning_rate", "clip", "batch", "epochs", "seed",
+    "shuffle",
+)  # fmt: skip
+"""What a training section sets with `key = value`."""
+
+_HABITS = {
+    "lr": "learning_rate",
+    "rate": "learning_rate",
+    "schedule": "learning_rate",
+    "batch_size": "batch",
+    "weight_decay": "regularizer",
+    "train": "data",
+    "test": "validation",
+    "criterion": "loss",
+    "objective": "loss",
+    "rule": "optimizer",
+    "accuracy": "metric",
+}  # What other tools call a key.
+
+
+def check_names(context: Context, file: syntax.File, scope: Scope) -> None:
+    """Every mistake of this kind in a file."""
+    nets = {item.name.text: item for item in file.items if isinstance(item, syntax.Net)}
+    trains = [item for item in file.items if isinstance(item, syntax.Train)]
+    for item in file.items:
+        if isinstance(item, syntax.Train):
+            _check_section(context, item, scope, nets)
+        elif not isinstance(item, syntax.Use):
+            sections = [train for train in trains if train.net.text == item.name.text]
+            _check_item(context, item, scope, sections)
+
+
+def _check_item(
+    context: Context,
+    item: syntax.Block | syntax.Rule | syntax.Net | syntax.Const,
+    scope: Scope,
+    sections: list[syntax.Train],
+) -> None:
+    bound = bound_names(item) if not isinstance(item, syntax.Const) else []
+    _check_known(context, item, {name.text for name in bound}, scope)
+    if isinstance(item, syntax.Const):
+        return
+    _check_hidden(context, bound, scope)
+    used = {name.text for part in (item, *sections) for name in used_names(part)}
+    for parameter in item.parameters:
+        _check_parameter(context, item, parameter, used)
+    for node in syntax.walk(item):
+        if (
+            isinstance(node, (syntax.Param, syntax.State, syntax.Input))
+            and node.name.text not in used
+        ):
+            _unused(context, node, item.name.text, bound)
+
+
+def _check_section(
+    context: Context, item: syntax.Train, scope: Scope, nets: Mapping[str, syntax.Net]
+) -> None:
+    if item.net.text not in nets:
+        meant = suggest(item.net.text, nets)
+        helps = [f"did you mean `{meant}`?"] if meant else []
+        if not nets:
+            helps = [f"declare it: `net {item.net.text} {{ ... }}`"]
+        context.report_failure(
+            "N0509", f"there is no net `{item.net.text}`", item.net.span, "not known", helps=helps
+        )
+        return
+    bound = [
+        name for node in item.body if isinstance(node, syntax.Input) for name in bound_names(node)
+    ]
+    known = {name.text for name in (*bound, *bound_names(nets[item.net.text]))}
+    _check_known(context, item, known, scope)
+    _check_hidden(context, bound, scope)
+    used = {name.text for name in used_names(item)}
+    for node in item.body:
+        if isinstance(node, syntax.Input) and node.name.text not in used:
+            _unused(context, node, item.net.text, bound)
+    _check_keys(context, item)
+
+
+def _check_known(context: Context, item: syntax.Item, bound: set[str], scope: Scope) -> None:
+    for name in used_names(item):
+        if name.text in bound or name.text == "training" or scope.find(name.text) is not None:
+            continue
+        try:
+            fail_unknown(context, name, [*bound, *scope.visible()])
+        except Mistake as mistake:
+            context.report(mistake)
+
+
+def _check_hidden(context: Context, bound: Iterable[syntax.Name], scope: Scope) -> None:
+    """No name of a body hides a constant of the file or of the language."""
+    for name in bound:
+        known = scope.find(name.text)
+        if known is not None and known.kind == "constant":
+            context.report_failure(
+                "N0203",
+                f"`{name.text}` is a constant and cannot be given another value",
+                name.span,
+                "given a value here",
+                others=[(known.span, "the constant")] if known.span else [],
+                helps=["use another name"],
+            )
+
+
+def _check_parameter(
+    context: Context,
+    item: syntax.Block | syntax.Rule | syntax.Net,
+    parameter: syntax.Parameter,
+    used: set[str],
+) -> None:
+    """Every setting is used; so is every argument of a block that a caller may leave out."""
+    name = parameter.name.text
+    optional = parameter.default is not None
+    if name not in used and (isinstance(item, syntax.Net) or optional):
+        context.report_failure(
+            "N0204",
+            f"the setting `{name}` of `{item.name.text}` is never used",
+            parameter.name.span,
+            "nothing reads it",
+            helps=["use it or remove it"],
+        )
+
+
+def _unused(
+    context: Context,
+    node: syntax.Param | syntax.State | syntax.Input,
+    owner: str,
+    bound: Iterable[syntax.Name],
+) -> None:
+    """An input, parameter or state that no expression reads (a state may also only be assigned)."""
+    name = node.name.text
+    if sum(other.text == name for other in bound) > 1 and isinstance(node, syntax.State):
+        return
+    code, word = {
+        syntax.Input: ("N0209", "input"),
+        syntax.Param: ("N0210", "parameter"),
+        syntax.State: ("N0210", "state"),
+    }[type(node)]
+    context.report_failure(
+        code, f"the {word} `{name}` of `{owner}` is never used", node.name.span, "nothing reads it",
+        helps=["use it or remove it"],
+    )  # fmt: skip
+
+
+def _check_keys(context: Context, item: syntax.Train) -> None:
+    """Known keys, each once; metrics with names of their own."""
+    seen: dict[str, syntax.Span] = {}
+    for node in item.body:
+        if isinstance(node, syntax.Assign):
+            name, what = node.targets[0], "`{}` is set twice"
+            if name.text not in KEYS:
+                unknown_key(context, name.text, name.span)
+                continue
+        elif isinstance(node, syntax.Metric):
+            name, what = node.name, "the metric `{}` exists already"
+        else:
+            continue
+        key = f"metric {name.text}" if isinstance(node, syntax.Metric) else name.text
+        if key in seen:
+            context.report_failure(
+                "N0502", what.format(name.text), name.span, "again here", others=[(seen[key], "first here")],
+                helps=["remove one of them"] if isinstance(node, syntax.Assign) else ["give it another name"],
+            )  # fmt: skip
+        elif key == "metric loss":
+            context.report_failure(
+                "N0502", "a metric cannot be named `loss`", name.span, "the loss is shown anyway",
+                helps=["give it another name"],
+            )  # fmt: skip
+        seen.setdefault(key, name.span)
+
+
+def unknown_key(context: Context, key: str, span: syntax.Span) -> None:
+    meant = _HABITS.get(key) or suggest(key, (*KEYS, "metric", "freeze", "load", "input"))
+    example = {"metric": f"metric {key} = ...", "freeze": 'freeze "pattern"', "load": 'load "file"'}
+    context.report_failure(
+        "N0501",
+        f"a training section has no key `{key}`",
+        span,
+        "not known",
+        notes=["the keys are " + ", ".join(f"`{k}`" for k in KEYS)] if not meant else [],
+        helps=[f"did you mean `{example.get(meant, meant)}`?"] if meant else [],
+    )
+
+
+_NO_USE: dict[type, tuple[str, ...]] = {
+    syntax.Argument: ("name",),
+    syntax.Attribute: ("name",),
+    syntax.Call: ("label",),
+    syntax.Assign: ("targets",),
+    syntax.Param: ("name",),
+    syntax.State: ("name",),
+    syntax.Carry: ("name",),
+    syntax.Input: ("name",),
+    syntax.Const: ("name",),
+    syntax.Metric: ("name",),
+    syntax.Parameter: ("name",),
+    syntax.Block: ("name",),
+    syntax.Rule: ("name",),
+    syntax.Net: ("name",),
+    syntax.Train: ("net", "name"),
+    syntax.Use: ("alias",),
+    syntax.For: ("pattern",),
+    syntax.Scan: ("targets", "pattern"),
+}  # The fields whose names are made, or mean something else than a value.
+
+
+def used_names(item: syntax.Node) -> Iterator[syntax.Name]:
+    """The names that something inside an item reads, in no particular order."""
+    pending: list[Any] = [item]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, syntax.Name):
+            yield node
+            continue
+        skipped = _NO_USE.get(type(node), ())
+        if isinstance(node, syntax.Output) and node.value is not None:
+            skipped = ("name",)
+        binds = isinstance(node, (syntax.Input, syntax.Parameter))
+        for key in node.__dataclass_fields__:
+            part = getattr(node, key)
+            if key in skipped or not isinstance(part, (syntax.Node, tuple)):
+                continue
+            if binds and key == "type" and isinstance(part, syntax.TensorType):
+                part = tuple(
+                    d for d in part.dimensions if not isinstance(d, (syntax.Name, syntax.Spread))
+                )
+            pending += (
+                [part]
+                if isinstance(part, syntax.Node)
+                else [p for p in part if isinstance(p, syntax.Node)]
+            )
