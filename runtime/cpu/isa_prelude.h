@@ -16,16 +16,16 @@
 #include <arm_neon.h>
 #endif
 
-#include "cpu/families.h"
-#include "cpu/scalar.h"
-#include "nnrt/kernel.h"
-#include "nnrt/philox.h"
-#if __has_include("cpu/tile_table.h")
-#include "cpu/tile_table.h"
-#endif
-#if __has_include("cpu/matmul.h")
-#include "cpu/matmul.h"
-#endif
 #if __has_include("cpu/conv.h")
 #include "cpu/conv.h"
 #endif
+#include "cpu/families.h"
+#include "cpu/matmul.h"
+#include "cpu/norm.h"
+#include "cpu/pool.h"
+#include "cpu/reduce.h"
+#include "cpu/scalar.h"
+#include "cpu/softmax.h"
+#include "cpu/tile_table.h"
+#include "nnrt/kernel.h"
+#include "nnrt/philox.h"

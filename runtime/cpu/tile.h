@@ -34,6 +34,9 @@ int64_t tile_elements(const BoundTile& tile);
 // True when every store covers the domain: what a tile kernel or an epilogue needs.
 bool tile_stores_cover(const BoundTile& tile);
 
+// The domain as bound.
+const Shape& tile_domain(const BoundTile& tile);
+
 // The type of its registers.
 DType tile_compute_type(const BoundTile& tile);
 

@@ -192,6 +192,7 @@ class Binder {
               "tile program: wrong number of buffers");
     NNC_CHECK(domain.size() == program.domain.size(), "tile program: wrong rank of the domain");
     tile_->compute = program.compute;
+    tile_->domain = domain;
     tile_->store_count = static_cast<int>(stores.size());
     tile_->table = program.compute == DType::f64   ? &scalar_tile_table<double>()
                    : program.compute == DType::i64 ? &scalar_tile_table<int64_t>()
@@ -438,7 +439,7 @@ class Binder {
     tile_->steps.push_back(std::move(step));
   }
 
-  TileFunction function_of(const Instruction& instruction, unsigned mask) const {
+  TileLoopFunction function_of(const Instruction& instruction, unsigned mask) const {
     const TileTable& table = *tile_->table;
     switch (instruction.op) {
       case Op::unary:
@@ -647,6 +648,7 @@ void check_tile_program(const TileProgram& program) { parse(program); }
 size_t tile_scratch_bytes(const BoundTile& tile) { return tile.scratch_bytes; }
 int64_t tile_elements(const BoundTile& tile) { return tile.elements; }
 bool tile_stores_cover(const BoundTile& tile) { return tile.stores_cover; }
+const Shape& tile_domain(const BoundTile& tile) { return tile.domain; }
 DType tile_compute_type(const BoundTile& tile) { return tile.compute; }
 
 }  // namespace nnrt

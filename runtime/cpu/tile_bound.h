@@ -29,7 +29,7 @@ struct TileValue {
 
 struct TileStep {
   enum class Kind : uint8_t { compute, uniform, convert, broadcast } kind = Kind::compute;
-  TileFunction function = nullptr;
+  TileLoopFunction function = nullptr;
   ConvertFunction load = nullptr;  // convert, broadcast: from the buffer's type
   int out = -1;                    // values
   int operands[4] = {0, 0, 0, 0};
@@ -67,6 +67,7 @@ struct BoundTile {
   int64_t unit = 0;   // elements of a work unit, where the program is the kernel
   int store_count = 0;
   bool stores_cover = true;
+  Shape domain;
   std::vector<int64_t> dims;  // the collapsed domain, outermost first
   std::vector<TileValue> values;
   std::vector<TileConstant> constants;

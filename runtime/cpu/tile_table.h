@@ -25,24 +25,24 @@ enum class Comparison : int { equal, not_equal, less, less_equal, greater, great
 
 // `count` elements of `out` from up to four operands; an operand is `count` elements or, where the
 // loop's mask says so, one number. `out` may be one of the operands.
-using TileFunction = void (*)(void* out, const void* a, const void* b, const void* c, const void* d,
-                              int64_t count);
+using TileLoopFunction = void (*)(void* out, const void* a, const void* b, const void* c,
+                                  const void* d, int64_t count);
 using ConvertFunction = void (*)(void* out, const void* in, int64_t count);
 
 inline constexpr int kDTypes = 6;
 
 // In an index "mask", bit i says that operand i is one number.
 struct TileTable {
-  TileFunction unary[static_cast<int>(UnaryOperator::count)];
-  TileFunction binary[static_cast<int>(BinaryOperator::count)][4];
-  TileFunction select[8];
-  TileFunction multiply_add[8];         // a * b + c
-  TileFunction negate_multiply_add[8];  // c - a * b
-  TileFunction add_maximum[8];          // maximum(a + b, c)
-  TileFunction choose[static_cast<int>(Comparison::count)]
-                     [16];  // select(a compared with b, c, d); a is never one number
-  TileFunction copy;
-  TileFunction splat;
+  TileLoopFunction unary[static_cast<int>(UnaryOperator::count)];
+  TileLoopFunction binary[static_cast<int>(BinaryOperator::count)][4];
+  TileLoopFunction select[8];
+  TileLoopFunction multiply_add[8];         // a * b + c
+  TileLoopFunction negate_multiply_add[8];  // c - a * b
+  TileLoopFunction add_maximum[8];          // maximum(a + b, c)
+  TileLoopFunction choose[static_cast<int>(Comparison::count)]
+                         [16];  // select(a compared with b, c, d); a is never one number
+  TileLoopFunction copy;
+  TileLoopFunction splat;
   ConvertFunction load[kDTypes];   // from a buffer's type
   ConvertFunction store[kDTypes];  // to a buffer's type
   // Elements first, first + 1, ... of a random stream.

@@ -1,0 +1,381 @@
+// Batch normalization: check, bind and the phases. Statistics: each unit of rows gives its own mean
+// and squared deviations, which are merged in order; then one pass over the data, with the epilogue
+// on what is still in cache.
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/checks.h"
+#include "cpu/families.h"
+#include "cpu/norm.h"
+#include "cpu/reduce.h"
+#include "cpu/reference/norm.h"
+#include "cpu/tile.h"
+
+namespace nnrt {
+namespace {
+
+constexpr int64_t kUnit = 16 * 1024;  // elements of a unit at least: 64 KB
+constexpr int64_t kMostUnits = 512;   // units grow beyond this many, so that merging stays cheap
+constexpr int64_t kLeastRows = 32;    // rows of a unit, for the same reason
+constexpr int64_t kBlock = 4096;      // elements normalized before the epilogue takes them: 16 KB
+constexpr int64_t kChannelUnit = 64;  // channels of a unit of merging
+constexpr int64_t kShiftRows = 8;     // rows whose mean is near enough to the unit's
+
+struct BatchNormArguments {
+  const NormTable* table = nullptr;
+  int64_t rows = 0;
+  int64_t channels = 0;
+  int64_t period = 0;
+  int64_t unit_rows = 1;
+  int64_t units = 0;
+  double epsilon = 0;
+  size_t scratch_offset = 0;  // behind the tile's
+  size_t partial_offset = 0;  // in the workspace, behind the coefficients
+};
+
+const BatchNormArguments& arguments_of(const Call& call) {
+  return *static_cast<const BatchNormArguments*>(call.arguments);
+}
+
+int64_t rows_of_unit(const BatchNormArguments& arguments, int64_t unit) {
+  return std::min(arguments.unit_rows, arguments.rows - unit * arguments.unit_rows);
+}
+
+// Arrays in scratch, `period` long each.
+float* scratch_array(const Call& call, int index) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  return reinterpret_cast<float*>(static_cast<char*>(call.scratch) + arguments.scratch_offset) +
+         index * arguments.period;
+}
+// Coefficients of the second pass in the workspace, `period` long each.
+float* coefficients(const Call& call, int index) {
+  return static_cast<float*>(call.workspace) + index * arguments_of(call).period;
+}
+// Two numbers of a unit: [unit][2][channels].
+double* partials(const Call& call, int64_t unit) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  char* base = static_cast<char*>(call.workspace) + arguments.partial_offset;
+  return reinterpret_cast<double*>(base) + unit * 2 * arguments.channels;
+}
+
+// Calls body(first element, count) for blocks of the unit, each of whole periods but for the last.
+template <class Body>
+void over_blocks(const BatchNormArguments& arguments, int64_t unit, Body body) {
+  const int64_t first = unit * arguments.unit_rows * arguments.channels;
+  const int64_t count = rows_of_unit(arguments, unit) * arguments.channels;
+  const int64_t step = std::max<int64_t>(1, kBlock / arguments.period) * arguments.period;
+  for (int64_t done = 0; done < count; done += step)
+    body(first + done, std::min(step, count - done));
+}
+
+// The total of channel c over a period.
+double fold(const BatchNormArguments& arguments, const float* array, int64_t c) {
+  double total = 0;
+  for (int64_t i = c; i < arguments.period; i += arguments.channels)
+    total += static_cast<double>(array[i]);
+  return total;
+}
+
+// Sums of differences to a value near the mean lose nothing to cancellation.
+void measure_units(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t channels = arguments.channels;
+  const int64_t period = arguments.period;
+  float* shift = scratch_array(call, 0);
+  float* sums = scratch_array(call, 1);
+  float* squares = scratch_array(call, 2);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const float* x =
+        static_cast<const float*>(call.operands[0]) + unit * arguments.unit_rows * channels;
+    const int64_t rows = rows_of_unit(arguments, unit);
+    const int64_t shift_rows = std::min(rows, kShiftRows);
+    std::fill(shift, shift + channels, 0.0f);
+    for (int64_t row = 0; row < shift_rows; ++row) {
+      for (int64_t c = 0; c < channels; ++c)
+        shift[c] += x[row * channels + c] / static_cast<float>(shift_rows);
+    }
+    for (int64_t i = channels; i < period; ++i) shift[i] = shift[i - channels];
+    std::fill(sums, sums + period, 0.0f);
+    std::fill(squares, squares + period, 0.0f);
+    arguments.table->moments(sums, squares, x, shift, rows * channels, period);
+    double* means = partials(call, unit);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double sum = fold(arguments, sums, c);
+      means[c] = static_cast<double>(shift[c]) + sum / static_cast<double>(rows);
+      means[channels + c] =
+          std::max(0.0, fold(arguments, squares, c) - sum * sum / static_cast<double>(rows));
+    }
+  }
+}
+
+// Repeats what channels [first, last) have over the period.
+void spread(const BatchNormArguments& arguments, float* array, int64_t first, int64_t last) {
+  for (int64_t at = arguments.channels; at < arguments.period; at += arguments.channels) {
+    for (int64_t c = first; c < last; ++c) array[at + c] = array[c];
+  }
+}
+
+void merge_moments(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t channels = arguments.channels;
+  const float* scale = static_cast<const float*>(call.operands[1]);
+  const float* offset = static_cast<const float*>(call.operands[2]);
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t first = block * kChannelUnit;
+    const int64_t width = std::min(kChannelUnit, channels - first);
+    double mean[kChannelUnit] = {};
+    double deviations[kChannelUnit] = {};
+    double rows = 0;
+    for (int64_t unit = 0; unit < arguments.units; ++unit) {
+      const double more = static_cast<double>(rows_of_unit(arguments, unit));
+      const double share = more / (rows + more);
+      const double* part = partials(call, unit) + first;
+      for (int64_t c = 0; c < width; ++c) {
+        const double difference = part[c] - mean[c];
+        mean[c] += difference * share;
+        deviations[c] += part[channels + c] + difference * difference * (rows * share);
+      }
+      rows += more;
+    }
+    for (int64_t c = 0; c < width; ++c) {
+      const int64_t channel = first + c;
+      const double variance = deviations[c] / rows;
+      static_cast<float*>(call.results[1])[channel] = static_cast<float>(mean[c]);
+      static_cast<float*>(call.results[2])[channel] = static_cast<float>(variance);
+      const double factor =
+          static_cast<double>(scale[channel]) / std::sqrt(variance + arguments.epsilon);
+      const float rounded = static_cast<float>(mean[c]);
+      coefficients(call, 0)[channel] = rounded;
+      coefficients(call, 1)[channel] = static_cast<float>(factor);
+      // With what rounding took from the mean.
+      const double rest = static_cast<double>(rounded) - mean[c];
+      coefficients(call, 2)[channel] =
+          static_cast<float>(static_cast<double>(offset[channel]) + rest * factor);
+    }
+    for (int k = 0; k < 3; ++k) spread(arguments, coefficients(call, k), first, first + width);
+  }
+}
+
+void normalize_units(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const float* x = static_cast<const float*>(call.operands[0]);
+  float* y = static_cast<float*>(call.results[0]);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    over_blocks(arguments, unit, [&](int64_t first, int64_t count) {
+      arguments.table->normalize(y + first, x + first, coefficients(call, 0), coefficients(call, 1),
+                                 coefficients(call, 2), count, arguments.period);
+      if (call.tile) run_tile(*call.tile, call, call.scratch, first, first + count);
+    });
+  }
+}
+
+void sum_gradients(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t channels = arguments.channels;
+  const int64_t period = arguments.period;
+  float* mean = scratch_array(call, 0);
+  float* sums = scratch_array(call, 1);
+  float* products = scratch_array(call, 2);
+  for (int64_t i = 0; i < period; ++i)
+    mean[i] = static_cast<const float*>(call.operands[2])[i % channels];
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t first = unit * arguments.unit_rows * channels;
+    std::fill(sums, sums + period, 0.0f);
+    std::fill(products, products + period, 0.0f);
+    arguments.table->gradient_sums(sums, products,
+                                   static_cast<const float*>(call.operands[0]) + first,
+                                   static_cast<const float*>(call.operands[4]) + first, mean,
+                                   rows_of_unit(arguments, unit) * channels, period);
+    double* part = partials(call, unit);
+    for (int64_t c = 0; c < channels; ++c) {
+      part[c] = fold(arguments, sums, c);
+      part[channels + c] = fold(arguments, products, c);
+    }
+  }
+}
+
+void merge_gradients(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t channels = arguments.channels;
+  auto operand = [&](int index, int64_t c) {
+    return static_cast<double>(static_cast<const float*>(call.operands[index])[c]);
+  };
+  const double rows = static_cast<double>(arguments.rows);
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t first = block * kChannelUnit;
+    const int64_t last = std::min(first + kChannelUnit, channels);
+    for (int64_t c = first; c < last; ++c) {
+      double sum = 0;
+      double product = 0;
+      for (int64_t unit = 0; unit < arguments.units; ++unit) {
+        sum += partials(call, unit)[c];
+        product += partials(call, unit)[channels + c];
+      }
+      const double deviation = 1 / std::sqrt(operand(3, c) + arguments.epsilon);
+      const double factor = operand(1, c) * deviation;
+      static_cast<float*>(call.results[1])[c] = static_cast<float>(product * deviation);
+      static_cast<float*>(call.results[2])[c] = static_cast<float>(sum);
+      coefficients(call, 0)[c] = static_cast<const float*>(call.operands[2])[c];
+      coefficients(call, 1)[c] = static_cast<float>(factor);
+      coefficients(call, 2)[c] =
+          static_cast<float>(-factor * product * deviation * deviation / rows);
+      coefficients(call, 3)[c] = static_cast<float>(-factor * sum / rows);
+    }
+    for (int k = 0; k < 4; ++k) spread(arguments, coefficients(call, k), first, last);
+  }
+}
+
+void apply_gradients(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t first = unit * arguments.unit_rows * arguments.channels;
+    arguments.table->apply_gradient(
+        static_cast<float*>(call.results[0]) + first,
+        static_cast<const float*>(call.operands[0]) + first,
+        static_cast<const float*>(call.operands[4]) + first, coefficients(call, 0),
+        coefficients(call, 1), coefficients(call, 2), coefficients(call, 3),
+        rows_of_unit(arguments, unit) * arguments.channels, arguments.period);
+  }
+}
+
+template <class T>
+const T* typed(const Call& call, int index) {
+  return static_cast<const T*>(call.operands[index]);
+}
+template <class T>
+T* typed_result(const Call& call, int index) {
+  return static_cast<T*>(call.results[index]);
+}
+
+// Units are channels.
+template <class T>
+void plain_forward(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  for (int64_t c = begin; c < end; ++c) {
+    reference::batch_norm(typed_result<T>(call, 0) + c, typed_result<T>(call, 1) + c,
+                          typed_result<T>(call, 2) + c, typed<T>(call, 0) + c, typed<T>(call, 1)[c],
+                          typed<T>(call, 2)[c], arguments.rows, arguments.channels,
+                          arguments.epsilon);
+  }
+}
+template <class T>
+void plain_backward(const Call& call, int64_t begin, int64_t end) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  for (int64_t c = begin; c < end; ++c) {
+    reference::batch_norm_backward(
+        typed_result<T>(call, 0) + c, typed_result<T>(call, 1) + c, typed_result<T>(call, 2) + c,
+        typed<T>(call, 0) + c, typed<T>(call, 1)[c], typed<T>(call, 2)[c], typed<T>(call, 3)[c],
+        typed<T>(call, 4) + c, arguments.rows, arguments.channels, arguments.epsilon);
+  }
+}
+
+std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
+  const TensorInfo& x = request.operands[0];
+  auto arguments = std::make_shared<BatchNormArguments>();
+  arguments->table = families_of(request.isa).norm;
+  arguments->channels = x.shape.back();
+  arguments->rows = elements_between(x.shape, 0, x.shape.size() - 1);
+  NNC_CHECK(arguments->rows > 0 && arguments->channels > 0, "batch_norm: no statistics of nothing");
+  arguments->period = period_of(arguments->channels);
+  const int64_t unit = std::max(kUnit, x.elements() / kMostUnits);
+  arguments->unit_rows = std::max(kLeastRows, unit / arguments->channels);
+  arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
+  arguments->epsilon = number_attribute(*request.attributes, "epsilon");
+  arguments->scratch_offset = request.tile_scratch;
+  arguments->partial_offset =
+      line_bytes(4 * arguments->period * static_cast<int64_t>(sizeof(float)));
+  return arguments;
+}
+
+BoundKernel make_bound(const BindRequest& request,
+                       std::shared_ptr<const BatchNormArguments> arguments, bool plain) {
+  BoundKernel bound;
+  bound.scratch_bytes = request.tile_scratch;
+  if (!plain) {
+    bound.scratch_bytes += line_bytes(3 * arguments->period * static_cast<int64_t>(sizeof(float)));
+    bound.workspace_bytes =
+        arguments->partial_offset + line_bytes(arguments->units * 2 * arguments->channels *
+                                               static_cast<int64_t>(sizeof(double)));
+  }
+  bound.algorithm = plain ? "reference" : "columns";
+  bound.flops = 8 * as_double(request.operands[0].elements());
+  bound.bytes = bytes_of(request);
+  bound.arguments = std::move(arguments);
+  return bound;
+}
+
+bool is_plain(const BindRequest& request) {
+  return request.isa == Isa::reference || request.operands[0].dtype == DType::f64;
+}
+
+void check_channels(const BindRequest& request) {
+  NNC_CHECK(request.operands[0].rank() > 0, "batch_norm: the last axis holds the channels");
+  const Shape& x = request.operands[0].shape;
+  const Shape channels = {x.back()};
+  for (size_t i = 1; i < request.operands.size(); ++i) {
+    check_shape(request.operands[i], i == 4 ? x : channels, "batch_norm: an operand");
+  }
+  check_shape(request.results[0], x, "batch_norm: the first result");
+  check_shape(request.results[1], channels, "batch_norm: the second result");
+  check_shape(request.results[2], channels, "batch_norm: the third result");
+}
+
+std::vector<int> all_buffers(const StepSpec& step) {
+  std::vector<int> all = step.operands;
+  all.insert(all.end(), step.results.begin(), step.results.end());
+  return all;
+}
+
+}  // namespace
+
+void check_batch_norm(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  expect_counts(step, 3, 3);
+  expect_floats(step, buffers, all_buffers(step));
+  expect_rank_at_least(step, buffers, step.operands[0], 1);
+  expect_number(step, "epsilon");
+}
+
+BoundKernel bind_batch_norm(const BindRequest& request) {
+  check_channels(request);
+  check_epilogue(request, request.results[0].elements());
+  const bool plain = is_plain(request);
+  auto arguments = make_arguments(request);
+  BoundKernel bound = make_bound(request, arguments, plain);
+  if (plain) {
+    const bool wide = request.operands[0].dtype == DType::f64;
+    bound.phases.push_back(
+        {wide ? &plain_forward<double> : &plain_forward<float>, arguments->channels});
+    if (request.tile) bound.phases.push_back(tile_phase(*request.tile));
+    return bound;
+  }
+  bound.phases.push_back({&measure_units, arguments->units});
+  bound.phases.push_back({&merge_moments, ceil_div(arguments->channels, kChannelUnit)});
+  bound.phases.push_back({&normalize_units, arguments->units});
+  return bound;
+}
+
+void check_batch_norm_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  expect_counts(step, 5, 3);
+  expect_floats(step, buffers, all_buffers(step));
+  expect_rank_at_least(step, buffers, step.operands[0], 1);
+  expect_number(step, "epsilon");
+}
+
+BoundKernel bind_batch_norm_backward(const BindRequest& request) {
+  check_channels(request);
+  const bool plain = is_plain(request);
+  auto arguments = make_arguments(request);
+  BoundKernel bound = make_bound(request, arguments, plain);
+  if (plain) {
+    const bool wide = request.operands[0].dtype == DType::f64;
+    bound.phases.push_back(
+        {wide ? &plain_backward<double> : &plain_backward<float>, arguments->channels});
+    return bound;
+  }
+  bound.phases.push_back({&sum_gradients, arguments->units});
+  bound.phases.push_back({&merge_gradients, ceil_div(arguments->channels, kChannelUnit)});
+  bound.phases.push_back({&apply_gradients, arguments->units});
+  return bound;
+}
+
+}  // namespace nnrt

@@ -1,0 +1,33 @@
+// Batch and layer normalization: the vector functions they are made of.
+#pragma once
+
+#include <cstdint>
+
+namespace nnrt {
+
+// Arrays that belong to columns are `period` long (cpu/reduce.h): element i of x goes with element
+// i % period of them.
+struct NormTable {
+  // sums += x - shift, squares += (x - shift)^2
+  void (*moments)(float* sums, float* squares, const float* x, const float* shift, int64_t count,
+                  int64_t period);
+  // y = (x - mean) * factor + offset
+  void (*normalize)(float* y, const float* x, const float* mean, const float* factor,
+                    const float* offset, int64_t count, int64_t period);
+  // sums += dy, products += dy * (x - mean)
+  void (*gradient_sums)(float* sums, float* products, const float* x, const float* dy,
+                        const float* mean, int64_t count, int64_t period);
+  // dx = dy * factor + (x - mean) * slope + constant
+  void (*apply_gradient)(float* dx, const float* x, const float* dy, const float* mean,
+                         const float* factor, const float* slope, const float* constant,
+                         int64_t count, int64_t period);
+  // Rows of `extent`.
+  void (*layer_norm)(float* y, float* mean, float* variance, const float* x, const float* scale,
+                     const float* offset, int64_t rows, int64_t extent, float epsilon);
+  // Adds to dscale and doffset.
+  void (*layer_norm_backward)(float* dx, float* dscale, float* doffset, const float* x,
+                              const float* scale, const float* mean, const float* variance,
+                              const float* dy, int64_t rows, int64_t extent, float epsilon);
+};
+
+}  // namespace nnrt

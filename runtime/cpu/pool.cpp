@@ -1,0 +1,251 @@
+// Pooling: check, bind and the phases. Units are rows of the output (of the input for gradients),
+// or images where windows overlap.
+#include "cpu/pool.h"
+
+#include "cpu/checks.h"
+#include "cpu/families.h"
+#include "cpu/reference/pool.h"
+
+namespace nnrt {
+namespace {
+
+constexpr int64_t kUnit = 8192;        // elements of a unit: 32 KB
+constexpr int64_t kChannelBlock = 64;  // channels of a unit where whole images are the units
+
+const PoolArguments& arguments_of(const Call& call) {
+  return *static_cast<const PoolArguments*>(call.arguments);
+}
+const float* operand(const Call& call, int index) {
+  return static_cast<const float*>(call.operands[index]);
+}
+float* result(const Call& call) { return static_cast<float*>(call.results[0]); }
+
+// Units of output rows over all images.
+template <auto Member>
+void run_forward(const Call& call, int64_t begin, int64_t end) {
+  const PoolArguments& a = arguments_of(call);
+  const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
+  for (int64_t at = begin * a.unit; at < last; ++at) {
+    const float* image = operand(call, 0) + at / a.rows.output * a.input_image();
+    (a.table->*Member)(a, result(call) + at * a.output_row(), image, at % a.rows.output);
+  }
+}
+
+// Windows do not overlap: each output row owns the input rows from its start to the next one's.
+void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
+  const PoolArguments& a = arguments_of(call);
+  const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
+  for (int64_t at = begin * a.unit; at < last; ++at) {
+    const int64_t n = at / a.rows.output;
+    const int64_t row = at % a.rows.output;
+    float* dx = result(call) + n * a.input_image();
+    const int64_t first_row =
+        row == 0 ? 0 : std::clamp<int64_t>(a.rows.start(row), 0, a.rows.input);
+    const int64_t end_row = row + 1 == a.rows.output
+                                ? a.rows.input
+                                : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input);
+    const bool covers = a.rows.dilation == 1 && a.columns.dilation == 1 && a.columns.before == 0 &&
+                        a.columns.stride == a.columns.kernel &&
+                        a.columns.output * a.columns.kernel == a.columns.input &&
+                        end_row - first_row == a.rows.kernel && a.rows.start(row) == first_row;
+    if (!covers) std::fill(dx + first_row * a.input_row(), dx + end_row * a.input_row(), 0.0f);
+    a.table->maximum_backward(a, dx, operand(call, 0) + n * a.input_image(),
+                              operand(call, 1) + at * a.output_row(), row, 0, a.channels);
+  }
+}
+
+// Units of an image's block of channels.
+void run_maximum_backward_images(const Call& call, int64_t begin, int64_t end) {
+  const PoolArguments& a = arguments_of(call);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t n = unit / a.channel_blocks;
+    const int64_t first = unit % a.channel_blocks * kChannelBlock;
+    const int64_t last = std::min(first + kChannelBlock, a.channels);
+    float* dx = result(call) + n * a.input_image();
+    for (int64_t pixel = 0; pixel < a.rows.input * a.columns.input; ++pixel) {
+      std::fill(dx + pixel * a.channels + first, dx + pixel * a.channels + last, 0.0f);
+    }
+    for (int64_t row = 0; row < a.rows.output; ++row) {
+      const float* dy = operand(call, 1) + n * a.output_image() + row * a.output_row();
+      a.table->maximum_backward(a, dx, operand(call, 0) + n * a.input_image(), dy, row, first,
+                                last);
+    }
+  }
+}
+
+// Units of input rows over all images.
+void run_average_backward(const Call& call, int64_t begin, int64_t end) {
+  const PoolArguments& a = arguments_of(call);
+  const int64_t last = std::min(end * a.unit, a.images * a.rows.input);
+  for (int64_t at = begin * a.unit; at < last; ++at) {
+    const float* dy = operand(call, 0) + at / a.rows.input * a.output_image();
+    a.table->average_backward(a, result(call) + at * a.input_row(), dy, at % a.rows.input);
+  }
+}
+
+template <class T>
+T* typed_result(const Call& call) {
+  return static_cast<T*>(call.results[0]);
+}
+template <class T>
+const T* typed(const Call& call, int index) {
+  return static_cast<const T*>(call.operands[index]);
+}
+template <class T>
+void plain_max(const Call& call, int64_t, int64_t) {
+  reference::max_pool(arguments_of(call), typed_result<T>(call), typed<T>(call, 0));
+}
+template <class T>
+void plain_max_backward(const Call& call, int64_t, int64_t) {
+  reference::max_pool_backward(arguments_of(call), typed_result<T>(call), typed<T>(call, 0),
+                               typed<T>(call, 1));
+}
+template <class T>
+void plain_average(const Call& call, int64_t, int64_t) {
+  reference::avg_pool(arguments_of(call), typed_result<T>(call), typed<T>(call, 0));
+}
+template <class T>
+void plain_average_backward(const Call& call, int64_t, int64_t) {
+  reference::avg_pool_backward(arguments_of(call), typed_result<T>(call), typed<T>(call, 0));
+}
+
+PoolAxis make_axis(int64_t input, int64_t output, int64_t kernel, int64_t stride, int64_t before,
+                   int64_t after, int64_t dilation, const std::string& what) {
+  constexpr int64_t most = int64_t{1} << 31;
+  for (int64_t value : {kernel, stride, dilation}) {
+    NNC_CHECK(value >= 1 && value < most, what + ": kernel, stride and dilation are at least 1");
+  }
+  NNC_CHECK(before >= 0 && after >= 0 && before < most && after < most,
+            what + ": padding is not negative");
+  const int64_t extent = (kernel - 1) * dilation + 1;
+  const int64_t room = input + before + after - extent;
+  NNC_CHECK(room >= 0 && output == room / stride + 1, what + ": the windows do not fit the result");
+  return {input, output, kernel, stride, before, dilation};
+}
+
+// `x` and `y`: the shapes before and after pooling.
+std::shared_ptr<PoolArguments> make_arguments(const BindRequest& request, const Shape& x,
+                                              const Shape& y, const std::string& what) {
+  const AttributeMap& attributes = *request.attributes;
+  auto arguments = std::make_shared<PoolArguments>();
+  const auto kernel = integers_attribute(attributes, "kernel", 2);
+  const auto stride = integers_attribute(attributes, "stride", 2);
+  const auto padding = integers_attribute(attributes, "padding", 4);
+  const auto dilation = attributes.count("dilation") != 0
+                            ? integers_attribute(attributes, "dilation", 2)
+                            : std::vector<int64_t>{1, 1};
+  NNC_CHECK(x.size() == 4 && y.size() == 4 && x[0] == y[0] && x[3] == y[3],
+            what + ": images and channels must stay");
+  arguments->table = families_of(request.isa).pool;
+  arguments->images = x[0];
+  arguments->channels = x[3];
+  arguments->rows =
+      make_axis(x[1], y[1], kernel[0], stride[0], padding[0], padding[1], dilation[0], what);
+  arguments->columns =
+      make_axis(x[2], y[2], kernel[1], stride[1], padding[2], padding[3], dilation[1], what);
+  if (attributes.count("count_padding") != 0) {
+    arguments->count_padding = integer_attribute(attributes, "count_padding") != 0;
+  }
+  return arguments;
+}
+
+using PhaseFunction = void (*)(const Call&, int64_t, int64_t);
+
+BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const PoolArguments> arguments,
+                       Phase fast, PhaseFunction plain, PhaseFunction plain_double) {
+  const bool wide = request.operands[0].dtype == DType::f64;
+  const bool is_plain = wide || request.isa == Isa::reference;
+  BoundKernel bound;
+  bound.phases.push_back(is_plain ? Phase{wide ? plain_double : plain, 1} : fast);
+  bound.algorithm = is_plain ? "reference" : "channels";
+  bound.flops = as_double(arguments->images * arguments->output_image() * arguments->rows.kernel *
+                          arguments->columns.kernel);
+  bound.bytes = bytes_of(request);
+  bound.arguments = std::move(arguments);
+  return bound;
+}
+
+// Rows so that a unit reads or writes some tens of KB.
+int64_t rows_of_unit(int64_t row_elements) {
+  return std::max<int64_t>(1, kUnit / std::max<int64_t>(1, row_elements));
+}
+
+void check_window(const StepSpec& step, const std::vector<BufferSpec>& buffers, size_t operands) {
+  expect_counts(step, operands, 1);
+  std::vector<int> all = step.operands;
+  all.push_back(step.results[0]);
+  expect_floats(step, buffers, all);
+  for (int index : all) expect_rank(step, buffers, index, 4);
+  expect_integers(step, "kernel", 2);
+  expect_integers(step, "stride", 2);
+  expect_integers(step, "padding", 4);
+}
+
+}  // namespace
+
+void check_max_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_window(step, buffers, 1);
+  expect_integers(step, "dilation", 2);
+}
+
+BoundKernel bind_max_pool(const BindRequest& request) {
+  auto arguments =
+      make_arguments(request, request.operands[0].shape, request.results[0].shape, "max_pool");
+  arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
+  const Phase fast = {&run_forward<&PoolTable::maximum>,
+                      ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
+  return make_bound(request, arguments, fast, &plain_max<float>, &plain_max<double>);
+}
+
+void check_max_pool_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_window(step, buffers, 2);
+  expect_integers(step, "dilation", 2);
+}
+
+BoundKernel bind_max_pool_backward(const BindRequest& request) {
+  check_shape(request.results[0], request.operands[0].shape, "max_pool_backward: the result");
+  auto arguments = make_arguments(request, request.operands[0].shape, request.operands[1].shape,
+                                  "max_pool_backward");
+  arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
+  arguments->channel_blocks = ceil_div(arguments->channels, kChannelBlock);
+  const bool overlaps = arguments->rows.overlaps() || arguments->columns.overlaps();
+  const Phase fast =
+      overlaps ? Phase{&run_maximum_backward_images, arguments->images * arguments->channel_blocks}
+               : Phase{&run_maximum_backward_rows,
+                       ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
+  return make_bound(request, arguments, fast, &plain_max_backward<float>,
+                    &plain_max_backward<double>);
+}
+
+void check_avg_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_window(step, buffers, 1);
+  expect_integer(step, "count_padding");
+}
+
+BoundKernel bind_avg_pool(const BindRequest& request) {
+  auto arguments =
+      make_arguments(request, request.operands[0].shape, request.results[0].shape, "avg_pool");
+  arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
+  const Phase fast = {&run_forward<&PoolTable::average>,
+                      ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
+  return make_bound(request, arguments, fast, &plain_average<float>, &plain_average<double>);
+}
+
+void check_avg_pool_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_window(step, buffers, 1);
+  expect_integer(step, "count_padding");
+}
+
+BoundKernel bind_avg_pool_backward(const BindRequest& request) {
+  auto arguments = make_arguments(request, request.results[0].shape, request.operands[0].shape,
+                                  "avg_pool_backward");
+  NNC_CHECK(arguments->rows.dilation == 1 && arguments->columns.dilation == 1,
+            "avg_pool_backward: no dilation");
+  arguments->unit = rows_of_unit(arguments->input_row());
+  const Phase fast = {&run_average_backward,
+                      ceil_div(arguments->images * arguments->rows.input, arguments->unit)};
+  return make_bound(request, arguments, fast, &plain_average_backward<float>,
+                    &plain_average_backward<double>);
+}
+
+}  // namespace nnrt

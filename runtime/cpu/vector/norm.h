@@ -1,0 +1,155 @@
+// Normalization over columns (batch) and rows (layer).
+#pragma once
+
+#include "cpu/norm.h"
+#include "cpu/vector.h"
+#include "cpu/vector/row.h"
+
+namespace nnrt::NNC_ISA {
+
+inline void column_moments(float* sums, float* squares, const float* x, const float* shift,
+                           int64_t count, int64_t period) {
+  for (; count >= 4 * period; count -= 4 * period, x += 4 * period) {
+    over_row(period, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+      const Float base = load(shift + i);
+      Float sum = Float::zero();
+      Float square = Float::zero();
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) {
+        Float d = load(x + r * period + i) - base;
+        sum += d;
+        square = fma(d, d, square);
+      }
+      store(load(sums + i) + sum, sums + i);
+      store(load(squares + i) + square, squares + i);
+    });
+  }
+  for (; count > 0; count -= period, x += period) {
+    over_row(std::min(count, period),
+             [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+               const Float d = load(x + i) - load(shift + i);
+               store(load(sums + i) + d, sums + i);
+               store(fma(d, d, load(squares + i)), squares + i);
+             });
+  }
+}
+
+inline void column_normalize(float* y, const float* x, const float* mean, const float* factor,
+                             const float* offset, int64_t count, int64_t period) {
+  for (; count > 0; count -= period, x += period, y += period) {
+    over_row(std::min(count, period),
+             [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+               store(fma(load(x + i) - load(mean + i), load(factor + i), load(offset + i)), y + i);
+             });
+  }
+}
+
+inline void column_gradient_sums(float* sums, float* products, const float* x, const float* dy,
+                                 const float* mean, int64_t count, int64_t period) {
+  for (; count >= 4 * period; count -= 4 * period, x += 4 * period, dy += 4 * period) {
+    over_row(period, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+      const Float base = load(mean + i);
+      Float sum = Float::zero();
+      Float product = Float::zero();
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) {
+        Float g = load(dy + r * period + i);
+        sum += g;
+        product = fma(g, load(x + r * period + i) - base, product);
+      }
+      store(load(sums + i) + sum, sums + i);
+      store(load(products + i) + product, products + i);
+    });
+  }
+  for (; count > 0; count -= period, x += period, dy += period) {
+    over_row(std::min(count, period),
+             [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+               const Float g = load(dy + i);
+               store(load(sums + i) + g, sums + i);
+               store(fma(g, load(x + i) - load(mean + i), load(products + i)), products + i);
+             });
+  }
+}
+
+inline void column_apply_gradient(float* dx, const float* x, const float* dy, const float* mean,
+                                  const float* factor, const float* slope, const float* constant,
+                                  int64_t count, int64_t period) {
+  for (; count > 0; count -= period, x += period, dy += period, dx += period) {
+    over_row(std::min(count, period), [&](int64_t i, auto load,
+                                          auto store) __attribute__((always_inline)) {
+      const Float centered = fma(load(x + i) - load(mean + i), load(slope + i), load(constant + i));
+      store(fma(load(dy + i), load(factor + i), centered), dx + i);
+    });
+  }
+}
+
+inline void layer_norm_rows(float* y, float* mean, float* variance, const float* x,
+                            const float* scale, const float* offset, int64_t rows, int64_t extent,
+                            float epsilon) {
+  const float inverse = 1.0f / static_cast<float>(extent);
+  for (int64_t row = 0; row < rows; ++row, x += extent, y += extent) {
+    const float center = reduce_add(sum_to_vector(x, extent)) * inverse;
+    const Float base = Float::broadcast(center);
+    Float squares = Float::zero();
+    // What rounding left in the mean, to be taken out of the variance.
+    Float rest = Float::zero();
+    int64_t i = 0;
+    for (; i + kLanes <= extent; i += kLanes) {
+      const Float d = Float::load(x + i) - base;
+      rest += d;
+      squares = fma(d, d, squares);
+    }
+    if (i < extent) {
+      const int64_t lanes = extent - i;
+      const Float d =
+          choose(first_lanes(lanes), Float::load_partial(x + i, lanes) - base, Float::zero());
+      rest += d;
+      squares = fma(d, d, squares);
+    }
+    const float left = reduce_add(rest) * inverse;
+    const float spread = reduce_add(squares) * inverse - left * left;
+    mean[row] = center + left;
+    variance[row] = spread;
+    const Float exact = Float::broadcast(left);
+    const Float factor = Float::broadcast(1.0f / __builtin_sqrtf(spread + epsilon));
+    over_row(extent, [&](int64_t k, auto load, auto store) __attribute__((always_inline)) {
+      store(fma(((load(x + k) - base) - exact) * factor, load(scale + k), load(offset + k)), y + k);
+    });
+  }
+}
+
+// With n = (x - mean) / deviation and g = dy * scale: dx = (g - mean(g) - n mean(g n)) / deviation.
+inline void layer_norm_backward_rows(float* dx, float* dscale, float* doffset, const float* x,
+                                     const float* scale, const float* mean, const float* variance,
+                                     const float* dy, int64_t rows, int64_t extent, float epsilon) {
+  const float inverse = 1.0f / static_cast<float>(extent);
+  for (int64_t row = 0; row < rows; ++row, x += extent, dy += extent, dx += extent) {
+    const Float base = Float::broadcast(mean[row]);
+    const float deviation = 1.0f / __builtin_sqrtf(variance[row] + epsilon);
+    const Float factor = Float::broadcast(deviation);
+    Float sum = Float::zero();
+    Float product = Float::zero();
+    over_row(extent, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+      const Float normal = (load(x + i) - base) * factor;
+      const Float g = load(dy + i);
+      store(fma(g, normal, load(dscale + i)), dscale + i);
+      store(load(doffset + i) + g, doffset + i);
+      const Float scaled = g * load(scale + i);
+      sum += scaled;
+      product = fma(scaled, normal, product);
+    });
+    const Float mean_gradient = Float::broadcast(reduce_add(sum) * inverse);
+    const Float mean_product = Float::broadcast(reduce_add(product) * inverse);
+    over_row(extent, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+      const Float normal = (load(x + i) - base) * factor;
+      const Float scaled = fma(load(dy + i), load(scale + i), -mean_gradient);
+      store(fma(-normal, mean_product, scaled) * factor, dx + i);
+    });
+  }
+}
+
+inline constexpr NormTable norm_table = {&column_moments,       &column_normalize,
+                                         &column_gradient_sums, &column_apply_gradient,
+                                         &layer_norm_rows,      &layer_norm_backward_rows};
+
+}  // namespace nnrt::NNC_ISA
