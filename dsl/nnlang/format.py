@@ -9,6 +9,8 @@ the writer's; where a line is too long, breaks are added.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from nnlang.lexer import Token
 from nnlang.parser import parse
 from nnlang.pieces import Body, Bracket, Item, Leaf, Note, Piece, Statement, split
@@ -133,6 +135,34 @@ def _flat_body(body: Body) -> str | None:
     return None if inside is None else f"{{ {inside} }}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Pieces to write one after the other, and what is known about their place.
+
+    `tail` columns must be left behind them; `item` is true inside a bracket, `in_index` inside a
+    square one; with `open_bodies` no body stays on one line.
+    """
+
+    pieces: list[Piece]
+    indent: int
+    tail: int = 0
+    item: bool = False
+    in_index: bool = False
+    open_bodies: bool = False
+
+    @property
+    def onward(self) -> int:
+        """The indentation of the lines after the first."""
+        return self.indent if self.item else self.indent + _INDENT
+
+    def may_break(self, index: int) -> bool:
+        """Whether a line may end before a piece: at `->`, in brackets also at an operator."""
+        kind = _kinds(self.pieces[index])[0]
+        if kind in ("PLUS", "MINUS"):
+            return self.item and not _is_unary(self.pieces, index)
+        return kind == "ARROW" or (self.item and kind in ("AND", "OR"))
+
+
 class _Printer:
     """Writes pieces; the last of `lines` is the one being written."""
 
@@ -185,57 +215,42 @@ class _Printer:
             assert isinstance(pieces[0], Leaf)
             padded = pieces[0].token.text.ljust(key_width)
             self.add(padded)
-            self.sequence(pieces, indent, start=1)
+            self.sequence(_Run(pieces, indent), start=1)
         else:
-            always_open = top and kind in ("NET", "TRAIN")
             behind = _behind_equal(pieces) if top and kind in ("BLOCK", "RULE") else None
             if behind is not None:
-                self.sequence(pieces[:behind], indent)
+                self.sequence(_Run(pieces[:behind], indent))
                 self.line(indent + _INDENT)
-                self.sequence(pieces[behind:], indent + _INDENT)
+                self.sequence(_Run(pieces[behind:], indent + _INDENT))
             else:
-                self.sequence(pieces, indent, open_bodies=always_open, align=kind == "TRAIN")
+                run = _Run(pieces, indent, open_bodies=top and kind in ("NET", "TRAIN"))
+                self.sequence(run, align=kind == "TRAIN")
         if statement.trailing:
             self.add("  " + statement.trailing)
 
     # Pieces
 
-    def sequence(
-        self,
-        pieces: list[Piece],
-        indent: int,
-        *,
-        start: int = 0,
-        tail: int = 0,
-        item: bool = False,
-        in_index: bool = False,
-        open_bodies: bool = False,
-        align: bool = False,
-    ) -> None:
-        """Write pieces from the column reached; `tail` columns must be left behind them, `item` is
-        true in brackets.
-        """
-        whole = _flat(pieces[start:], in_index, own_line=not item)
-        fits = whole is not None and self.column + len(whole) + tail <= WIDTH
-        open_bodies = open_bodies or not fits
+    def sequence(self, run: _Run, start: int = 0, align: bool = False) -> None:
+        """Write the pieces of a run from the column reached."""
+        pieces = run.pieces
+        whole = _flat(pieces[start:], run.in_index, own_line=not run.item)
+        fits = whole is not None and self.column + len(whole) + run.tail <= WIDTH
+        run = replace(run, open_bodies=run.open_bodies or not fits)
         for index in range(start, len(pieces)):
             piece = pieces[index]
-            gap = _gap(pieces, index, in_index)
+            gap = _gap(pieces, index, run.in_index)
             if isinstance(piece, Leaf):
-                onward = indent if item else indent + _INDENT
-                if index > start and self.breaks_before(
-                    pieces, index, onward, tail, item, in_index, open_bodies
-                ):
-                    self.break_line(piece, onward)
+                if index > start and self.breaks_before(run, index):
+                    self.break_line(piece, run.onward)
                     gap = ""
                 self.add(gap + piece.token.text)
             elif isinstance(piece, Body):
                 self.add(gap)
-                self.body(piece, indent, open_bodies, align)
+                self.body(piece, run.indent, run.open_bodies, align)
             else:
                 self.add(gap)
-                behind = self.width_behind(pieces, index, tail, item, in_index, open_bodies)
-                self.bracket(pieces, index, self.bracket_indent(indent), behind)
+                indent = self.bracket_indent(run.indent)
+                self.bracket(pieces, index, indent, self.width_behind(run, index))
 
     def bracket_indent(self, indent: int) -> int:
         """The indentation of the closing bracket: that of the line it opens on."""
@@ -250,76 +265,50 @@ class _Printer:
             self.line(indent, note.text)
         self.line(indent)
 
-    def breaks_before(
-        self,
-        pieces: list[Piece],
-        index: int,
-        indent: int,
-        tail: int,
-        item: bool,
-        in_index: bool,
-        open_bodies: bool,
-    ) -> bool:
-        """Whether a line ends before a token: where the writer ended it, or where the rest does not
-        fit.
-        """
-        leaf = pieces[index]
+    def breaks_before(self, run: _Run, index: int) -> bool:
+        """Whether a line ends before a token: by the writer's will, or since the rest is too long."""
+        leaf = run.pieces[index]
         assert isinstance(leaf, Leaf)
-        if not self.may_break(pieces, index, item):
+        if not run.may_break(index):
             return False
-        if not item and _breaks(leaf):
+        if not run.item and _breaks(leaf):
             return True
         width = head = 0
-        for ahead in range(index, len(pieces)):
-            if ahead > index and self.may_break(pieces, ahead, item):
+        for ahead in range(index, len(run.pieces)):
+            if ahead > index and run.may_break(ahead):
                 break
-            opens = open_bodies and isinstance(pieces[ahead], Body)
-            part = None if opens else _flat_piece(pieces, ahead)
-            width += len(_gap(pieces, ahead, in_index))
-            if isinstance(pieces[ahead], Bracket):
+            opens = run.open_bodies and isinstance(run.pieces[ahead], Body)
+            part = None if opens else _flat_piece(run.pieces, ahead)
+            width += len(_gap(run.pieces, ahead, run.in_index))
+            if isinstance(run.pieces[ahead], Bracket):
                 head = head or width + 1
             if part is None:
                 width += 1
                 break
             width += len(part)
         else:
-            width += tail
+            width += run.tail
         if self.column + width <= WIDTH:
             return False
-        fits_alone = indent + width - 1 <= WIDTH
+        fits_alone = run.onward + width - 1 <= WIDTH
         return fits_alone or not head or self.column + head > WIDTH
 
-    def may_break(self, pieces: list[Piece], index: int, item: bool) -> bool:
-        """Whether a line may end before a piece: at `->`, in brackets also at an operator."""
-        kind = _kinds(pieces[index])[0]
-        if kind in ("PLUS", "MINUS"):
-            return item and not _is_unary(pieces, index)
-        return kind == "ARROW" or (item and kind in ("AND", "OR"))
-
-    def width_behind(
-        self,
-        pieces: list[Piece],
-        index: int,
-        tail: int,
-        item: bool,
-        in_index: bool,
-        open_bodies: bool,
-    ) -> int:
+    def width_behind(self, run: _Run, index: int) -> int:
         """The columns needed behind a bracket up to where the line may break next."""
         width = 0
-        for ahead in range(index + 1, len(pieces)):
-            piece = pieces[ahead]
-            gap = len(_gap(pieces, ahead, in_index))
+        for ahead in range(index + 1, len(run.pieces)):
+            piece = run.pieces[ahead]
+            gap = len(_gap(run.pieces, ahead, run.in_index))
             if isinstance(piece, Leaf):
-                if self.may_break(pieces, ahead, item):
+                if run.may_break(ahead):
                     return width
                 width += gap + len(piece.token.text)
-            elif isinstance(piece, Bracket) or open_bodies:
+            elif isinstance(piece, Bracket) or run.open_bodies:
                 empty = isinstance(piece, Bracket) and not piece.items
                 return width + gap + (2 if empty else 1)
             else:
                 width += gap + len(_flat_body(piece) or "{")
-        return width + tail
+        return width + run.tail
 
     def bracket(self, pieces: list[Piece], index: int, indent: int, behind: int) -> None:
         bracket = pieces[index]
@@ -333,7 +322,7 @@ class _Printer:
         self.add(bracket.opener.text)
         if self.hugs(bracket) and not _needs_comma(pieces, index):
             inner = bracket.items[0].pieces
-            self.sequence(inner, indent, tail=1 + behind, item=True)
+            self.sequence(_Run(inner, indent, tail=1 + behind, item=True))
             self.add(closing)
             return
         in_index = bracket.opener.kind == "LSQB"
@@ -360,7 +349,7 @@ class _Printer:
         for note in item.notes:
             self.line(indent, note.text)
         self.line(indent)
-        self.sequence(item.pieces, indent, tail=int(comma), item=True, in_index=in_index)
+        self.sequence(_Run(item.pieces, indent, int(comma), item=True, in_index=in_index))
         if comma:
             self.add(",")
         if item.trailing:
