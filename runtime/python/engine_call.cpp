@@ -174,9 +174,16 @@ py::dict Engine::loop(const std::string& program, const py::sequence& columns, i
       return true;
     }
     if (callback.is_none()) return false;
-    const py::object answer =
-        callback(progress.rows_done, progress.rows, py::list(py::cast(*progress.means)));
-    return PyObject_IsTrue(answer.ptr()) == 1;
+    try {
+      const py::object answer =
+          callback(progress.rows_done, progress.rows, py::list(py::cast(*progress.means)));
+      return PyObject_IsTrue(answer.ptr()) == 1;
+    } catch (const py::error_already_set& error) {
+      if (!error.matches(PyExc_KeyboardInterrupt))
+        throw;  // a handler may also run inside the callback
+      interrupt = true;
+      return true;
+    }
   };
   LoopResult result;
   {

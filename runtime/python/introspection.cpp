@@ -68,6 +68,18 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
 }
 
 void add_introspection(py::module_& module) {
+  module.def(
+      "evaluate_dimension",
+      [](const std::string& text, const std::map<std::string, int64_t>& symbols) {
+        std::vector<std::string> names;
+        std::vector<int64_t> values;
+        for (const auto& [name, value] : symbols) {
+          names.push_back(name);
+          values.push_back(value);
+        }
+        return evaluate(parse_dim(text, names), values);
+      },
+      py::arg("text"), py::arg("symbols"), "The value of a dimension in text form.");
   module.def("machine", &machine,
              "Instruction sets, CPU features and threads, as the engine sees them.");
   module.def(

@@ -222,20 +222,10 @@ class PlanReader {
       return result;
     }
     if (source.size() != 2) wrong(where, "an instruction with one argument");
-    if (result.op == "const") result.number = to_constant(source[1], where);
+    if (result.op == "const") result.number = to_number(source[1], where);
     if (result.op == "dim") result.dim = dim(source[1], where);
     if (result.op == "uniform") result.stream = to_integer(source[1], where);
     return result;
-  }
-
-  // JSON has no infinities: they are written as strings.
-  static double to_constant(const py::handle& value, const std::string& where) {
-    if (!py::isinstance<py::str>(value)) return to_number(value, where);
-    const std::string text = to_string(value, where);
-    if (text == "inf") return std::numeric_limits<double>::infinity();
-    if (text == "-inf") return -std::numeric_limits<double>::infinity();
-    if (text == "nan") return std::numeric_limits<double>::quiet_NaN();
-    wrong(where, "a number");
   }
 
   Plan plan_;
