@@ -9,6 +9,7 @@ neighbours of one stage share a group, so a path that leaves a group cannot come
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from ..dims import Dim
@@ -188,27 +189,42 @@ class Fusion:
     def _join_neighbours(self) -> None:
         """Groups of directly connected nodes of one stage, domain and compute type.
 
-        Numbers that wait for no kernel (schedules, the optimizer's powers) need no connection: one
-        stage, one group.
+        Two kinds need no connection, as one stage never depends on itself: numbers that wait for no
+        kernel (schedules, the optimizer's powers), and what reads several results of one kernel
+        (the updates after a normalization).
         """
         stage: dict[Value, int] = {}
         late: set[Value] = set()
-        numbers: dict[tuple[int, str, bool], Node] = {}
+        joined: dict[Hashable, Node] = {}
         for node in self.facts.graph.nodes:
             level = 0
             for operand in node.operands:
                 if operand in stage:
                     level = max(level, stage[operand] + (self._fuses(operand, node) is None))
             stage.update(dict.fromkeys(node.results, level))
-            if node in self.compute:
-                self._place(node, stage)
             if node not in self.compute or any(operand in late for operand in node.operands):
                 late.update(node.results)
-            elif node.operands and node.result.shape == ():
-                key = (level, self.compute[node], node.result in self.facts.fixed)
-                first = numbers.setdefault(key, node)
-                if self.group_of[first] is not self.group_of[node]:
-                    self._merge(self.group_of[first], self.group_of[node])
+            if node in self.compute:
+                self._place(node, stage)
+                kind = (
+                    level,
+                    node.result.shape,
+                    self.compute[node],
+                    node.result in self.facts.fixed,
+                )
+                for key in self._meeting_points(node, late):
+                    self._meet(joined.setdefault((key, kind), node), node)
+
+    def _meeting_points(self, node: Node, late: set[Value]) -> list[Node | None]:
+        if node.operands and node.result.shape == () and node.result not in late:
+            return [None]
+        makers = dict.fromkeys(self.facts.producer.get(operand) for operand in node.operands)
+        return [maker for maker in makers if maker is not None and len(maker.results) > 1]
+
+    def _meet(self, first: Node, node: Node) -> None:
+        one, other = self.group_of[first], self.group_of[node]
+        if one is not other:
+            self._merge(one, other)
 
     def _place(self, node: Node, stage: dict[Value, int]) -> None:
         made: Group | None = None
