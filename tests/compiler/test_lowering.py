@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from nnc import interpret, lower
 from nnc.errors import InternalError
 from nnc.graph import Graph
 from nnc.ops.base import Context
-from nnc.passes import PassOptions, optimize
+from nnc.passes import PassOptions, optimize, rerun
 from nnc.plan import Plan, Program, Step, print_plan
 from nnc.text import parse_graph
 
@@ -380,8 +382,9 @@ def test_clocks_appear_only_where_they_are_used() -> None:
     ]
 
 
-def test_initializers_do_not_lower() -> None:
+def test_initializers_do_not_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "%0: f32[3] = random_normal[shape=(3), stream=1]()\noutput y = %0\n"
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InternalError, match="compile time"):
         lower.combine({"p": parse_graph(text)})
 
@@ -505,3 +508,20 @@ program p
   output y = b1
 """
     )
+
+
+def test_a_failure_leaves_a_file_to_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "%0: f32[3] = random_normal[shape=(3), stream=1]()\noutput y = %0\n"
+    with pytest.raises(InternalError) as caught:
+        lower.combine({"p": parse_graph(text)})
+    written = tmp_path / caught.value.reproducer
+    assert parse_graph(written.read_text(encoding="utf-8")).outputs
+    good = tmp_path / "good.nnir"
+    good.write_text(CONV + "output y = %6\n", encoding="utf-8")
+    assert rerun.main(["lower", str(good)]) == 0
+    assert "step 0: conv2d" in capsys.readouterr().out
+    assert rerun.main(["canonicalize", str(good)]) == 0
+    assert "conv2d(%0, %1)" in capsys.readouterr().out

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import InternalError
 from ..graph import DTYPES, Graph, Variable
-from ..plan import Plan, PlanVariable
+from ..passes.checking import write_reproducer
+from ..plan import Plan, PlanVariable, Program
 from ..text import digest
 from .program import lower
 
@@ -70,8 +71,20 @@ def combine(graphs: Mapping[str, Graph]) -> tuple[Plan, dict[str, Array]]:
     """The plan of all programs, and the first values of its variables by name."""
     table = VariableTable(graphs)
     symbols = dict.fromkeys(name for graph in graphs.values() for name in graph.symbols())
-    programs = {name: lower(graph, table) for name, graph in graphs.items()}
+    programs = {name: _lower(graph, table) for name, graph in graphs.items()}
     return Plan(tuple(symbols), tuple(table.variables), programs), table.weights
+
+
+def _lower(graph: Graph, table: VariableTable) -> Program:
+    try:
+        return lower(graph, table)
+    except InternalError as error:
+        file = write_reproducer(graph, "lower")
+        raise InternalError(error.message, "lower", error.node, error.lines, file) from error
+    except Exception as error:
+        file = write_reproducer(graph, "lower")
+        message = f"{type(error).__name__}: {error}"
+        raise InternalError(message, "lower", "", (), file) from error
 
 
 __all__ = ["combine", "lower"]
