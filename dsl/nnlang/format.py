@@ -29,7 +29,7 @@ def format_source(text: str, name: str = "<text>") -> str:
     items, notes = split(text, name)
     printer = _Printer()
     printer.statements(items, notes, 0, top=True)
-    return "".join(line.rstrip() + "\n" for line in printer.lines)
+    return printer.result()
 
 
 def _kinds(piece: Piece) -> tuple[str, str]:
@@ -168,6 +168,7 @@ class _Printer:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.comments: dict[int, str] = {}  # Behind statements, by the number of their last line.
 
     @property
     def column(self) -> int:
@@ -226,7 +227,22 @@ class _Printer:
                 run = _Run(pieces, indent, open_bodies=top and kind in ("NET", "TRAIN"))
                 self.sequence(run, align=kind == "TRAIN")
         if statement.trailing:
-            self.add("  " + statement.trailing)
+            self.comments[len(self.lines) - 1] = statement.trailing
+
+    def result(self) -> str:
+        """The text, with the comments behind statements; those on neighbouring lines are aligned."""
+        group: list[int] = []
+        for number in [*sorted(self.comments), -1]:
+            if group and (number != group[-1] + 1 or self.indent(number) != self.indent(group[-1])):
+                width = max(len(self.lines[each]) for each in group)
+                for each in group:
+                    self.lines[each] = f"{self.lines[each]:<{width}}  {self.comments[each]}"
+                group = []
+            group.append(number)
+        return "".join(line.rstrip() + "\n" for line in self.lines)
+
+    def indent(self, number: int) -> int:
+        return len(self.lines[number]) - len(self.lines[number].lstrip())
 
     # Pieces
 
@@ -254,8 +270,7 @@ class _Printer:
 
     def bracket_indent(self, indent: int) -> int:
         """The indentation of the closing bracket: that of the line it opens on."""
-        line = self.lines[-1]
-        return len(line) - len(line.lstrip()) if line.strip() else indent
+        return self.indent(-1) if self.lines[-1].strip() else indent
 
     def break_line(self, leaf: Leaf, indent: int) -> None:
         """Start a new line before a token, after the comments before it."""
@@ -266,7 +281,7 @@ class _Printer:
         self.line(indent)
 
     def breaks_before(self, run: _Run, index: int) -> bool:
-        """Whether a line ends before a token: by the writer's will, or since the rest is too long."""
+        """Whether a line ends before a token: by the writer's will, or as the rest is too long."""
         leaf = run.pieces[index]
         assert isinstance(leaf, Leaf)
         if not run.may_break(index):

@@ -177,6 +177,29 @@ def test_comments_stay_beside_what_they_are_about() -> None:
     )
 
 
+def test_comments_on_neighbouring_lines_are_aligned() -> None:
+    check(
+        """
+        net A {
+            x = 1 # one
+            long = 2 # two
+            y = 3
+
+            z = 4 # four
+        } # end
+        """,
+        """
+        net A {
+            x = 1     # one
+            long = 2  # two
+            y = 3
+
+            z = 4  # four
+        }  # end
+        """,
+    )
+
+
 def test_comments_inside_an_expression_move_before_its_statement() -> None:
     check(
         """
