@@ -230,10 +230,11 @@ class _Printer:
             self.comments[len(self.lines) - 1] = statement.trailing
 
     def result(self) -> str:
-        """The text, with the comments behind statements; those on neighbouring lines are aligned."""
+        """The text with the comments behind statements, aligned on neighbouring lines."""
         group: list[int] = []
         for number in [*sorted(self.comments), -1]:
-            if group and (number != group[-1] + 1 or self.indent(number) != self.indent(group[-1])):
+            beside = group and number == group[-1] + 1
+            if group and not (beside and self.indent(number) == self.indent(group[0])):
                 width = max(len(self.lines[each]) for each in group)
                 for each in group:
                     self.lines[each] = f"{self.lines[each]:<{width}}  {self.comments[each]}"
