@@ -1,0 +1,88 @@
+"""The extension module: checks, binds, runs and trains plans."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+version: str
+
+class VariableInfo(TypedDict):
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    kind: str
+
+class Machine(TypedDict):
+    isa: str
+    best_isa: str
+    available_isas: list[str]
+    cpu_features: list[str]
+    threads: int
+    available_memory: int
+
+class StepInfo(TypedDict):
+    path: str
+    source: str
+    kernel: str
+    algorithm: str
+    shape: str
+    flops: float
+    bytes: float
+
+class BindingInfo(TypedDict):
+    isa: str
+    threads: int
+    arena_bytes: int
+    lower_bound_bytes: int
+    scratch_bytes: int
+    prepared_bytes: int
+    barriers: int
+    steps: list[StepInfo]
+
+class LoopResult(TypedDict):
+    means: list[float]
+    rows: int
+    steps: int
+    seconds: float
+    stopped: bool
+    interrupted: bool
+    not_finite_step: int
+
+class Engine:
+    def __init__(self, plan: Mapping[str, Any], threads: int = 0, isa: str = "") -> None: ...
+    @property
+    def variables(self) -> list[VariableInfo]: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def variable(self, name: str) -> Array: ...
+    def set_variable(self, name: str, value: Array) -> None: ...
+    def call(
+        self, program: str, inputs: Sequence[Array], seed: int = 0, step: int = 0
+    ) -> tuple[Array, ...]: ...
+    def run(
+        self, program: str, inputs: Mapping[str, Any], seed: int = 0, step: int = 0
+    ) -> dict[str, Array]: ...
+    def loop(
+        self,
+        program: str,
+        columns: Sequence[Array],
+        batch: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        step: int = 0,
+        clock_step: int = 0,
+        clock_steps: int = 0,
+        callback: Callable[[int, int, list[float]], Any] | None = None,
+    ) -> LoopResult: ...
+    def begin_training(self) -> bool: ...
+    def end_training(self) -> None: ...
+    def describe(self, program: str, symbols: Mapping[str, int]) -> BindingInfo: ...
+
+def machine() -> Machine: ...
+def shuffled_rows(seed: int, step: int, rows: int) -> list[int]: ...
+def evaluate_dimension(text: str, symbols: Mapping[str, int]) -> int: ...

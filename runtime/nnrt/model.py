@@ -1,0 +1,246 @@
+"""`Model`: a compiled network with its parameters, to call, train, look at and save; and `load`."""
+
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnrt import artifact as files
+from nnrt import validate
+from nnrt._engine import Engine
+from nnrt.errors import Error
+from nnrt.parameters import Variables
+from nnrt.programs import data_inputs, pruned
+
+if TYPE_CHECKING:
+    from nnrt._engine import BindingInfo
+    from nnrt.history import History
+    from nnrt.progress import Progress
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Model:
+    """Runs on any number of threads at once; training excludes other calls only while a step runs.
+
+    Args:
+        manifest: names, interface and training section, as the artifact stores them.
+        plan: what the engine runs, as the artifact stores it.
+        weights: a value for each variable of the plan.
+        sources: the `.nn` texts the model was compiled from, by name.
+    """
+
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        weights: Mapping[str, Array],
+        sources: Mapping[str, str],
+    ) -> None:
+        files.check_manifest(manifest)
+        self.manifest = dict(manifest)
+        self.sources = dict(sources)
+        self.plan = dict(plan)
+        if self.manifest.get("precision") == "strict":
+            self.plan["strict"] = 1
+        self.engine = Engine(self.plan)
+        self.set_weights(weights)
+        self.step = int(self.manifest.get("step", 0))
+        self.parameters = Variables(self.engine, "parameter")
+        self.states = Variables(self.engine, "state")
+        self._predict_inputs = self.program_inputs("predict") if self.has_program("predict") else []
+        self._outputs = self.result_type()
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def net(self) -> str:
+        return str(self.manifest["net"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.manifest.get("settings") or {})
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        return list(self.manifest["inputs"])
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        return list(self.manifest["outputs"])
+
+    @property
+    def training(self) -> dict[str, Any] | None:
+        """The training section: inputs, metrics, batch, epochs, seed; None without one."""
+        section: dict[str, Any] | None = self.manifest.get("training")
+        return section
+
+    @property
+    def trainable(self) -> bool:
+        return self.training is not None and self.has_program("train")
+
+    def has_program(self, name: str) -> bool:
+        return name in self.plan["programs"]
+
+    def program_inputs(self, program: str) -> list[validate.Input]:
+        return data_inputs(self.plan, program)
+
+    def __repr__(self) -> str:
+        def listed(items: Sequence[Mapping[str, Any]]) -> str:
+            return ", ".join(
+                f"{item['name']}: {item['dtype']}[{', '.join(map(str, item['shape']))}]"
+                for item in items
+            )
+
+        return f"<Model {self.net}({listed(self.inputs)}) -> {listed(self.outputs)}>"
+
+    def summary(self) -> str:
+        """A table of layers: shapes, parameters, costs, places in the text."""
+        from nnrt.summary import summary
+
+        return summary(self)
+
+    def describe(self, program: str = "predict", **symbols: int) -> BindingInfo:
+        """What the engine makes of a program at these sizes: memory, threads, algorithms."""
+        return self.engine.describe(program, symbols)
+
+    # ------------------------------------------------------------ weights
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        for info in self.engine.variables:
+            name = info["name"]
+            if name not in weights:
+                raise Error(f"the compiled model has no value for `{name}`.", "N0710")
+            array = weights[name]
+            if array.dtype != validate.DTYPES[info["dtype"]] or array.shape != info["shape"]:
+                raise Error(
+                    f"the value of `{name}` is {validate.type_text(array)} and should be "
+                    f"{info['dtype']}{list(info['shape'])}.",
+                    "N0710",
+                )
+            self.engine.set_variable(name, array)
+
+    def weights(self) -> dict[str, Array]:
+        """A copy of every variable by its full name."""
+        return {
+            info["name"]: self.engine.variable(info["name"]).copy()
+            for info in self.engine.variables
+        }
+
+    def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
+        """Write the model to one file; with `training`, also what is needed to train it further."""
+        programs = ["predict", "evaluate", *(["train"] if training else [])]
+        plan = pruned(self.plan, [name for name in programs if self.has_program(name)])
+        kept = {variable["name"] for variable in plan["variables"]}
+        manifest = dict(self.manifest)
+        if training:
+            manifest["step"] = self.step
+        weights = {name: array for name, array in self.weights().items() if name in kept}
+        files.write(path, files.Artifact(manifest, plan, weights, self.sources))
+
+    # ------------------------------------------------------------ running
+
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        """The outputs for arrays by position or by name: one array, or a named tuple of several."""
+        inputs = self._predict_inputs
+        if named or len(positional) != len(inputs):
+            given = validate.by_name(positional, named, inputs)
+            positional = tuple(validate.match(given, inputs))
+        arrays = validate.checked(positional, inputs)
+        return self.packed(self.engine.call("predict", arrays))
+
+    def predict(self, data: Any, batch: int = 256) -> Any:
+        """Like a call, for data of any length: runs in batches and joins the outputs."""
+        from nnrt.fitting import positive, resolve
+
+        positive(batch, "batch")
+        extra = [item["name"] for item in (self.training or {}).get("inputs", [])]
+        given = resolve(data, self.inputs)
+        inputs = self._predict_inputs
+        arrays = validate.checked(validate.match(given, inputs, extra), inputs, finite=True)
+        symbol = next((item.batch_symbol for item in inputs if item.batch_symbol), None)
+        whole = any(not item["shape"] or item["shape"][0] != symbol for item in self.outputs)
+        if symbol is None or whole:
+            return self.packed(self.engine.call("predict", arrays))
+        rows = validate.row_count(arrays, inputs)
+        batched = [item.batch_symbol == symbol for item in inputs]
+        parts = []
+        for start in range(0, max(rows, 1), batch):
+            chunk = [
+                array[start : start + batch] if cut else array
+                for array, cut in zip(arrays, batched, strict=True)
+            ]
+            parts.append(self.engine.call("predict", chunk))
+        joined = parts[0]
+        if len(parts) > 1:
+            joined = tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+        return self.packed(joined)
+
+    def result_type(self) -> Any:
+        names = [item["name"] for item in self.manifest["outputs"]]
+        return namedtuple("Outputs", names, rename=True) if len(names) > 1 else None
+
+    def packed(self, outputs: tuple[Array, ...]) -> Any:
+        return outputs[0] if self._outputs is None else self._outputs(*outputs)
+
+    # ------------------------------------------------------------ training
+
+    def fit(
+        self,
+        data: Any = None,
+        *,
+        epochs: int | None = None,
+        batch: int | None = None,
+        validation: Any = None,
+        seed: int | None = None,
+        shuffle: bool | None = None,
+        progress: Progress | bool | None = None,
+        log: str | os.PathLike[str] | None = None,
+        callback: Any = None,
+    ) -> History:
+        """Train on `data` and give the records of the epochs.
+
+        Args:
+            data: arrays by input name, a tuple of arrays in the order of `training["inputs"]`, a
+                path that `nnrt.data.open` reads, or None for the data that the train section names.
+            epochs, batch, seed, shuffle: replace those of the train section.
+            validation: a fraction to hold out (`0.2`), or data in any of the forms above.
+            progress: None or True shows progress, False is quiet, an object is reported to.
+            log: a file for one line of JSON an epoch.
+            callback: called with the record of each epoch; True ends the training.
+
+        Ctrl-C ends the training between two steps: `fit` returns, with `history.interrupted` true.
+        """
+        from nnrt.fitting import fit
+
+        return fit(
+            self,
+            data,
+            epochs=epochs,
+            batch=batch,
+            validation=validation,
+            seed=seed,
+            shuffle=shuffle,
+            progress=progress,
+            log=log,
+            callback=callback,
+        )
+
+    def evaluate(self, data: Any, batch: int = 256) -> dict[str, float]:
+        """Loss and metrics over `data`, which takes the forms that `fit` takes."""
+        from nnrt.fitting import evaluate
+
+        return evaluate(self, data, batch)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in a compiled file. Raises `nnrt.Error` for a file that is missing or damaged."""
+    found = files.read(path)
+    try:
+        return Model(found.manifest, found.plan, found.weights, found.sources)
+    except Error as error:
+        raise Error(f"{os.fspath(path)}: {error}", error.code) from error

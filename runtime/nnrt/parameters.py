@@ -1,0 +1,69 @@
+"""A model's parameters and states by name: views of the engine's memory, and assignment into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnrt.errors import Error
+from nnrt.validate import converted
+
+if TYPE_CHECKING:
+    from nnrt._engine import Engine
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Variables(Mapping[str, Array]):
+    """Read-only views that always show the current values; `variables[name] = array` copies in.
+
+    A name may be cut to an end of it that starts at a dot and that no other name has.
+    """
+
+    def __init__(self, engine: Engine, kind: str) -> None:
+        self._engine = engine
+        self._kind = kind
+        self._infos = {info["name"]: info for info in engine.variables if info["kind"] == kind}
+
+    def full_name(self, name: str) -> str:
+        if name in self._infos:
+            return name
+        matches = [known for known in self._infos if known.endswith(f".{name}")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise KeyError(f"`{name}` may mean {listed(matches)}: write more of the name")
+        raise KeyError(f"there is no {self._kind} `{name}`; there are {listed(self._infos)}")
+
+    def __getitem__(self, name: str) -> Array:
+        return self._engine.variable(self.full_name(name))
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        info = self._infos[self.full_name(name)]
+        array = converted(np.asarray(value), info["dtype"], f"`{info['name']}`")
+        if array.shape != info["shape"]:
+            raise Error(
+                f"`{info['name']}` has the shape {list(info['shape'])}, and the array given has "
+                f"{list(array.shape)}.",
+                "N0703",
+            )
+        self._engine.set_variable(info["name"], array)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._infos)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  {name}: {info['dtype']}{list(info['shape'])}" for name, info in self._infos.items()
+        ]
+        return "\n".join([f"<{len(lines)} of kind {self._kind}>", *lines])
+
+
+def listed(names: Any) -> str:
+    names = [f"`{name}`" for name in names]
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -1,0 +1,50 @@
+"""What the Python side reads from a plan: the data inputs of a program, and fewer programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnrt.validate import Input
+
+
+def data_inputs(plan: Mapping[str, Any], program: str) -> list[Input]:
+    """The arrays that a program takes, in its order. The plan has passed the engine's check."""
+    source = plan["programs"][program]
+    return [
+        Input(
+            item["name"],
+            source["buffers"][item["buffer"]]["dtype"],
+            tuple(source["buffers"][item["buffer"]]["shape"]),
+            item.get("limit", -1),
+        )
+        for item in source["inputs"]
+        if item.get("role", "data") == "data"
+    ]
+
+
+def pruned(plan: Mapping[str, Any], programs: Sequence[str]) -> dict[str, Any]:
+    """The plan with these programs alone, and only the variables that they use."""
+    used = sorted(
+        {
+            buffer["variable"]
+            for name in programs
+            for buffer in plan["programs"][name]["buffers"]
+            if buffer.get("variable") is not None and buffer["variable"] >= 0
+        }
+    )
+    number = {old: new for new, old in enumerate(used)}
+
+    def renumbered(buffer: Mapping[str, Any]) -> dict[str, Any]:
+        changed = dict(buffer)
+        if changed.get("variable") in number:
+            changed["variable"] = number[changed["variable"]]
+        return changed
+
+    kept = {}
+    for name in programs:
+        program = dict(plan["programs"][name])
+        program["buffers"] = [renumbered(buffer) for buffer in program["buffers"]]
+        kept[name] = program
+    variables = [plan["variables"][index] for index in used]
+    return {**plan, "variables": variables, "programs": kept}

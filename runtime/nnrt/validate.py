@@ -1,0 +1,212 @@
+"""Arrays that a user gives, against the inputs that a model declares.
+
+Every function gives arrays that the engine takes as they are (right type, right shape), or raises
+`nnrt.Error` with a sentence that names the input, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnrt.errors import Error
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+    "i32": np.dtype(np.int32),
+    "i64": np.dtype(np.int64),
+    "u8": np.dtype(np.uint8),
+    "bool": np.dtype(np.bool_),
+}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input as a model declares it. `limit`: values are indices below it; -1 where free."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    limit: int = -1
+
+    @property
+    def batch_symbol(self) -> str | None:
+        """The symbol that counts rows, where the first dimension is one."""
+        first = self.shape[0] if self.shape else None
+        return first if isinstance(first, str) and first.isidentifier() else None
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def type_text(array: Array) -> str:
+    return f"{NAMES.get(array.dtype, str(array.dtype))}[{', '.join(map(str, array.shape))}]"
+
+
+def match(
+    given: Mapping[str, Any], inputs: Sequence[Input], also_allowed: Iterable[str] = ()
+) -> list[Any]:
+    """The values for `inputs`, in their order. Other names than theirs and `also_allowed` are
+    mistakes."""
+    names = [item.name for item in inputs]
+    known = {*names, *also_allowed}
+    unknown = [name for name in given if name not in known]
+    missing = [name for name in names if name not in given]
+    if missing:
+        hint = ""
+        close = difflib.get_close_matches(missing[0], unknown, n=1, cutoff=0.5)
+        if close:
+            hint = f" Was `{close[0]}` meant to be `{missing[0]}`?"
+        found = ", ".join(f"`{name}`" for name in given) or "nothing"
+        raise Error(f"the array `{missing[0]}` is missing: found {found}.{hint}", "N0701")
+    if unknown:
+        expected = ", ".join(f"`{name}`" for name in names)
+        raise Error(f"there is no input `{unknown[0]}`; the inputs are {expected}.", "N0701")
+    return [given[name] for name in names]
+
+
+def by_name(
+    positional: Sequence[Any], named: Mapping[str, Any], inputs: Sequence[Input]
+) -> dict[str, Any]:
+    """Arguments by position and by name, as one mapping."""
+    names = [item.name for item in inputs]
+    if len(positional) > len(names):
+        expected = ", ".join(f"`{name}`" for name in names)
+        raise Error(
+            f"{len(positional)} arrays were given, and the inputs are only {expected}.", "N0701"
+        )
+    given = dict(zip(names, positional, strict=False))
+    for name, value in named.items():
+        if name in given:
+            raise Error(f"the input `{name}` is given twice, by position and by name.", "N0701")
+        given[name] = value
+    return given
+
+
+def checked(values: Sequence[Any], inputs: Sequence[Input], *, finite: bool = False) -> list[Array]:
+    """Arrays of the right types and shapes; with `finite`, without NaN and infinity."""
+    symbols: dict[str, tuple[int, str]] = {}
+    arrays = []
+    for value, item in zip(values, inputs, strict=True):
+        array = value if isinstance(value, np.ndarray) else as_array(value, item)
+        check_shape(array, item, symbols)
+        if array.dtype != DTYPES[item.dtype]:
+            array = converted(array, item.dtype, f"input `{item.name}`")
+        if finite and array.dtype.kind == "f":
+            check_finite(array, item)
+        if item.limit >= 0:
+            check_limit(array, item)
+        arrays.append(array)
+    return arrays
+
+
+def as_array(value: Any, item: Input) -> Array:
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise Error(
+            f"input `{item.name}`: no array can be made of it ({error}).", "N0702"
+        ) from error
+    # Python's floats and whole numbers have no type of their own: they take the input's.
+    if not hasattr(value, "dtype") and array.dtype == np.float64 and item.dtype == "f32":
+        array = array.astype(np.float32)
+    return array
+
+
+def check_shape(array: Array, item: Input, symbols: dict[str, tuple[int, str]]) -> None:
+    """`symbols` collects what each symbol turned out to be, and which input said so."""
+    if array.ndim != len(item.shape):
+        raise Error(wrong_shape(array, item), "N0703")
+    for found, declared in zip(array.shape, item.shape, strict=True):
+        if isinstance(declared, int):
+            if found != declared:
+                raise Error(wrong_shape(array, item), "N0703")
+        elif declared.isidentifier():
+            known, source = symbols.setdefault(declared, (found, item.name))
+            if known != found:
+                raise Error(
+                    f"input `{item.name}`: expected {item}, found {type_text(array)}; `{declared}` "
+                    f"is {found} here and {known} in `{source}`.",
+                    "N0748",
+                )
+
+
+def wrong_shape(array: Array, item: Input) -> str:
+    text = f"input `{item.name}`: expected {item}, found {type_text(array)}."
+    sizes = [dim for dim in item.shape if isinstance(dim, int)]
+    if len(sizes) + 1 == len(item.shape) and item.batch_symbol:
+        row = int(np.prod(sizes))
+        if row and array.ndim >= 1 and array.size and array.size % row == 0:
+            shape = ", ".join(["-1", *map(str, sizes)])
+            if array.shape == tuple(sizes):
+                return text + f" One row needs its own dimension: `{item.name}[None]`."
+            return text + f" `{item.name}.reshape({shape})` would fit."
+    return text
+
+
+def converted(array: Array, dtype: str, what: str) -> Array:
+    """The array in the wanted type, where that loses nothing that matters."""
+    wanted = DTYPES[dtype]
+    kind = array.dtype.kind
+    if array.dtype == wanted:
+        return array
+    if kind not in "biuf" or (wanted.kind == "b" and kind != "b"):
+        raise Error(f"{what}: expected {dtype}, found {array.dtype}.", "N0702")
+    if kind == "f" and wanted.kind != "f":
+        raise Error(
+            f"{what}: expected {dtype}, found {NAMES.get(array.dtype, array.dtype)}. Round it and "
+            f"convert it yourself, as in `array.astype(np.{wanted.name})`.",
+            "N0702",
+        )
+    if wanted.kind in "iu" and kind != "b" and array.size:
+        low, high = int(array.min()), int(array.max())
+        limits = np.iinfo(wanted)
+        if low < limits.min or high > limits.max:
+            value = low if low < limits.min else high
+            raise Error(f"{what}: the value {value} does not fit {dtype}.", "N0702")
+    return array.astype(wanted)
+
+
+def check_finite(array: Array, item: Input) -> None:
+    # The sum is finite for sound data, and far cheaper than a mask; only then is the mask made.
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):
+            return
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        where = tuple(int(index) for index in wrong[0])
+        raise Error(
+            f"input `{item.name}` holds {array[where]} at {list(where)}, one of {len(wrong):,} such "
+            "values. Remove or replace them.",
+            "N0704",
+        )
+
+
+def check_limit(array: Array, item: Input) -> None:
+    if not array.size or (int(array.min()) >= 0 and int(array.max()) < item.limit):
+        return
+    where = tuple(int(index) for index in np.argwhere((array < 0) | (array >= item.limit))[0])
+    raise Error(
+        f"input `{item.name}`: the value {int(array[where])} in row {where[0] if where else 0} is "
+        f"out of range: it must lie between 0 and {item.limit - 1}.",
+        "N0706",
+    )
+
+
+def row_count(arrays: Sequence[Array], inputs: Sequence[Input]) -> int:
+    """Rows of the data: the first dimension of the inputs that share the batch symbol."""
+    for array, item in zip(arrays, inputs, strict=True):
+        if item.batch_symbol:
+            return len(array)
+    raise Error(
+        "no input has a symbol as its first dimension, so there is nothing to make batches of.",
+        "N0703",
+    )
