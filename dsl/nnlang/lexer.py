@@ -234,15 +234,8 @@ class _Lexer:
     def foreign(self, start: int, end: int) -> int:
         """A text that is no token here: report it and put in its place what was meant."""
         words = self.text[start:end]
-        if words[0] == "'":
-            inner = words.strip("'")
-            self.report(
-                "N0112", start, end, "strings are written with double quotes", f'write `"{inner}"`'
-            )
-            self.token(
-                "STRING", '"' + "".join(c for c in inner if c not in '\\"') + '"', start, end
-            )
-            return end
+        if words[0] == "'" or words in _QUOTES:
+            return self.foreign_quote(start, end)
         if words in _UPDATES:
             name = self.tokens[-1].text if self.tokens and self.tokens[-1].kind == "NAME" else "x"
             self.report(
@@ -273,15 +266,6 @@ class _Lexer:
             )
             self.token(LINE, "\n", start, end)
             return end
-        if words in _QUOTES:
-            self.report(
-                "N0102",
-                start,
-                end,
-                f"`{words}` is no quote that strings know",
-                'write strings with `"`',
-            )
-            return self.line_end(start)
         meant, help_text = _FOREIGN.get(words, ("", ""))
         self.report(
             "N0112" if meant else "N0102",
@@ -292,6 +276,19 @@ class _Lexer:
         )
         if meant:
             self.token(self.literals[meant], meant, start, end)
+        return end
+
+    def foreign_quote(self, start: int, end: int) -> int:
+        """A string in single or typographic quotes."""
+        words = self.text[start:end]
+        if words in _QUOTES:
+            message = f"`{words}` is no quote that strings know"
+            self.report("N0102", start, end, message, 'write strings with `"`')
+            return self.line_end(start)
+        inner = words.strip("'")
+        message = "strings are written with double quotes"
+        self.report("N0112", start, end, message, f'write `"{inner}"`')
+        self.token("STRING", '"' + "".join(c for c in inner if c not in '\\"') + '"', start, end)
         return end
 
 

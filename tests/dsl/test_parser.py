@@ -4,7 +4,6 @@ types, statements.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -414,15 +413,3 @@ def test_comments_before_an_item_are_its_documentation() -> None:
     first, second = file.items
     assert isinstance(first, Block) and isinstance(second, Block)
     assert first.documentation == "One.\nTwo." and second.documentation == ""
-
-
-def test_a_long_file_parses_fast() -> None:
-    text = (GOOD / "resnet.nn").read_text(encoding="utf-8")
-    parse(text)
-    text *= 300 // text.count("\n")
-    seconds = []
-    for _ in range(5):
-        start = time.process_time()
-        parse(text)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.5  # Measured: 0.04.
