@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-from nnc.graph import Graph
+from nnc.errors import InternalError
+from nnc.graph import Graph, Node, Value
+from nnc.options import OptionError
 from nnc.passes import (
     PassOptions,
     canonicalize,
@@ -19,6 +22,7 @@ from nnc.passes import (
     reuse_masks,
     run_pass,
 )
+from nnc.passes.rewriter import Rewriter
 from nnc.text import parse_graph, print_graph
 from nnc.verify import verify
 
@@ -430,3 +434,26 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 def test_canonical_form_is_stable() -> None:
     once = optimize(parse_graph(CONV_NORM), inference=True, options=CHECKED)
     assert print_graph(optimize(once, inference=True, options=CHECKED)) == print_graph(once)
+
+
+def test_a_rule_that_fails_names_pass_and_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(node: Node, rewriter: Rewriter) -> Value | None:
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(canonicalize._RULES, "tanh", [fail])
+    graph = parse_graph(HEAD + "%2: f32[N,4] = neg(%0)\n%3: f32[N,4] = tanh(%2)\noutput z = %3\n")
+    with pytest.raises(InternalError) as caught:
+        optimize(graph, options=PassOptions())
+    text = str(caught.value)
+    assert "in pass `canonicalize`: ZeroDivisionError: no such luck" in text
+    assert "at node: %3: f32[N,4] = tanh(%2)" in text
+    assert (tmp_path / caught.value.reproducer).exists()
+
+
+def test_a_wrong_limit_is_the_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNC_PASS_LIMIT", "few")
+    with pytest.raises(OptionError, match="NNC_PASS_LIMIT=few"):
+        PassOptions.from_environment()

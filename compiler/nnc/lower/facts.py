@@ -28,10 +28,14 @@ class Facts:
         self._sizes: dict[tuple[Dim, ...], int] = {}
 
     def is_number(self, node: Node) -> bool:
-        """A constant of one element: an instruction, never a buffer of its own unless something
-        needs one.
+        """A constant of one element: an instruction, with no memory unless something needs it.
+
+        Instructions hold numbers as doubles, so larger integers lie with the weights.
         """
-        return node.op.name == "constant" and bool(node.attributes["value"].size == 1)
+        if node.op.name != "constant" or node.attributes["value"].size != 1:
+            return False
+        value = node.attributes["value"].reshape(-1)[0]
+        return not (value.dtype.kind == "i" and abs(int(value)) > 2**53)
 
     def is_data(self, node: Node) -> bool:
         """A constant array that lies with the weights."""

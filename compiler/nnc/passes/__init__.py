@@ -19,11 +19,11 @@ from . import (
     canonicalize,
     common_subexpressions,
     dead_code,
-    double,
     fold_batch_norm,
     fold_constants,
     reuse_masks,
 )
+from . import double as to_double
 from .checking import check_same, write_reproducer
 
 CLEAN: tuple[ModuleType, ...] = (
@@ -59,6 +59,8 @@ class PassOptions:
         from .. import options
 
         limit = options.read("NNC_PASS_LIMIT")
+        if limit is not None and not limit.isdigit():
+            raise options.OptionError(f"NNC_PASS_LIMIT={limit}: expected a number of passes.")
         return PassOptions(
             verify=options.verify_level() > 0,
             compare=bool(int(options.read("NNC_CHECK_PASSES") or 0)),
@@ -72,9 +74,7 @@ def name_of(module: ModuleType) -> str:
 
 def pipeline(inference: bool = False, double: bool = False) -> tuple[ModuleType, ...]:
     """The passes for a graph, in their order."""
-    from . import double as wide
-
-    return (dead_code, *((wide,) if double else ()), *CLEAN, *(INFERENCE if inference else ()))
+    return (dead_code, *((to_double,) if double else ()), *CLEAN, *(INFERENCE if inference else ()))
 
 
 def optimize(
@@ -119,7 +119,6 @@ __all__ = [
     "CLEAN",
     "INFERENCE",
     "PassOptions",
-    "double",
     "name_of",
     "optimize",
     "pipeline",

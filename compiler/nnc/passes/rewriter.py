@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InternalError
 from ..graph import DTYPES, Graph, Node, Origin, Type, Value
 from ..ops import operator
+from ..text import lines_around
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[[Node, "Rewriter"], "Value | None"]
@@ -108,10 +110,15 @@ class Rewriter:
     def visit(self, node: Node) -> tuple[Value, ...]:
         """Add a node of the old graph; remembers what stands for its results."""
         operands = tuple(self.replaced.get(value, value) for value in node.operands)
-        if operands != node.operands:
-            node = replace(node, operands=operands)
         self.origin = node.origin
-        made = self.add(node)
+        try:
+            made = self.add(replace(node, operands=operands) if operands != node.operands else node)
+        except InternalError:
+            raise
+        except Exception as error:
+            line, around = lines_around(self.graph, node)
+            message = f"{type(error).__name__}: {error}"
+            raise InternalError(message, "", line, around) from error
         for old, new in zip(node.results, made, strict=True):
             if old is not new:
                 self.replaced[old] = new
