@@ -203,6 +203,8 @@ def speed_text(samples_per_second: float) -> str:
 def time_text(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "?"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -115,7 +115,7 @@ def test_numbers_that_are_not_finite() -> None:
     assert progress.number_text(float("nan")) == "nan"
     assert progress.number_text(float("-inf")) == "-inf"
     assert progress.time_text(float("nan")) == "?"
-    assert progress.time_text(3725) == "1:02:05"
+    assert [progress.time_text(s) for s in (0.0123, 2.5, 3725)] == ["12 ms", "2.5 s", "1:02:05"]
 
 
 def test_nothing_heavy_is_imported() -> None:

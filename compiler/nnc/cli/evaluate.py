@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         plan = datasets.Plan(plan.data, None, plan.seed)
     elif isinstance(plan.validation, datasets.Place):
         plan = datasets.Plan(plan.validation, None, plan.seed)
-    parts = datasets.load(plan, training["inputs"], training.get("classes") or {})
+    parts = datasets.load(plan, training["inputs"], datasets.known_classes(training))
     data = parts.data if parts.validation is None else parts.validation
     held = ", held out" if parts.validation is not None else ""
     batch = arguments.batch if arguments.batch is not None else 256

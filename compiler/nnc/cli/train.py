@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"`train {model.net} {{ loss = … }}`."
         )
     plan = datasets.choose(training, arguments.data, arguments.validation, arguments.seed)
-    parts = datasets.load(plan, training["inputs"], training.get("classes") or {})
+    parts = datasets.load(plan, training["inputs"], datasets.known_classes(training))
     batch = changes.get("batch", training["batch"])
     epochs = changes.get("epochs", training["epochs"])
     if not arguments.quiet:
