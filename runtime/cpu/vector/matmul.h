@@ -107,7 +107,7 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
       block.depth_begin = from;
       block.depth = to - from < m.depth_block ? to - from : m.depth_block;
       block.a = a + from * m.a_step;
-      if (m.copy_a) {
+      if (m.copy_a && block.depth > 0) {
         matmul_copy_a(m, block.a, block.rows, block.depth, copy);
         block.a = copy;
       }
