@@ -1,7 +1,8 @@
 """Fetch Fashion-MNIST (31 MB, MIT licence) into `examples/data/fashion-mnist`.
 
-The files come from the Debian package `dataset-fashion-mnist`, fetched with `apt-get download` and unpacked with
-`dpkg-deb`: nothing is installed, and root is not needed. Elsewhere, put the four files named in FILES there by hand.
+The files come from the Debian package `dataset-fashion-mnist`, fetched with `apt-get download` and
+unpacked with `dpkg-deb`: nothing is installed, and root is not needed. Elsewhere, put the four
+files named in FILES there by hand.
 """
 
 from __future__ import annotations
@@ -39,9 +40,7 @@ def fetch(target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--to", type=Path, default=TARGET, help="folder (default: %(default)s)"
-    )
+    parser.add_argument("--to", type=Path, default=TARGET, help="folder (default: %(default)s)")
     target = parser.parse_args().to
     if all((target / name).is_file() for name in FILES):
         print(f"{target} is there already")

@@ -1,7 +1,7 @@
 """Make the small data sets in `examples/data` from the files that scikit-learn carries.
 
-Takes a scikit-learn wheel (given, or fetched with pip; nothing is installed), gives `digits.npz`, `diabetes.csv` and
-`breast_cancer.csv`. The same wheel gives the same bytes.
+Takes a scikit-learn wheel (given, or fetched with pip; nothing is installed), gives `digits.npz`,
+`diabetes.csv` and `breast_cancer.csv`. The same wheel gives the same bytes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ CELL = [
     *["radius", "texture", "perimeter", "area", "smoothness"],
     *["compactness", "concavity", "concave_points", "symmetry", "fractal_dimension"],
 ]
-BREAST_CANCER = [
-    f"{kind}_{name}" for kind in ("mean", "error", "worst") for name in CELL
-]
+BREAST_CANCER = [f"{kind}_{name}" for kind in ("mean", "error", "worst") for name in CELL]
 
 
 def fetch_wheel(folder: Path) -> Path:
@@ -52,9 +50,7 @@ def write_digits(read: Callable[[str], bytes]) -> None:
     image = table[:, :64].astype(np.uint8).reshape(-1, 8, 8, 1)
     label = table[:, 64].astype(np.int64)
     assert (
-        image.shape == (1797, 8, 8, 1)
-        and int(image.max()) == 16
-        and set(label) == set(range(10))
+        image.shape == (1797, 8, 8, 1) and int(image.max()) == 16 and set(label) == set(range(10))
     )
     np.savez_compressed(DATA / "digits.npz", image=image, label=label)
 
@@ -64,9 +60,7 @@ def write_diabetes(read: Callable[[str], bytes]) -> None:
     data = gzip.decompress(read("diabetes_data_raw.csv.gz")).decode().splitlines()
     target = gzip.decompress(read("diabetes_target.csv.gz")).decode().splitlines()
     assert len(data) == len(target) == 442
-    rows = (
-        [*line.split(), f"{float(y):g}"] for line, y in zip(data, target, strict=True)
-    )
+    rows = ([*line.split(), f"{float(y):g}"] for line, y in zip(data, target, strict=True))
     write_csv("diabetes.csv", [*DIABETES, "target"], rows)
 
 

@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+
 from nnrt.data.types import Array, Arrays, Input, as_integer, quoted
 from nnrt.errors import Error
 

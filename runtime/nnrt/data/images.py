@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from nnrt.data.types import DTYPES, Array, Arrays, Input, class_note, quoted
 from nnrt.errors import Error
 

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+
 from nnrt.data.types import Array, Arrays, Input, did_you_mean, quoted
 from nnrt.errors import Error
 

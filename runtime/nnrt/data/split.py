@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from nnrt.data.types import Array
 from nnrt.errors import Error
 

@@ -23,6 +23,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+
 from nnrt.data.types import DTYPES, Array, Arrays, Input, class_note, did_you_mean, quoted
 from nnrt.errors import Error
 

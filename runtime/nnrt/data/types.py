@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+
 from nnrt.errors import Error
 
 Array = np.ndarray[Any, np.dtype[Any]]
