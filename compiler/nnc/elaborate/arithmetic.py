@@ -168,36 +168,38 @@ def _is_small(dim: Poly) -> bool:
     return len(dim.terms) <= 100 and all(len(monomial) <= 16 for monomial, _ in dim.terms)
 
 
-RANGES = {"u8": (0, 255), "i32": (-(2**31), 2**31 - 1), "i64": (-(2**63), 2**63 - 1)}
+RANGES = {
+    "u8": (0, 255),
+    "i32": (-(2**31), 2**31 - 1),
+    "i64": (-(2**63), 2**63 - 1),
+    "bool": (False, True),
+    "f32": (-3.4028234e38, 3.4028234e38),
+    "f64": (-math.inf, math.inf),
+}
 
 
 def as_tensor(context: Context, value: Any, dtype: str, span: syntax.Span) -> Tensor:
     """A compile-time number or truth value as a scalar tensor of an element type that can hold it."""
     if not is_number(value) and not isinstance(value, bool):
         context.fail("N0306", "a number or a tensor is needed", span, describe(value))
+    if dtype == "bool" and not isinstance(value, bool):
+        context.fail("N0302", "true or false is needed", span, describe(value))
     with context.at(span):
         if isinstance(value, Poly):
-            if dtype == "bool":
-                context.fail("N0302", "a dimension is no bool", span, describe(value))
             made = context.builder.emit("dimension", value=value, dtype=dtype)
-        else:
-            low, high = RANGES.get(dtype, (-math.inf, math.inf))
-            if (
-                dtype not in FLOATS
-                and dtype != "bool"
-                and (not low <= value <= high or value != int(value))
-            ):
-                helps = ["convert the tensor beside it first: `f32(...)`"]
-                context.fail(
-                    "N0302",
-                    f"{written(value)} does not fit {dtype}",
-                    span,
-                    f"{dtype} holds whole numbers from {low} to {high}",
-                    helps=helps,
-                )
-            if dtype == "bool" and not isinstance(value, bool):
-                context.fail("N0302", f"{value} is no bool", span, describe(value))
-            made = context.builder.constant(value, dtype)
+            return Tensor(made, span, context.snippet(span))
+        low, high = RANGES[dtype]
+        whole = isinstance(value, int) or value.is_integer()
+        if not low <= value <= high or (dtype not in FLOATS and not whole):
+            kind = "numbers" if dtype in FLOATS else "whole numbers"
+            context.fail(
+                "N0302",
+                f"{written(value)} does not fit {dtype}",
+                span,
+                f"{dtype} holds {kind} from {low} to {high}",
+                helps=["convert the tensor beside it first: `f32(...)`"] if dtype not in FLOATS else [],
+            )
+        made = context.builder.constant(value, dtype)
     return Tensor(made, span, context.snippet(span))
 
 

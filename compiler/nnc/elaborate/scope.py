@@ -95,7 +95,7 @@ class Scope:
         while scope is not None:
             names.update(dict.fromkeys(scope.names))
             scope = scope.parent
-        return list(names)
+        return [name for name in names if not name.startswith("_")]
 
 
 def bound_names(item: syntax.Node) -> list[syntax.Name]:

@@ -1,0 +1,93 @@
+"""How the compiler's own functions meet their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnlang import syntax
+
+from ..dims import Poly
+from .calls import check_arguments
+from .context import Context
+from .values import Arguments, Builtin, Tensor, describe, is_dim, is_number, written
+
+REQUIRED = object()
+
+
+def bind(
+    context: Context, name: str, given: Arguments, parameters: Sequence[tuple[str, Any]]
+) -> list[Any]:
+    """Meet the arguments of a function with (name, default) parameters."""
+    assert given.span is not None
+    names = [key for key, _ in parameters]
+    shown = signature_of(name, parameters[given.supplied :])
+    check_arguments(context, name, names, given, given.span, shown)
+    values: list[Any] = []
+    for position, (key, default) in enumerate(parameters):
+        if position < len(given.positional):
+            values.append(given.positional[position][0])
+        elif key in given.named:
+            values.append(given.named[key][0])
+        elif default is REQUIRED:
+            context.fail(
+                "N0403",
+                f"`{name}` needs `{key}`",
+                given.span,
+                f"`{key}` not given",
+                notes=[f"`{shown}`"],
+            )
+        else:
+            values.append(default)
+    return values
+
+
+def signature_of(name: str, parameters: Sequence[tuple[str, Any]]) -> str:
+    """`split(x, parts, axis = -1)`"""
+    parts = []
+    for key, default in parameters:
+        shown = default is not REQUIRED and default is not None
+        parts.append(f"{key} = {written(default)}" if shown else key)
+    return f"{name}({', '.join(parts)})"
+
+
+def function(
+    name: str, *parameters: Any, deferred: bool = False
+) -> Callable[[Callable[..., Any]], Builtin]:
+    """Make a Builtin of `implementation(context, span, *values)`; a parameter is a name or (name, default)."""
+    listed = [(p, REQUIRED) if isinstance(p, str) else p for p in parameters]
+
+    def wrap(implementation: Callable[..., Any]) -> Builtin:
+        def run(context: Context, given: Arguments) -> Any:
+            return implementation(context, given.span, *bind(context, name, given, listed))
+
+        return Builtin(name, run, signature_of(name, listed), deferred)
+
+    return wrap
+
+
+def tensor(context: Context, value: Any, name: str, span: syntax.Span) -> Tensor:
+    if not isinstance(value, Tensor):
+        context.fail("N0306", f"`{name}` needs a tensor", span, describe(value))
+    return value
+
+
+def number(context: Context, value: Any, name: str, span: syntax.Span) -> float:
+    """A number known when compiling."""
+    if not is_number(value) or isinstance(value, Poly):
+        context.fail(
+            "N0306", f"`{name}` needs a number known when compiling", span, describe(value)
+        )
+    return float(value)
+
+
+def numbers_of(context: Context, items: Any, name: str, span: syntax.Span) -> tuple[Any, ...]:
+    """The items of a list of numbers; dimensions stand with whole numbers only."""
+    if not isinstance(items, (list, tuple)):
+        context.fail("N0306", f"`{name}` needs a list of numbers", span, describe(items))
+    symbolic = any(isinstance(item, Poly) for item in items)
+    for item in items:
+        if not (is_dim(item) if symbolic else is_number(item)):
+            kind = "dimensions" if symbolic else "numbers"
+            context.fail("N0306", f"`{name}` needs a list of {kind}", span, describe(item))
+    return tuple(items)
