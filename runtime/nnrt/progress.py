@@ -19,6 +19,8 @@ from nnrt.errors import Error
 
 Record = Mapping[str, Any]
 
+REFRESH = 0.1  # seconds between two pictures of the live line
+
 # Shown in their own way, or not at all, in the line of an epoch.
 APART = ("epoch", "seconds", "samples_per_second", "learning_rate")
 
@@ -81,12 +83,14 @@ class Live(Quiet):
             TextColumn("{task.fields[values]}"),
             console=self.console,
             transient=True,
-            refresh_per_second=10,
+            refresh_per_second=1 / REFRESH,
         )
         self.task = self.bars.add_task("", total=1, values="")
         self.epochs = 0
         self.samples = 0
         self.began = 0.0
+        self.printed = 0.0
+        self.lines: list[str] = []
 
     def start(self, epochs: int, samples: int, batch: int) -> None:
         self.epochs, self.samples, self.began = epochs, samples, time.perf_counter()
@@ -107,11 +111,21 @@ class Live(Quiet):
         )
 
     def epoch(self, record: Record) -> None:
+        self.lines.append(epoch_line(record, self.epochs))
+        # Printing takes longer than an epoch of a small net: many lines go at once.
+        if time.perf_counter() - self.printed > REFRESH:
+            self.print_lines()
+
+    def print_lines(self) -> None:
         from rich.text import Text
 
-        self.console.print(Text(epoch_line(record, self.epochs)), soft_wrap=True)
+        if self.lines:
+            self.console.print(Text("\n".join(self.lines)), soft_wrap=True)
+        self.lines.clear()
+        self.printed = time.perf_counter()
 
     def finish(self) -> None:
+        self.print_lines()
         self.bars.stop()
 
 
