@@ -470,6 +470,16 @@ def test_long_sums_are_cut() -> None:
     assert 4 <= len(made.steps) <= 8
 
 
+def test_a_sum_of_very_many_numbers() -> None:
+    lines = [f"%{i}: f32[] = slot s{i}" for i in range(900)]
+    total = "%0"
+    for i in range(1, 900):
+        lines.append(f"%{1000 + i}: f32[] = add({total}, %{i})")
+        total = f"%{1000 + i}"
+    made = program("\n".join([*lines, f"output y = {total}", "update s0 = %0"]) + "\n")
+    assert 4 <= len(made.steps) <= 16
+
+
 def test_scalars_of_a_schedule_share_one_program() -> None:
     lines = ["%0: f32[] = input step clock"]
     for i in range(20):

@@ -307,6 +307,19 @@ def test_reuse_masks() -> None:
     assert "greater(%4, %3)" in apply(reuse_masks, text)
 
 
+def test_reuse_masks_of_two_clamps() -> None:
+    text = (
+        HEAD + "%2: f32[] = constant[value=0.0]()\n%3: f32[] = constant[value=0.5]()\n"
+        "%4: f32[N,4] = maximum(%0, %2)\n%5: f32[N,4] = minimum(%4, %3)\n"
+        "%6: bool[N,4] = greater(%0, %2)\n%7: bool[N,4] = less(%4, %3)\n"
+        "%8: bool[N,4] = less(%0, %2)\n%9: bool[N,4] = greater(%4, %3)\n"
+        "output y = %5\noutput a = %6\noutput b = %7\noutput c = %8\noutput d = %9\n"
+    )
+    found = apply(reuse_masks, text)
+    assert "= greater(%5, %2)" in found and "= less(%5, %3)" in found
+    assert "= less(%0, %2)" in found and "= greater(%4, %3)" in found  # those would change
+
+
 CONV_NORM = """\
 %0: f32[N,5,5,3] = input x
 %1: f32[3,3,3,8] = parameter conv.weight

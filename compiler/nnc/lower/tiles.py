@@ -64,8 +64,12 @@ class _Writer:
 
     def write(self) -> TileCode:
         group = self.group
+        needed = set(group.stores)
+        for node in reversed(group.nodes):
+            if node.result in needed:
+                needed.update(node.operands)
         for node in group.nodes:
-            if node.result in group.stores:
+            if node.result in needed:
                 self.register(node.result)
         stores = [("store", slot, self.registers[value]) for slot, value in enumerate(group.stores)]
         last = self.fusion.facts.producer[group.stores[-1]]
