@@ -37,14 +37,15 @@ def resolve(
     data: Any,
     inputs: Sequence[Mapping[str, Any]],
     directory: str = "",
+    optional: Sequence[Mapping[str, Any]] = (),
     classes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Mapping[str, Any]:
-    """Data in any of its forms as values by name."""
+    """Data in any of its forms as values by name. A relative path starts at `directory`."""
     names = [item["name"] for item in inputs]
     if isinstance(data, (str, os.PathLike)):
         from nnrt.data import open as open_data
 
-        return open_data(data, inputs, directory=directory, classes=classes)
+        return open_data(data, inputs, directory=directory, optional=optional, classes=classes)
     if isinstance(data, Mapping):
         return data
     if hasattr(data, "files") and hasattr(data, "__getitem__"):  # an open .npz
@@ -83,7 +84,9 @@ def evaluate(model: Model, data: Any, batch: int) -> Metrics:
     section = training_section(model)
     if not model.has_program("evaluate"):
         raise Error(f"`{model.net}` was saved without its evaluate program.", "N0721")
-    given = resolve(data, section["inputs"], section.get("directory") or "")
+    from nnrt.data import known_classes
+
+    given = resolve(data, section["inputs"], classes=known_classes(section))
     return measure(model, columns(model, "evaluate", given, "evaluation"), positive(batch, "batch"))
 
 
@@ -155,16 +158,25 @@ def fit(
 
 
 def choose_data(
-    model: Model, section: Mapping[str, Any], data: Any, validation: Any, seed: int
+    model: Model, section: dict[str, Any], data: Any, validation: Any, seed: int
 ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """The arrays to train on, and those to measure on."""
-    directory = section.get("directory") or ""
+    """The arrays to train on, and those to measure on.
+
+    Paths that are given start at the working directory, those of the train section at its file.
+    """
+    from nnrt.data import known_classes
+
+    data_directory = validation_directory = ""
     if data is None:
-        data = section.get("data")
+        data, data_directory = section.get("data"), section.get("directory") or ""
         if data is None:
             raise Error("no data is given, and the train section names none.", "N0701")
-        validation = section.get("validation") if validation is None else validation
-    train = resolve(data, section["inputs"], directory)
+        if validation is None:
+            validation, validation_directory = section.get("validation") or None, data_directory
+    known = known_classes(section)
+    train = resolve(data, section["inputs"], data_directory, classes=known)
+    classes = {**known, **getattr(train, "classes", {})}
+    section["classes"] = {name: list(texts) for name, texts in classes.items()}
     if validation is None or not model.has_program("evaluate"):
         return train, None
     if isinstance(validation, (int, float)):
@@ -175,8 +187,7 @@ def choose_data(
         arrays = validate.checked(validate.match(train, inputs, also), inputs)
         named = {item.name: array for item, array in zip(inputs, arrays, strict=True)}
         return split(named, float(validation), seed)
-    classes = getattr(train, "classes", None)
-    return train, resolve(validation, section["inputs"], directory, classes=classes)
+    return train, resolve(validation, section["inputs"], validation_directory, classes=classes)
 
 
 @dataclass

@@ -158,8 +158,9 @@ class Model:
         from nnrt.fitting import positive, resolve
 
         positive(batch, "batch")
-        extra = [item["name"] for item in (self.training or {}).get("inputs", [])]
-        given = resolve(data, self.inputs)
+        optional = (self.training or {}).get("inputs", [])
+        extra = [item["name"] for item in optional]
+        given = resolve(data, self.inputs, optional=optional)
         inputs = self._predict_inputs
         arrays = validate.checked(validate.match(given, inputs, extra), inputs, finite=True)
         symbol = next((item.batch_symbol for item in inputs if item.batch_symbol), None)

@@ -97,3 +97,32 @@ def test_the_largest_values_are_in_order_and_no_more_than_there_are() -> None:
 def test_outputs_without_rows() -> None:
     assert predict.as_csv({"p": np.zeros((0, 2))}, (), None, ()) == "p.0,p.1\n"
     assert predict.as_csv({"s": np.float32(1.5)}, (), None, ()) == "s\n1.5\n"
+
+
+def test_python_takes_paths_and_keeps_classes(
+    tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nnc
+    import nnrt
+
+    text = """\
+net Small {
+    input x: f32[N, 2]
+    logits = x -> dense(2)
+    output p = softmax(logits)
+}
+train Small {
+    input label: i64[N]
+    loss = cross_entropy(logits, label)
+}
+"""
+    monkeypatch.chdir(tables)
+    model = nnc.compile(text)
+    history = model.fit("d.csv", validation="v.csv", epochs=1, progress=False)
+    assert "validation_loss" in history[0]
+    model.save("m.nnc")
+    model = nnrt.load("m.nnc")
+    # The only row is of class `b`: its code is that of the training data, 1, not 0.
+    x, label = np.array([[1, 2]], np.float32), np.array([1])
+    assert model.evaluate("v.csv") == model.evaluate({"x": x, "label": label})
+    assert (model.predict("v.csv") == model(x)).all()

@@ -73,14 +73,6 @@ def fraction(text: str) -> float | None:
         return None
 
 
-def known_classes(training: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The texts behind the codes of each input, as an artifact keeps them."""
-    kept = training.get("classes")
-    if not isinstance(kept, dict):
-        return {}
-    return {name: tuple(map(str, texts)) for name, texts in kept.items() if isinstance(texts, list)}
-
-
 def load(plan: Plan, inputs: list[Any], classes: Mapping[str, tuple[str, ...]]) -> Parts:
     """Read all, and hold out the part that the plan says."""
     from nnrt import data

@@ -11,6 +11,7 @@ from nnc.options import OptionError
 
 def run(arguments: argparse.Namespace) -> int:
     import nnrt
+    from nnrt.data import known_classes
     from nnrt.progress import values_text
 
     path = artifact(arguments.model)
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         plan = datasets.Plan(plan.data, None, plan.seed)
     elif isinstance(plan.validation, datasets.Place):
         plan = datasets.Plan(plan.validation, None, plan.seed)
-    parts = datasets.load(plan, training["inputs"], datasets.known_classes(training))
+    parts = datasets.load(plan, training["inputs"], known_classes(training))
     data = parts.data if parts.validation is None else parts.validation
     held = ", held out" if parts.validation is not None else ""
     batch = arguments.batch if arguments.batch is not None else 256

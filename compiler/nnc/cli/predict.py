@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from nnc.cli.common import artifact, check_writable, write_text
-from nnc.cli.datasets import known_classes
 from nnc.options import OptionError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -53,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def only_classes(training: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the classes, where the training data named those of one input."""
+    from nnrt.data import known_classes
+
     named = list(known_classes(training).values())
     return named[0] if len(named) == 1 else ()
 

@@ -18,6 +18,6 @@ from __future__ import annotations
 
 from nnrt.data.sources import open
 from nnrt.data.split import split
-from nnrt.data.types import Arrays, Input
+from nnrt.data.types import Arrays, Input, known_classes
 
-__all__ = ["Arrays", "Input", "open", "split"]
+__all__ = ["Arrays", "Input", "known_classes", "open", "split"]

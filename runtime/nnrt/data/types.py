@@ -98,6 +98,14 @@ def class_note(name: str, classes: tuple[str, ...]) -> str:
     return f"classes of `{name}`: {shown}{more}"
 
 
+def known_classes(training: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The texts behind the codes of each input, as a manifest keeps them after training."""
+    kept = training.get("classes")
+    if not isinstance(kept, dict):
+        return {}
+    return {name: tuple(map(str, texts)) for name, texts in kept.items() if isinstance(texts, list)}
+
+
 def as_integer(array: Array, wanted: Input) -> Array:
     """The same whole numbers in the input's own integer type, where that holds all of theirs."""
     dtype = DTYPES[wanted.dtype]
