@@ -182,10 +182,10 @@ def check_finite(array: Array, item: Input) -> None:
             return
     wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
-        where = tuple(int(index) for index in wrong[0])
+        where = [int(index) for index in wrong[0]]
         raise Error(
-            f"input `{item.name}` holds {array[where]} at {list(where)}, one of {len(wrong):,} such "
-            "values. Remove or replace them.",
+            f"input `{item.name}` holds {array[tuple(where)]} at {where}, one of {len(wrong):,} "
+            "such values. Remove or replace them.",
             "N0704",
         )
 
