@@ -217,9 +217,8 @@ void merge_gradients(const Call& call, int64_t begin, int64_t end) {
       static_cast<float*>(call.results[2])[c] = static_cast<float>(sum);
       coefficients(call, 0)[c] = static_cast<const float*>(call.operands[2])[c];
       coefficients(call, 1)[c] = static_cast<float>(factor);
-      coefficients(call, 2)[c] =
-          static_cast<float>(-factor * product * deviation * deviation / rows);
-      coefficients(call, 3)[c] = static_cast<float>(-factor * sum / rows);
+      coefficients(call, 2)[c] = static_cast<float>(-product * deviation * deviation / rows);
+      coefficients(call, 3)[c] = static_cast<float>(sum / rows);
     }
     for (int k = 0; k < 4; ++k) spread(arguments, coefficients(call, k), first, last);
   }

@@ -3,13 +3,8 @@
 #pragma once
 
 #include "cpu/vector.h"
-#include "cpu/vector/matmul.h"
-#if __has_include("cpu/vector/conv.h")
 #include "cpu/vector/conv.h"
-#define NNC_CONV &conv_table
-#else
-#define NNC_CONV nullptr
-#endif
+#include "cpu/vector/matmul.h"
 #include "cpu/vector/norm.h"
 #include "cpu/vector/pool.h"
 #include "cpu/vector/reduce.h"
@@ -21,6 +16,6 @@ namespace nnrt::NNC_ISA {
 
 extern const Families families;
 const Families families = {&tile_table,    &reduce_table, &pool_table, &norm_table,
-                           &softmax_table, &matmul_table, NNC_CONV};
+                           &softmax_table, &matmul_table, &conv_table};
 
 }  // namespace nnrt::NNC_ISA

@@ -16,9 +16,7 @@
 #include <arm_neon.h>
 #endif
 
-#if __has_include("cpu/conv.h")
 #include "cpu/conv.h"
-#endif
 #include "cpu/families.h"
 #include "cpu/matmul.h"
 #include "cpu/norm.h"

@@ -17,7 +17,7 @@ struct NormTable {
   // sums += dy, products += dy * (x - mean)
   void (*gradient_sums)(float* sums, float* products, const float* x, const float* dy,
                         const float* mean, int64_t count, int64_t period);
-  // dx = dy * factor + (x - mean) * slope + constant
+  // dx = ((dy - constant) + (x - mean) * slope) * factor
   void (*apply_gradient)(float* dx, const float* x, const float* dy, const float* mean,
                          const float* factor, const float* slope, const float* constant,
                          int64_t count, int64_t period);

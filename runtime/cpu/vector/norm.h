@@ -77,8 +77,8 @@ inline void column_apply_gradient(float* dx, const float* x, const float* dy, co
   for (; count > 0; count -= period, x += period, dy += period, dx += period) {
     over_row(std::min(count, period), [&](int64_t i, auto load,
                                           auto store) __attribute__((always_inline)) {
-      const Float centered = fma(load(x + i) - load(mean + i), load(slope + i), load(constant + i));
-      store(fma(load(dy + i), load(factor + i), centered), dx + i);
+      const Float g = load(dy + i) - load(constant + i);
+      store(fma(load(x + i) - load(mean + i), load(slope + i), g) * load(factor + i), dx + i);
     });
   }
 }
