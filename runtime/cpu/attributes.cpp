@@ -51,15 +51,17 @@ std::vector<int64_t> integers_attribute(const AttributeMap& attributes, const st
   }
   // An empty list has no kind of its own.
   const auto* numbers = std::get_if<std::vector<double>>(&value);
-  NNC_CHECK(numbers != nullptr && numbers->empty(), "attribute `" + name + "` is no list of integers");
+  NNC_CHECK(numbers != nullptr && numbers->empty(),
+            "attribute `" + name + "` is no list of integers");
   return result;
 }
 
 std::vector<int64_t> integers_attribute(const AttributeMap& attributes, const std::string& name,
                                         size_t count) {
   std::vector<int64_t> result = integers_attribute(attributes, name);
-  NNC_CHECK(result.size() == count, "attribute `" + name + "` has " + std::to_string(result.size()) +
-                                        " entries, not " + std::to_string(count));
+  NNC_CHECK(result.size() == count, "attribute `" + name + "` has " +
+                                        std::to_string(result.size()) + " entries, not " +
+                                        std::to_string(count));
   return result;
 }
 
@@ -111,8 +113,9 @@ DType expect_floats(const StepSpec& step, const std::vector<BufferSpec>& buffers
 void expect_rank(const StepSpec& step, const std::vector<BufferSpec>& buffers, int index,
                  int rank) {
   const size_t found = buffers.at(static_cast<size_t>(index)).shape.size();
-  NNC_CHECK(found == static_cast<size_t>(rank), step.kernel + " takes rank " + std::to_string(rank) +
-                                                    ", found " + std::to_string(found));
+  NNC_CHECK(
+      found == static_cast<size_t>(rank),
+      step.kernel + " takes rank " + std::to_string(rank) + ", found " + std::to_string(found));
 }
 
 }  // namespace nnrt

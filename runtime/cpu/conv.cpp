@@ -1,4 +1,5 @@
-// Check and bind of conv2d and conv2d_backward_data: classes of pixels, tables of offsets, strips and blocks, from shapes alone.
+// Check and bind of conv2d and conv2d_backward_data: classes of pixels, tables of offsets, strips
+// and blocks, from shapes alone.
 #include "cpu/conv.h"
 
 #include <algorithm>
@@ -14,19 +15,24 @@
 
 namespace nnrt {
 
-int64_t even_block(int64_t total, int64_t limit) { return std::max<int64_t>(1, even_part(total, std::max<int64_t>(1, limit))); }
+int64_t even_block(int64_t total, int64_t limit) {
+  return std::max<int64_t>(1, even_part(total, std::max<int64_t>(1, limit)));
+}
 
-void set_window(ConvClass& pixels, const ImageShape& source, int64_t window_channels, int64_t stride_height,
-                int64_t stride_width, bool may_read_in_place) {
+void set_window(ConvClass& pixels, const ImageShape& source, int64_t window_channels,
+                int64_t stride_height, int64_t stride_width, bool may_read_in_place) {
   const int64_t last_row = (pixels.rows - 1) * stride_height + pixels.top + pixels.extra_rows;
-  const int64_t last_column = (pixels.columns - 1) * stride_width + pixels.left + pixels.extra_columns;
-  pixels.direct = may_read_in_place && pixels.top >= 0 && pixels.left >= 0 && last_row <= source.height && last_column <= source.width;
+  const int64_t last_column =
+      (pixels.columns - 1) * stride_width + pixels.left + pixels.extra_columns;
+  pixels.direct = may_read_in_place && pixels.top >= 0 && pixels.left >= 0 &&
+                  last_row <= source.height && last_column <= source.width;
   if (pixels.direct) {
     pixels.pixel_stride = source.channels;
     pixels.row_stride = source.width * source.channels;
   } else {
     pixels.pixel_stride = window_channels;
-    pixels.row_stride = ((pixels.columns - 1) * stride_width + pixels.extra_columns) * window_channels;
+    pixels.row_stride =
+        ((pixels.columns - 1) * stride_width + pixels.extra_columns) * window_channels;
   }
 }
 
@@ -36,20 +42,26 @@ int64_t window_rows(const ConvClass& pixels, int64_t rows, int64_t stride_height
 
 namespace {
 
-// Pixels of a block: 256 pixels of 64 to 256 channels are 64 to 256 KB of result, in L2 (1 MB, Zen 5) until the epilogue, and 43
-// tiles share each strip of the weights.
+// Pixels of a block: 256 pixels of 64 to 256 channels are 64 to 256 KB of result, in L2 (1 MB, Zen
+// 5) until the epilogue, and 43 tiles share each strip of the weights.
 constexpr int64_t kBlockPixels = 256;
-// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble (4 us of AVX-512).
+// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble (4 us
+// of AVX-512).
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 1e6;
 // Below this many pixels a unit spends more time on the weights than on the pixels.
 constexpr int64_t kLeastPixels = 48;
-// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking a second costs.
+// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
+// a second costs.
 constexpr double kWholeFlops = 5e5;
 
-// Up to so many pixels the weights are read where they lie. Zen 5, 3x3: C512@7 N1 1.1 against 1.7 ms, C256@14 N1 1.04 against
-// 1.08 ms; C256@14 N16 18.9 against 17.2 ms.
+// Up to so many pixels the weights are read where they lie. Zen 5, 3x3: C512@7 N1 1.1 against 1.7
+// ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9 against 17.2 ms.
 constexpr int64_t kPlainPixels = 256;
+
+// Rows of pixels at an image's edge are taken apart, without the taps in the padding, while the
+// weights of a unit are in half of L2.
+constexpr int64_t kSkipBytes = 512 * 1024;
 
 struct BoundConv : ConvArguments {
   std::vector<ConvClass> class_list;
@@ -73,8 +85,10 @@ std::vector<AxisTap> forward_taps(int64_t kernel, int64_t dilation, int64_t padd
   return taps;
 }
 
-// dx at `residue` + j * stride gets from dy at j + (residue + padding - k * dilation) / stride, where that divides.
-std::vector<AxisTap> backward_taps(int64_t kernel, int64_t dilation, int64_t padding, int64_t stride, int64_t residue) {
+// dx at `residue` + j * stride gets from dy at j + (residue + padding - k * dilation) / stride,
+// where that divides.
+std::vector<AxisTap> backward_taps(int64_t kernel, int64_t dilation, int64_t padding,
+                                   int64_t stride, int64_t residue) {
   std::vector<AxisTap> taps;
   for (int64_t k = kernel - 1; k >= 0; --k) {
     const int64_t distance = residue + padding - k * dilation;
@@ -83,38 +97,46 @@ std::vector<AxisTap> backward_taps(int64_t kernel, int64_t dilation, int64_t pad
   return taps;
 }
 
-ConvClass make_class(BoundConv& conv, const std::vector<AxisTap>& rows, const std::vector<AxisTap>& columns) {
+ConvClass make_class(BoundConv& conv, const std::vector<AxisTap>& rows,
+                     const std::vector<AxisTap>& columns) {
   ConvClass pixels;
   if (rows.empty() || columns.empty()) return pixels;
-  auto [top, bottom] = std::minmax_element(rows.begin(), rows.end(), [](auto& a, auto& b) { return a.at < b.at; });
-  auto [left, right] = std::minmax_element(columns.begin(), columns.end(), [](auto& a, auto& b) { return a.at < b.at; });
+  auto [top, bottom] =
+      std::minmax_element(rows.begin(), rows.end(), [](auto& a, auto& b) { return a.at < b.at; });
+  auto [left, right] = std::minmax_element(columns.begin(), columns.end(),
+                                           [](auto& a, auto& b) { return a.at < b.at; });
   pixels.top = top->at;
   pixels.left = left->at;
   pixels.extra_rows = bottom->at - top->at + 1;
   pixels.extra_columns = right->at - left->at + 1;
   std::vector<int64_t> taps;
   for (const AxisTap& row : rows) {
-    for (const AxisTap& column : columns) taps.push_back(row.tap * conv.shape.kernel_width + column.tap);
+    for (const AxisTap& column : columns)
+      taps.push_back(row.tap * conv.shape.kernel_width + column.tap);
   }
+  std::vector<int64_t> tap_row_at;
+  for (const AxisTap& row : rows) tap_row_at.push_back(row.at);
+  pixels.tap_rows = static_cast<int64_t>(rows.size());
+  pixels.tap_row_at = conv.keep(std::move(tap_row_at));
   pixels.tap_count = static_cast<int64_t>(taps.size());
   pixels.taps = conv.keep(std::move(taps));
   return pixels;
 }
 
 // Offsets of the taps, and of every tap and channel, once the window's strides are known.
-void set_steps(BoundConv& conv, ConvClass& pixels, const std::vector<AxisTap>& rows, const std::vector<AxisTap>& columns,
-               int64_t channels) {
+void set_steps(BoundConv& conv, ConvClass& pixels, const std::vector<AxisTap>& rows,
+               const std::vector<AxisTap>& columns, int64_t channels) {
   std::vector<int64_t> tap_steps, steps;
   if (pixels.tap_count > 0) {
     for (const AxisTap& row : rows) {
       for (const AxisTap& column : columns) {
-        tap_steps.push_back((row.at - pixels.top) * pixels.row_stride + (column.at - pixels.left) * pixels.pixel_stride);
+        tap_steps.push_back((row.at - pixels.top) * pixels.row_stride +
+                            (column.at - pixels.left) * pixels.pixel_stride);
         for (int64_t c = 0; c < channels; ++c) steps.push_back(tap_steps.back() + c);
       }
     }
   }
   pixels.depth = static_cast<int64_t>(steps.size());
-  pixels.depth_block = std::max<int64_t>(1, even_part(pixels.depth, kDepthBlock));
   pixels.tap_steps = conv.keep(std::move(tap_steps));
   pixels.steps = conv.keep(std::move(steps));
 }
@@ -124,17 +146,20 @@ void make_classes(BoundConv& conv, bool depthwise) {
   const int64_t channels = conv.source.channels / s.groups;
   for (int64_t y = 0; y < conv.step_height; ++y) {
     for (int64_t x = 0; x < conv.step_width; ++x) {
-      const auto rows = conv.backward ? backward_taps(s.kernel_height, s.dilation_height, s.pad_top, s.stride_height, y)
+      const auto rows = conv.backward ? backward_taps(s.kernel_height, s.dilation_height, s.pad_top,
+                                                      s.stride_height, y)
                                       : forward_taps(s.kernel_height, s.dilation_height, s.pad_top);
-      const auto columns = conv.backward ? backward_taps(s.kernel_width, s.dilation_width, s.pad_left, s.stride_width, x)
-                                         : forward_taps(s.kernel_width, s.dilation_width, s.pad_left);
+      const auto columns =
+          conv.backward
+              ? backward_taps(s.kernel_width, s.dilation_width, s.pad_left, s.stride_width, x)
+              : forward_taps(s.kernel_width, s.dilation_width, s.pad_left);
       ConvClass pixels = make_class(conv, rows, columns);
       pixels.first_row = y;
       pixels.first_column = x;
       pixels.rows = std::max<int64_t>(0, ceil_div(conv.result.height - y, conv.step_height));
       pixels.columns = std::max<int64_t>(0, ceil_div(conv.result.width - x, conv.step_width));
-      set_window(pixels, conv.source, conv.source.channels * conv.multiplier, conv.stride_height, conv.stride_width,
-                 conv.multiplier == 1);
+      set_window(pixels, conv.source, conv.source.channels * conv.multiplier, conv.stride_height,
+                 conv.stride_width, conv.multiplier == 1);
       set_steps(conv, pixels, rows, columns, depthwise ? 1 : channels);
       conv.class_list.push_back(pixels);
     }
@@ -143,11 +168,13 @@ void make_classes(BoundConv& conv, bool depthwise) {
   conv.class_count = static_cast<int64_t>(conv.class_list.size());
 }
 
-// Strips of every class: the same columns, other places in the packed weights. Returns the packed floats.
+// Strips of every class: the same columns, other places in the packed weights. Returns the packed
+// floats.
 int64_t cut_strips(BoundConv& conv, const ConvTable& table) {
   const int64_t columns = conv.result.channels / conv.shape.groups;
   const int64_t channels = conv.source.channels / conv.shape.groups;
-  // A matrix of weights no wider than a strip is its own packed copy; for a few pixels a copy does not pay.
+  // A matrix of weights no wider than a strip is its own packed copy; for a few pixels a copy does
+  // not pay.
   const int64_t pixels = conv.images * conv.result.height * conv.result.width;
   const bool plain = !conv.backward && conv.shape.groups == 1 && columns % table.lanes == 0 &&
                      (columns <= table.panel || pixels <= kPlainPixels);
@@ -181,7 +208,8 @@ int64_t window_bytes(const BoundConv& conv) {
   int64_t most = 0;
   for (const ConvClass& pixels : conv.class_list) {
     if (pixels.direct || pixels.tap_count == 0) continue;
-    const int64_t rows = window_rows(pixels, ceil_div(conv.block_rows, conv.step_height), conv.stride_height);
+    const int64_t rows =
+        window_rows(pixels, ceil_div(conv.block_rows, conv.step_height), conv.stride_height);
     most = std::max(most, conv.block_images * rows * pixels.row_stride * 4);
   }
   return most;
@@ -194,7 +222,8 @@ void cut_blocks(BoundConv& conv) {
   if (conv.block_rows >= height && height > 0) {
     conv.block_images = even_block(conv.images, pixels / (height * width));
   }
-  while (window_bytes(conv) > kWindowBytes && (conv.block_images > 1 || conv.block_rows > conv.step_height)) {
+  while (window_bytes(conv) > kWindowBytes &&
+         (conv.block_images > 1 || conv.block_rows > conv.step_height)) {
     if (conv.block_images > 1) {
       conv.block_images = even_block(conv.images, conv.block_images / 2);
     } else {
@@ -224,23 +253,31 @@ void cut_blocks(BoundConv& conv) {
   conv.strip_blocks = ceil_div(conv.strip_count, conv.strip_block);
 }
 
-void fill_tables(BoundConv& conv) {
+void fill_tables(BoundConv& conv, const ConvTable& table) {
   for (ConvClass& pixels : conv.class_list) {
     const int64_t rows = std::min(pixels.rows, ceil_div(conv.block_rows, conv.step_height));
     const ImageShape& source = conv.source;
-    pixels.image_stride = pixels.direct ? source.height * source.width * source.channels
-                                        : window_rows(pixels, rows, conv.stride_height) * pixels.row_stride;
+    pixels.image_stride = pixels.direct
+                              ? source.height * source.width * source.channels
+                              : window_rows(pixels, rows, conv.stride_height) * pixels.row_stride;
     std::vector<int64_t> source_rows, result_rows;
     for (int64_t image = 0; image < conv.block_images; ++image) {
       for (int64_t j = 0; j < rows; ++j) {
         for (int64_t i = 0; i < pixels.columns; ++i) {
-          source_rows.push_back(image * pixels.image_stride + j * conv.stride_height * pixels.row_stride +
+          source_rows.push_back(image * pixels.image_stride +
+                                j * conv.stride_height * pixels.row_stride +
                                 i * conv.stride_width * pixels.pixel_stride);
-          result_rows.push_back(((image * conv.result.height + j * conv.step_height) * conv.result.width + i * conv.step_width) *
-                                conv.result.channels);
+          result_rows.push_back(
+              ((image * conv.result.height + j * conv.step_height) * conv.result.width +
+               i * conv.step_width) *
+              conv.result.channels);
         }
       }
     }
+    // More passes over the strips' weights, which must then come from L2.
+    const int64_t weight_bytes = pixels.depth * conv.strip_block * table.panel * 4;
+    pixels.skip_outside = !pixels.direct && conv.block_images == 1 && pixels.tap_rows > 1 &&
+                          weight_bytes <= kSkipBytes;
     pixels.source_rows = conv.keep(std::move(source_rows));
     pixels.result_rows = conv.keep(std::move(result_rows));
   }
@@ -256,7 +293,8 @@ const char* algorithm_name(const BoundConv& conv, const ConvTable& table) {
 void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound) {
   const ConvTable& table = *families_of(request.isa).conv;
   const ConvShape& s = conv.shape;
-  const bool depthwise = s.groups > 1 && s.group_in() == 1 && (!conv.backward || s.group_out() == 1);
+  const bool depthwise =
+      s.groups > 1 && s.group_in() == 1 && (!conv.backward || s.group_out() == 1);
   conv.source = {s.in_height, s.in_width, s.in_channels};
   conv.result = {s.out_height, s.out_width, s.out_channels};
   conv.stride_height = s.stride_height;
@@ -274,7 +312,7 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
     bound.workspace_bytes = line_bytes(cut_strips(conv, table) * 4);
   }
   cut_blocks(conv);
-  fill_tables(conv);
+  fill_tables(conv, table);
   conv.window_offset = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
   bound.scratch_bytes = static_cast<size_t>(conv.window_offset) + line_bytes(window_bytes(conv));
   const int64_t units = conv.image_blocks * conv.row_blocks * conv.strip_blocks;
@@ -293,7 +331,8 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
 }
 
 BoundKernel bind_conv(const BindRequest& request, bool backward) {
-  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1, "convolution takes two operands and gives one result");
+  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,
+            "convolution takes two operands and gives one result");
   const TensorInfo& x = backward ? request.results[0] : request.operands[0];
   const TensorInfo& y = backward ? request.operands[0] : request.results[0];
   auto conv = std::make_shared<BoundConv>();
@@ -312,20 +351,29 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
   } else {
     bound.algorithm = "reference";
     bound.scratch_bytes = request.tile_scratch;
-    auto run = backward ? (is_f32 ? &reference::conv2d_backward_data<float> : &reference::conv2d_backward_data<double>)
+    auto run = backward ? (is_f32 ? &reference::conv2d_backward_data<float>
+                                  : &reference::conv2d_backward_data<double>)
                         : (is_f32 ? &reference::conv2d<float> : &reference::conv2d<double>);
-    bound.phases = {{run, conv->images * (backward ? conv->shape.in_height : conv->shape.out_height)}};
+    bound.phases = {
+        {run, conv->images * (backward ? conv->shape.in_height : conv->shape.out_height)}};
   }
-  bound.arguments = std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
+  bound.arguments =
+      std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
   return bound;
 }
 
 }  // namespace
 
-void check_conv2d(const StepSpec& step, const std::vector<BufferSpec>& buffers) { check_conv(step, buffers); }
-void check_conv2d_backward_data(const StepSpec& step, const std::vector<BufferSpec>& buffers) { check_conv(step, buffers); }
+void check_conv2d(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_conv(step, buffers);
+}
+void check_conv2d_backward_data(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_conv(step, buffers);
+}
 
 BoundKernel bind_conv2d(const BindRequest& request) { return bind_conv(request, false); }
-BoundKernel bind_conv2d_backward_data(const BindRequest& request) { return bind_conv(request, true); }
+BoundKernel bind_conv2d_backward_data(const BindRequest& request) {
+  return bind_conv(request, true);
+}
 
 }  // namespace nnrt

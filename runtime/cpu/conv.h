@@ -1,5 +1,6 @@
-// Convolutions as block products whose A is never written out: rows are output pixels (for the weights' gradient: taps and
-// channels), steps are taps and channels (there: pixels), and both are tables of offsets into a window of the image.
+// Convolutions as block products whose A is never written out: rows are output pixels (for the
+// weights' gradient: taps and channels), steps are taps and channels (there: pixels), and both are
+// tables of offsets into a window of the image.
 #pragma once
 
 #include <vector>
@@ -9,8 +10,9 @@
 
 namespace nnrt {
 
-// The sizes of a convolution, the same for its forward and both backward kernels. x: [images, in_height, in_width, in_channels],
-// y: [images, out_height, out_width, out_channels], w: [kernel_height, kernel_width, in_channels / groups, out_channels].
+// The sizes of a convolution, the same for its forward and both backward kernels. x: [images,
+// in_height, in_width, in_channels], y: [images, out_height, out_width, out_channels], w:
+// [kernel_height, kernel_width, in_channels / groups, out_channels].
 struct ConvShape {
   int64_t images = 0, in_height = 0, in_width = 0, in_channels = 0;
   int64_t out_height = 0, out_width = 0, out_channels = 0;
@@ -25,9 +27,10 @@ struct ConvShape {
   double flops() const;
 };
 
-// Reads the attributes and checks that x, w and y fit each other. `exact`: y's extents must be those of the convolution of x; a
-// transposed convolution may have more of x than y covers.
-ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const TensorInfo& w, const TensorInfo& y, bool exact);
+// Reads the attributes and checks that x, w and y fit each other. `exact`: y's extents must be
+// those of the convolution of x; a transposed convolution may have more of x than y covers.
+ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const TensorInfo& w,
+                     const TensorInfo& y, bool exact);
 void check_conv(const StepSpec& step, const std::vector<BufferSpec>& buffers);
 
 // One image tensor, NHWC.
@@ -35,26 +38,31 @@ struct ImageShape {
   int64_t height = 0, width = 0, channels = 0;
 };
 
-// Pixels of the result that use the same taps: all of them in the forward pass, one residue class modulo the stride in the
-// gradient of the data. Pixel (j, i) of the class reads source pixels (j * stride + tap row, i * stride + tap column) and writes
-// result pixel (first_row + j * step, first_column + i * step).
+// Pixels of the result that use the same taps: all of them in the forward pass, one residue class
+// modulo the stride in the gradient of the data. Pixel (j, i) of the class reads source pixels (j *
+// stride + tap row, i * stride + tap column) and writes result pixel (first_row + j * step,
+// first_column + i * step).
 struct ConvClass {
   int64_t first_row = 0, first_column = 0;
-  int64_t rows = 0, columns = 0;                // pixels of the class
-  int64_t top = 0, left = 0;                    // the least tap row and column
-  int64_t extra_rows = 1, extra_columns = 1;    // extent of the taps
-  bool direct = false;                          // no window leaves the image: read the image itself
-  int64_t pixel_stride = 0, row_stride = 0;     // floats, in the window
-  int64_t image_stride = 0;                     // floats between the windows of two images
-  int64_t depth = 0, depth_block = 0;           // taps x channels of a group
+  int64_t rows = 0, columns = 0;              // pixels of the class
+  int64_t top = 0, left = 0;                  // the least tap row and column
+  int64_t extra_rows = 1, extra_columns = 1;  // extent of the taps
+  bool direct = false;                        // no window leaves the image: read the image itself
+  int64_t pixel_stride = 0, row_stride = 0;   // floats, in the window
+  int64_t image_stride = 0;                   // floats between the windows of two images
+  int64_t depth = 0;                          // taps x channels of a group
   int64_t tap_count = 0;
-  const int64_t* taps = nullptr;                // which taps of w, in order
-  const int64_t* tap_steps = nullptr;           // offset of each tap in the window
-  const int64_t* steps = nullptr;               // offset of each (tap, channel)
-  const int64_t* source_rows = nullptr;         // of each pixel of a block: offset in the window
-  const int64_t* result_rows = nullptr;         // and in the result, from the block's first pixel of the class
+  int64_t tap_rows = 0;                  // taps come row by row, in ascending order of `tap_row_at`
+  const int64_t* tap_row_at = nullptr;   // source row of each row of taps, from the pixel's
+  bool skip_outside = false;             // leave out rows of taps that lie in the padding
+  const int64_t* taps = nullptr;         // which taps of w, in order
+  const int64_t* tap_steps = nullptr;    // offset of each tap in the window
+  const int64_t* steps = nullptr;        // offset of each (tap, channel)
+  const int64_t* source_rows = nullptr;  // of each pixel of a block: offset in the window
+  const int64_t* result_rows =
+      nullptr;  // and in the result, from the block's first pixel of the class
   const ProductStrip* strips = nullptr;
-  int64_t pack_begin = 0;                       // first unit of the packing phase
+  int64_t pack_begin = 0;  // first unit of the packing phase
 };
 
 // A convolution-like product from `source` to `result`; forward or gradient of the data.
@@ -71,26 +79,26 @@ struct ConvArguments {
   int64_t block_images = 1, block_rows = 0, image_blocks = 0, row_blocks = 0;
   int64_t strip_count = 0, strip_block = 0, strip_blocks = 0;
   int64_t pack_units = 0;
-  int64_t window_offset = 0;                    // bytes into the scratch, behind the tile's
-  int64_t multiplier = 1;                       // depthwise: results per source channel
+  int64_t window_offset = 0;  // bytes into the scratch, behind the tile's
+  int64_t multiplier = 1;     // depthwise: results per source channel
 };
 
 // The gradient of the weights: rows are (tap, channel), steps are pixels.
 struct ConvWeightArguments {
   ConvShape shape;
-  ConvClass pixels;                             // window and pixel tables; steps are the pixels of a block
+  ConvClass pixels;  // window and pixel tables; steps are the pixels of a block
   int64_t block_images = 1, block_rows = 0, image_blocks = 0, row_blocks = 0;
   int64_t channel_block = 0, channel_blocks = 0;
-  int64_t strip_block = 0, strip_blocks = 0;    // strips of one group
+  int64_t strip_block = 0, strip_blocks = 0;  // strips of one group
   int64_t group_strips = 0;
-  int64_t splits = 1, split_blocks = 0;         // pixel blocks of one part; parts are added in order
-  const int64_t* rows = nullptr;                // (tap, channel) in the window, for a full channel block
-  const int64_t* result_rows = nullptr;         // and in dw
-  const int64_t* last_rows = nullptr;           // the same for the last, smaller channel block
+  int64_t splits = 1, split_blocks = 0;  // pixel blocks of one part; parts are added in order
+  const int64_t* rows = nullptr;         // (tap, channel) in the window, for a full channel block
+  const int64_t* result_rows = nullptr;  // and in dw
+  const int64_t* last_rows = nullptr;    // the same for the last, smaller channel block
   const int64_t* last_result_rows = nullptr;
-  const ProductStrip* strips = nullptr;         // of one group
-  bool pack = false;                            // dy's strips into the scratch
-  int64_t window_offset = 0, pack_offset = 0;   // bytes into the scratch
+  const ProductStrip* strips = nullptr;        // of one group
+  bool pack = false;                           // dy's strips into the scratch
+  int64_t window_offset = 0, pack_offset = 0;  // bytes into the scratch
 };
 
 struct ConvTable {

@@ -12,16 +12,19 @@ namespace {
 constexpr int64_t kMost = int64_t{1} << 31;
 
 void expect_between(int64_t value, int64_t least, const std::string& what) {
-  NNC_CHECK(value >= least && value < kMost, "convolution: " + what + " is " + std::to_string(value));
+  NNC_CHECK(value >= least && value < kMost,
+            "convolution: " + what + " is " + std::to_string(value));
 }
 
 // Output extent along one axis; 0 where the window does not fit.
-int64_t out_extent(int64_t in, int64_t before, int64_t after, int64_t kernel, int64_t stride, int64_t dilation) {
+int64_t out_extent(int64_t in, int64_t before, int64_t after, int64_t kernel, int64_t stride,
+                   int64_t dilation) {
   const int64_t room = in + before + after - dilation * (kernel - 1) - 1;
   return room < 0 ? 0 : room / stride + 1;
 }
 
-void set_attributes(const AttributeMap& attributes, ConvShape& shape, std::vector<int64_t>& padding) {
+void set_attributes(const AttributeMap& attributes, ConvShape& shape,
+                    std::vector<int64_t>& padding) {
   const std::vector<int64_t> stride = integers_attribute(attributes, "stride", 2);
   const std::vector<int64_t> dilation = integers_attribute(attributes, "dilation", 2);
   padding = integers_attribute(attributes, "padding", 4);
@@ -42,10 +45,12 @@ void set_attributes(const AttributeMap& attributes, ConvShape& shape, std::vecto
 
 double ConvShape::flops() const {
   return 2.0 * static_cast<double>(images * out_height * out_width) *
-         static_cast<double>(kernel_height * kernel_width * group_in()) * static_cast<double>(out_channels);
+         static_cast<double>(kernel_height * kernel_width * group_in()) *
+         static_cast<double>(out_channels);
 }
 
-ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const TensorInfo& w, const TensorInfo& y, bool exact) {
+ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const TensorInfo& w,
+                     const TensorInfo& y, bool exact) {
   NNC_CHECK(x.rank() == 4 && w.rank() == 4 && y.rank() == 4, "convolution takes tensors of rank 4");
   ConvShape shape;
   std::vector<int64_t> padding;
@@ -71,15 +76,17 @@ ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const Tens
   NNC_CHECK(y.shape[0] == shape.images, "convolution: batch sizes do not fit");
   NNC_CHECK(shape.in_channels % shape.groups == 0 && shape.out_channels % shape.groups == 0,
             "convolution: channels are not a multiple of groups");
-  NNC_CHECK(w.shape[2] == shape.group_in() && w.shape[3] == shape.out_channels, "convolution: weights do not fit the channels");
+  NNC_CHECK(w.shape[2] == shape.group_in() && w.shape[3] == shape.out_channels,
+            "convolution: weights do not fit the channels");
   if (exact) {
-    const int64_t height = out_extent(shape.in_height, padding[0], padding[1], shape.kernel_height, shape.stride_height,
-                                      shape.dilation_height);
-    const int64_t width = out_extent(shape.in_width, padding[2], padding[3], shape.kernel_width, shape.stride_width,
-                                     shape.dilation_width);
+    const int64_t height = out_extent(shape.in_height, padding[0], padding[1], shape.kernel_height,
+                                      shape.stride_height, shape.dilation_height);
+    const int64_t width = out_extent(shape.in_width, padding[2], padding[3], shape.kernel_width,
+                                     shape.stride_width, shape.dilation_width);
     NNC_CHECK(height == shape.out_height && width == shape.out_width,
-              "convolution: the result is " + std::to_string(shape.out_height) + " x " + std::to_string(shape.out_width) +
-                  ", not " + std::to_string(height) + " x " + std::to_string(width));
+              "convolution: the result is " + std::to_string(shape.out_height) + " x " +
+                  std::to_string(shape.out_width) + ", not " + std::to_string(height) + " x " +
+                  std::to_string(width));
   }
   return shape;
 }

@@ -1,4 +1,5 @@
-// Check and bind of conv2d_backward_weight: blocks of the weights, parts of the pixels, tables of offsets, from shapes alone.
+// Check and bind of conv2d_backward_weight: blocks of the weights, parts of the pixels, tables of
+// offsets, from shapes alone.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -11,25 +12,30 @@
 namespace nnrt {
 namespace {
 
-// Pixels of a block, the depth of one pass over dw: the accumulators are read and written once in 256 steps, and 256 pixels of
-// a strip of dy (64 KB) stay in L2 (1 MB, Zen 5) beside the window of x.
+// Pixels of a block, the depth of one pass over dw: the accumulators are read and written once in
+// 256 steps, and 256 pixels of a strip of dy (64 KB) stay in L2 (1 MB, Zen 5) beside the window of
+// x.
 constexpr int64_t kBlockPixels = 256;
 // Rows of a unit's block of dw: with 64 channels of a 3x3 kernel 576 x 64 floats are 144 KB.
 constexpr int64_t kRows = 576;
 // A unit's block of dw stays in L2.
 constexpr int64_t kResultBytes = 320 * 1024;
-// Units enough for 16 threads; the pixels are cut in parts of at least kPartPixels when blocks of dw alone are fewer, and all
-// partial sums together stay below kPartialBytes.
+// Units enough for 16 threads; the pixels are cut in parts of at least kPartPixels when blocks of
+// dw alone are fewer, and all partial sums together stay below kPartialBytes.
 constexpr int64_t kUnits = 32;
 constexpr int64_t kPartPixels = 512;
 constexpr int64_t kPartialBytes = 32 * 1024 * 1024;
-// dy is copied into contiguous strips where that is cheap against the rows that use the copy: 8 tiles.
+// dy is copied into contiguous strips where that is cheap against the rows that use the copy: 8
+// tiles.
 constexpr int64_t kPackRows = 48;
+// Rows of taps are taken apart, without the pixels over which they lie in the padding, when each
+// makes 4 tiles.
+constexpr int64_t kSkipRows = 4 * kTileRows;
 // Channels of a unit of the depthwise kernel.
 constexpr int64_t kDepthwiseChannels = 64;
 
 struct BoundConvWeight : ConvWeightArguments {
-  std::vector<int64_t> tap_steps, pixel_rows;
+  std::vector<int64_t> tap_steps, tap_row_at, pixel_rows;
   std::vector<int64_t> row_table, result_table, last_row_table, last_result_table;
   std::vector<ProductStrip> strip_list;
 };
@@ -44,20 +50,26 @@ void set_pixels(BoundConvWeight& weight, bool depthwise) {
   pixels.extra_rows = (s.kernel_height - 1) * s.dilation_height + 1;
   pixels.extra_columns = (s.kernel_width - 1) * s.dilation_width + 1;
   const int64_t multiplier = depthwise ? s.group_out() : 1;
-  set_window(pixels, {s.in_height, s.in_width, s.in_channels}, weight.channel_block * multiplier, s.stride_height,
-             s.stride_width, multiplier == 1);
+  set_window(pixels, {s.in_height, s.in_width, s.in_channels}, weight.channel_block * multiplier,
+             s.stride_height, s.stride_width, multiplier == 1);
   for (int64_t y = 0; y < s.kernel_height; ++y) {
     for (int64_t x = 0; x < s.kernel_width; ++x) {
-      weight.tap_steps.push_back(y * s.dilation_height * pixels.row_stride + x * s.dilation_width * pixels.pixel_stride);
+      weight.tap_steps.push_back(y * s.dilation_height * pixels.row_stride +
+                                 x * s.dilation_width * pixels.pixel_stride);
     }
   }
+  for (int64_t y = 0; y < s.kernel_height; ++y)
+    weight.tap_row_at.push_back(y * s.dilation_height - s.pad_top);
+  pixels.tap_row_at = weight.tap_row_at.data();
+  pixels.tap_rows = s.kernel_height;
   pixels.tap_steps = weight.tap_steps.data();
   pixels.tap_count = static_cast<int64_t>(weight.tap_steps.size());
 }
 
 int64_t window_bytes(const BoundConvWeight& weight) {
   if (weight.pixels.direct || weight.image_blocks == 0) return 0;
-  return weight.block_images * window_rows(weight.pixels, weight.block_rows, weight.shape.stride_height) *
+  return weight.block_images *
+         window_rows(weight.pixels, weight.block_rows, weight.shape.stride_height) *
          weight.pixels.row_stride * 4;
 }
 
@@ -70,7 +82,8 @@ void cut_pixels(BoundConvWeight& weight) {
   if (weight.block_rows >= s.out_height && s.out_height > 0) {
     weight.block_images = even_block(s.images, kBlockPixels / (s.out_height * width));
   }
-  while (window_bytes(weight) > kWindowBytes && (weight.block_images > 1 || weight.block_rows > 1)) {
+  while (window_bytes(weight) > kWindowBytes &&
+         (weight.block_images > 1 || weight.block_rows > 1)) {
     if (weight.block_images > 1) {
       weight.block_images = even_block(s.images, weight.block_images / 2);
     } else {
@@ -86,7 +99,8 @@ void cut_parts(BoundConvWeight& weight, int64_t result_units, int64_t result_flo
   const ConvShape& s = weight.shape;
   const int64_t blocks = weight.image_blocks * weight.row_blocks;
   const int64_t pixels = s.images * s.out_height * s.out_width;
-  int64_t parts = std::min({ceil_div(kUnits, result_units), pixels / kPartPixels, kPartialBytes / (result_floats * 4), blocks});
+  int64_t parts = std::min({ceil_div(kUnits, result_units), pixels / kPartPixels,
+                            kPartialBytes / (result_floats * 4), blocks});
   parts = std::max<int64_t>(1, parts);
   weight.split_blocks = std::max<int64_t>(1, ceil_div(blocks, parts));
   weight.splits = std::max<int64_t>(1, ceil_div(blocks, weight.split_blocks));
@@ -95,17 +109,21 @@ void cut_parts(BoundConvWeight& weight, int64_t result_units, int64_t result_flo
 void fill_tables(BoundConvWeight& weight) {
   const ConvShape& s = weight.shape;
   ConvClass& pixels = weight.pixels;
-  pixels.image_stride = pixels.direct ? s.in_height * s.in_width * s.in_channels
-                                      : window_rows(pixels, weight.block_rows, s.stride_height) * pixels.row_stride;
+  pixels.image_stride =
+      pixels.direct ? s.in_height * s.in_width * s.in_channels
+                    : window_rows(pixels, weight.block_rows, s.stride_height) * pixels.row_stride;
   for (int64_t image = 0; image < (weight.image_blocks > 0 ? weight.block_images : 0); ++image) {
     for (int64_t j = 0; j < weight.block_rows; ++j) {
       for (int64_t i = 0; i < s.out_width; ++i) {
-        weight.pixel_rows.push_back(image * pixels.image_stride + j * s.stride_height * pixels.row_stride +
+        weight.pixel_rows.push_back(image * pixels.image_stride +
+                                    j * s.stride_height * pixels.row_stride +
                                     i * s.stride_width * pixels.pixel_stride);
       }
     }
   }
   pixels.source_rows = weight.pixel_rows.data();
+  pixels.skip_outside = !pixels.direct && weight.block_images == 1 && pixels.tap_rows > 1 &&
+                        s.kernel_width * weight.channel_block >= kSkipRows;
   auto fill = [&](int64_t channels, std::vector<int64_t>& rows, std::vector<int64_t>& results) {
     for (int64_t tap = 0; tap < pixels.tap_count; ++tap) {
       for (int64_t c = 0; c < channels; ++c) {
@@ -115,7 +133,8 @@ void fill_tables(BoundConvWeight& weight) {
     }
   };
   fill(weight.channel_block, weight.row_table, weight.result_table);
-  fill(s.group_in() - (weight.channel_blocks - 1) * weight.channel_block, weight.last_row_table, weight.last_result_table);
+  fill(s.group_in() - (weight.channel_blocks - 1) * weight.channel_block, weight.last_row_table,
+       weight.last_result_table);
   weight.rows = weight.row_table.data();
   weight.result_rows = weight.result_table.data();
   weight.last_rows = weight.last_row_table.data();
@@ -144,7 +163,8 @@ void cut_strips(BoundConvWeight& weight, const ConvTable& table, int64_t rows) {
 
 void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel& bound) {
   const ConvShape& s = weight.shape;
-  weight.channel_block = even_block(s.in_channels, std::max<int64_t>(1, kDepthwiseChannels / s.group_out()));
+  weight.channel_block =
+      even_block(s.in_channels, std::max<int64_t>(1, kDepthwiseChannels / s.group_out()));
   weight.channel_blocks = ceil_div(s.in_channels, weight.channel_block);
   set_pixels(weight, true);
   cut_pixels(weight);
@@ -171,16 +191,21 @@ void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& 
   const int64_t pixels = weight.block_images * weight.block_rows * s.out_width;
   bound.scratch_bytes = static_cast<size_t>(weight.pack_offset);
   if (weight.pack) bound.scratch_bytes += line_bytes(weight.strip_block * table.panel * pixels * 4);
-  bound.algorithm = table.panel == 64 ? "conv weight 6x64" : table.panel == 16 ? "conv weight 6x16" : "conv weight 6x8";
+  bound.algorithm = table.panel == 64   ? "conv weight 6x64"
+                    : table.panel == 16 ? "conv weight 6x16"
+                                        : "conv weight 6x8";
   bound.phases = {{table.weight, blocks * weight.splits}};
 }
 
 }  // namespace
 
-void check_conv2d_backward_weight(const StepSpec& step, const std::vector<BufferSpec>& buffers) { check_conv(step, buffers); }
+void check_conv2d_backward_weight(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  check_conv(step, buffers);
+}
 
 BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
-  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1, "convolution takes two operands and gives one result");
+  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,
+            "convolution takes two operands and gives one result");
   const TensorInfo& x = request.operands[0];
   const TensorInfo& y = request.operands[1];
   const TensorInfo& w = request.results[0];
@@ -205,10 +230,12 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
     }
   } else {
     bound.algorithm = "reference";
-    bound.phases = {{is_f32 ? &reference::conv2d_backward_weight<float> : &reference::conv2d_backward_weight<double>,
+    bound.phases = {{is_f32 ? &reference::conv2d_backward_weight<float>
+                            : &reference::conv2d_backward_weight<double>,
                      s.kernel_height * s.kernel_width * s.group_in()}};
   }
-  bound.arguments = std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
+  bound.arguments =
+      std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
   return bound;
 }
 

@@ -1,5 +1,5 @@
-// Check and bind of matmul: from shapes to blocks, tables and an algorithm. Everything here depends on shapes and the instruction
-// set alone, so neither threads nor data change the result.
+// Check and bind of matmul: from shapes to blocks, tables and an algorithm. Everything here depends
+// on shapes and the instruction set alone, so neither threads nor data change the result.
 #include "cpu/matmul.h"
 
 #include <algorithm>
@@ -14,35 +14,42 @@
 namespace nnrt {
 namespace {
 
-// Rows of one unit: 128 x 256 floats of A are 128 KB, beside 64 KB of B well within L2 (1 MB, Zen 5), and 22 tiles share a strip.
-// A batch of 128 is one block, so its B is packed by the unit that uses it.
+// Rows of one unit: 128 x 256 floats of A are 128 KB, beside 64 KB of B well within L2 (1 MB, Zen
+// 5), and 22 tiles share a strip. A batch of 128 is one block, so its B is packed by the unit that
+// uses it.
 constexpr int64_t kRowBlock = 128;
-// Strips of one unit: with 8, C's block is 128 x 512 floats = 256 KB, still in L2 when the epilogue comes.
+// Strips of one unit: with 8, C's block is 128 x 512 floats = 256 KB, still in L2 when the epilogue
+// comes.
 constexpr int64_t kStripBlock = 8;
 // Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 1e6;
-// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking a second costs.
+// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
+// a second costs.
 constexpr double kWholeFlops = 5e5;
-// Up to this many rows B is read where it lies: its strips are passed over too few times to pay for a packed copy.
+// Up to this many rows B is read where it lies: its strips are passed over too few times to pay for
+// a packed copy.
 constexpr int64_t kPlainRows = 32;
-// Up to this many rows against a transposed B, dot products: no transposition, both operands are read along the depth.
+// Up to this many rows against a transposed B, dot products: no transposition, both operands are
+// read along the depth.
 constexpr int64_t kDotRows = 8;
 // Streamed rows of a unit of dot products: 64 rows of 1024 floats are 256 KB.
 constexpr int64_t kDotBlock = 64;
 // Rows are not cut below 4 tiles: each block passes over all of B's strip.
 constexpr int64_t kLeastRows = 4 * kTileRows;
-// A long depth is split into parts of at least kSplitDepth where the result has fewer than kSplitUnits units
-// even of one strip each.
+// A long depth is split into parts of at least kSplitDepth where the result has fewer than
+// kSplitUnits units even of one strip each.
 constexpr int64_t kSplitDepth = 512;
 constexpr int64_t kSplitUnits = 16;
-// Up to kStreamRows rows against a B beyond L1 and half of L2, B is streamed: a unit reads 2 KB of each row and keeps its part of
-// C in L1. Parts of the depth are at least kStreamDepth, so adding them up is little work.
+// Up to kStreamRows rows against a B beyond L1 and half of L2, B is streamed: a unit reads 2 KB of
+// each row and keeps its part of C in L1. Parts of the depth are at least kStreamDepth, so adding
+// them up is little work.
 constexpr int64_t kStreamRows = 4;
 constexpr int64_t kStreamFloats = 64 * 1024;
 constexpr int64_t kStreamColumns = 512;
 constexpr int64_t kStreamDepth = 64;
-// Rows this far apart (a multiple of it, in floats) fall upon the same few sets of L1 (64 sets of 64 bytes).
+// Rows this far apart (a multiple of it, in floats) fall upon the same few sets of L1 (64 sets of
+// 64 bytes).
 constexpr int64_t kAliasFloats = 512;
 
 // The arguments with the memory of their tables.
@@ -58,11 +65,14 @@ struct Batches {
   int64_t different_b = 1;
 };
 
-Shape batch_shape(const TensorInfo& info) { return Shape(info.shape.begin(), info.shape.end() - 2); }
+Shape batch_shape(const TensorInfo& info) {
+  return Shape(info.shape.begin(), info.shape.end() - 2);
+}
 
 // Offsets of a broadcast operand for every batch of the result.
 std::vector<int64_t> broadcast_indices(const Shape& from, const Shape& to) {
-  NNC_CHECK(from.size() <= to.size(), "matmul: an operand has more batch dimensions than the result");
+  NNC_CHECK(from.size() <= to.size(),
+            "matmul: an operand has more batch dimensions than the result");
   int64_t total = 1;
   for (int64_t dim : to) total *= dim;
   std::vector<int64_t> result(static_cast<size_t>(total), 0);
@@ -70,10 +80,11 @@ std::vector<int64_t> broadcast_indices(const Shape& from, const Shape& to) {
   for (size_t i = 0; i < to.size(); ++i) {
     const int64_t dim = to[to.size() - 1 - i];
     const int64_t own = i < from.size() ? from[from.size() - 1 - i] : 1;
-    NNC_CHECK(own == dim || own == 1, "matmul: batch dimensions do not fit: " + std::to_string(own) +
-                                          " and " + std::to_string(dim));
+    NNC_CHECK(own == dim || own == 1, "matmul: batch dimensions do not fit: " +
+                                          std::to_string(own) + " and " + std::to_string(dim));
     if (own == dim) {
-      for (int64_t j = 0; j < total; ++j) result[static_cast<size_t>(j)] += j / inner % dim * stride;
+      for (int64_t j = 0; j < total; ++j)
+        result[static_cast<size_t>(j)] += j / inner % dim * stride;
     }
     inner *= dim;
     stride *= own;
@@ -89,7 +100,8 @@ int64_t product(const Shape& shape) {
 
 // Rows, columns, depth, strides and batches from the shapes.
 void set_sizes(const BindRequest& request, BoundMatmul& m) {
-  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1, "matmul takes two operands and gives one result");
+  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,
+            "matmul takes two operands and gives one result");
   const TensorInfo& a = request.operands[0];
   const TensorInfo& b = request.operands[1];
   const TensorInfo& c = request.results[0];
@@ -102,8 +114,10 @@ void set_sizes(const BindRequest& request, BoundMatmul& m) {
   m.depth = transpose_a ? a_lines : a_length;
   m.columns = transpose_b ? b_lines : b_length;
   NNC_CHECK((transpose_b ? b_length : b_lines) == m.depth,
-            "matmul: depths do not fit: " + std::to_string(m.depth) + " and " + std::to_string(transpose_b ? b_length : b_lines));
-  NNC_CHECK(c.shape[c.shape.size() - 2] == m.rows && c.shape.back() == m.columns, "matmul: the result has the wrong shape");
+            "matmul: depths do not fit: " + std::to_string(m.depth) + " and " +
+                std::to_string(transpose_b ? b_length : b_lines));
+  NNC_CHECK(c.shape[c.shape.size() - 2] == m.rows && c.shape.back() == m.columns,
+            "matmul: the result has the wrong shape");
   m.a_row = transpose_a ? 1 : a_length;
   m.a_step = transpose_a ? a_length : 1;
   m.b_row = transpose_b ? 1 : b_length;
@@ -135,8 +149,10 @@ void set_sizes(const BindRequest& request, BoundMatmul& m) {
   m.batch_offsets.insert(m.batch_offsets.end(), b_index.begin(), b_index.end());
   m.batch_offsets.insert(m.batch_offsets.end(), b_index.begin(), b_index.end());
   m.sources.resize(static_cast<size_t>(different));
-  for (int64_t i = 0; i < different; ++i) m.sources[static_cast<size_t>(i)] = i * b_lines * b_length;
-  for (size_t i = b_index.size(); i < 2 * b_index.size(); ++i) m.batch_offsets[i] *= b_lines * b_length;
+  for (int64_t i = 0; i < different; ++i)
+    m.sources[static_cast<size_t>(i)] = i * b_lines * b_length;
+  for (size_t i = b_index.size(); i < 2 * b_index.size(); ++i)
+    m.batch_offsets[i] *= b_lines * b_length;
   m.pack_batches = different;
   m.a_batches = m.batch_offsets.data();
   m.b_batches = m.a_batches + m.batches;
@@ -144,13 +160,15 @@ void set_sizes(const BindRequest& request, BoundMatmul& m) {
   m.pack_sources = m.sources.data();
 }
 
-// A column vector times a transposed matrix is a row vector times the matrix: exchange the operands.
+// A column vector times a transposed matrix is a row vector times the matrix: exchange the
+// operands.
 void exchange_operands(BoundMatmul& m) {
   // What is packed now is A: once for every batch of the result, shared or not.
   m.pack_batches = m.batches;
   m.sources.assign(m.a_batches, m.a_batches + m.batches);
   m.pack_sources = m.sources.data();
-  for (int64_t i = 0; i < m.batches; ++i) m.batch_offsets[static_cast<size_t>(2 * m.batches + i)] = i;
+  for (int64_t i = 0; i < m.batches; ++i)
+    m.batch_offsets[static_cast<size_t>(2 * m.batches + i)] = i;
   std::swap(m.a_operand, m.b_operand);
   std::swap(m.rows, m.columns);
   std::swap(m.a_batches, m.b_batches);
@@ -169,10 +187,12 @@ void cut_depth(BoundMatmul& m) {
 
 // A few rows against a large B: B is read once, row by row, never copied.
 bool set_stream(BoundMatmul& m) {
-  if (m.rows > kStreamRows || m.rows == 0 || m.b_column != 1 || m.depth * m.columns < kStreamFloats) return false;
+  if (m.rows > kStreamRows || m.rows == 0 || m.b_column != 1 || m.depth * m.columns < kStreamFloats)
+    return false;
   m.stream_columns = even_part(m.columns, kStreamColumns);
   const int64_t units = m.batches * ceil_div(m.columns, m.stream_columns);
-  m.splits = std::max<int64_t>(1, std::min(ceil_div(kUnits, std::max<int64_t>(1, units)), m.depth / kStreamDepth));
+  m.splits = std::max<int64_t>(
+      1, std::min(ceil_div(kUnits, std::max<int64_t>(1, units)), m.depth / kStreamDepth));
   cut_depth(m);
   return true;
 }
@@ -194,7 +214,8 @@ void cut_strips(const MatmulTable& table, BoundMatmul& m) {
     column += width;
   };
   while (column + table.panel <= m.columns) add(table.panel, !plain);
-  if (plain && m.columns - column >= table.lanes) add((m.columns - column) / table.lanes * table.lanes, false);
+  if (plain && m.columns - column >= table.lanes)
+    add((m.columns - column) / table.lanes * table.lanes, false);
   if (column < m.columns) add(m.columns - column, true);
   m.strips = m.strip_list.data();
   m.strip_count = static_cast<int64_t>(m.strip_list.size());
@@ -203,17 +224,24 @@ void cut_strips(const MatmulTable& table, BoundMatmul& m) {
   m.packed_floats = packed_floats;
 }
 
-// Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each, whichever block is longer.
+// Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each,
+// whichever block is longer.
 void cut_blocks(const MatmulTable& table, double flops, BoundMatmul& m) {
-  m.row_block = std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
+  m.row_block =
+      std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
   m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kStripBlock));
-  auto units = [&] { return ceil_div(m.rows, m.row_block) * ceil_div(m.strip_count, m.strip_block) * m.batches * m.splits; };
+  auto units = [&] {
+    return ceil_div(m.rows, m.row_block) * ceil_div(m.strip_count, m.strip_block) * m.batches *
+           m.splits;
+  };
   const int64_t narrowest = ceil_div(m.rows, m.row_block) * m.strip_count * m.batches;
-  if (m.depth >= 2 * kSplitDepth && m.depth >= 2 * m.rows && narrowest < kSplitUnits && flops > kUnitFlops) {
+  if (m.depth >= 2 * kSplitDepth && m.depth >= 2 * m.rows && narrowest < kSplitUnits &&
+      flops > kUnitFlops) {
     m.splits = std::min(ceil_div(kUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
   }
   while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
-    if (m.strip_block > 1 && (m.strip_block * table.panel >= m.row_block || m.row_block <= kLeastRows)) {
+    if (m.strip_block > 1 &&
+        (m.strip_block * table.panel >= m.row_block || m.row_block <= kLeastRows)) {
       m.strip_block = even_part(m.strip_count, m.strip_block / 2);
     } else if (m.row_block > kLeastRows) {
       m.row_block = round_up(even_part(m.rows, m.row_block / 2), kTileRows);
@@ -233,8 +261,10 @@ void fill_tables(BoundMatmul& m) {
   const bool along_depth = m.a_step == 1;
   const int64_t line = along_depth ? m.a_row : m.a_step;
   const int64_t tiles = ceil_div(m.row_block, kTileRows);
-  // Rows of A at a distance that maps them to few cache sets evict each other; a long step touches a new page each time.
-  m.copy_a = m.strip_block >= 3 && tiles >= 2 && (line % kAliasFloats == 0 || (!along_depth && line >= 2 * kAliasFloats));
+  // Rows of A at a distance that maps them to few cache sets evict each other; a long step touches
+  // a new page each time.
+  m.copy_a = m.strip_block >= 3 && tiles >= 2 &&
+             (line % kAliasFloats == 0 || (!along_depth && line >= 2 * kAliasFloats));
   m.copy_stride = (along_depth ? m.depth_block : round_up(m.row_block, 16)) + 16;
   const int64_t row = along_depth ? (m.copy_a ? m.copy_stride : m.a_row) : 1;
   const int64_t step = along_depth ? 1 : (m.copy_a ? m.copy_stride : m.a_step);
@@ -267,7 +297,8 @@ const char* algorithm_name(const MatmulTable& table, const BoundMatmul& m) {
 
 // Where the copies of A and B and the partial sums lie.
 void set_memory(BoundMatmul& m, BoundKernel& bound) {
-  for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i) m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
+  for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i)
+    m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
   m.copy_offset = static_cast<int64_t>(bound.scratch_bytes);
   if (m.copy_a) {
     const int64_t lines = m.a_step == 1 ? m.row_block : m.depth_block;
@@ -276,7 +307,8 @@ void set_memory(BoundMatmul& m, BoundKernel& bound) {
   m.pack_offset = static_cast<int64_t>(bound.scratch_bytes);
   if (m.pack_in_unit) {
     int64_t widest = 0;
-    for (const ProductStrip& strip : m.strip_list) widest = std::max(widest, strip.packed ? strip.stride : 0);
+    for (const ProductStrip& strip : m.strip_list)
+      widest = std::max(widest, strip.packed ? strip.stride : 0);
     bound.scratch_bytes += line_bytes(widest * m.depth_block * 4);
   } else {
     bound.workspace_bytes = line_bytes(m.pack_batches * m.packed_floats * 4);
@@ -337,15 +369,18 @@ BoundKernel bind_matmul(const BindRequest& request) {
   set_sizes(request, *m);
   check_epilogue(request, request.results[0].elements());
   BoundKernel bound;
-  bound.flops = 2.0 * static_cast<double>(request.results[0].elements()) * static_cast<double>(m->depth);
-  bound.bytes = static_cast<double>(request.operands[0].bytes() + request.operands[1].bytes() + request.results[0].bytes());
+  bound.flops =
+      2.0 * static_cast<double>(request.results[0].elements()) * static_cast<double>(m->depth);
+  bound.bytes = static_cast<double>(request.operands[0].bytes() + request.operands[1].bytes() +
+                                    request.results[0].bytes());
   const bool is_f32 = request.operands[0].dtype == DType::f32;
   if (is_f32 && request.isa != Isa::reference) {
     bind_vector(request, *m, bound);
   } else {
     bound.algorithm = "reference";
     bound.scratch_bytes = request.tile_scratch;
-    bound.phases = {{is_f32 ? &reference::matmul<float> : &reference::matmul<double>, m->batches * m->rows}};
+    bound.phases = {
+        {is_f32 ? &reference::matmul<float> : &reference::matmul<double>, m->batches * m->rows}};
   }
   bound.arguments = std::shared_ptr<const void>(m, static_cast<const MatmulArguments*>(m.get()));
   return bound;

@@ -1,4 +1,5 @@
-// Matrix products: what bind prepares for the vector algorithm, and each instruction set's table of it.
+// Matrix products: what bind prepares for the vector algorithm, and each instruction set's table of
+// it.
 #pragma once
 
 #include "cpu/product.h"
@@ -17,24 +18,25 @@ struct MatmulArguments {
   int64_t b_row = 0, b_column = 0;     // B's: element (k, n) is b[k * b_row + n * b_column]
 
   // Blocks of the result: one unit each.
-  int64_t row_block = 0, strip_block = 0;       // rows, and strips
+  int64_t row_block = 0, strip_block = 0;  // rows, and strips
   int64_t row_blocks = 0, strip_blocks = 0;
-  int64_t depth_block = 0;                      // of one pass
-  int64_t splits = 1, split_depth = 0;          // parts of the depth that are summed apart, and added in order
+  int64_t depth_block = 0;  // of one pass
+  int64_t splits = 1,
+          split_depth = 0;  // parts of the depth that are summed apart, and added in order
   const ProductStrip* strips = nullptr;
   int64_t strip_count = 0;
   const int64_t* a_rows = nullptr;   // row_block entries
   const int64_t* a_steps = nullptr;  // depth_block entries
   const int64_t* c_rows = nullptr;   // row_block entries
-  bool copy_a = false;               // into scratch, where its rows do not fall upon the same cache sets
+  bool copy_a = false;  // into scratch, where its rows do not fall upon the same cache sets
   int64_t copy_stride = 0;
 
-  // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by pass into its scratch, where only
-  // one unit uses them.
+  // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by
+  // pass into its scratch, where only one unit uses them.
   bool pack_in_unit = false;
   int64_t pack_begin = 0, pack_batches = 0, pack_depth_blocks = 0;
-  int64_t packed_floats = 0;                     // of one B
-  const int64_t* pack_sources = nullptr;         // offset in B of each B to pack
+  int64_t packed_floats = 0;              // of one B
+  const int64_t* pack_sources = nullptr;  // offset in B of each B to pack
 
   // Where things lie.
   int64_t partial_offset = 0;  // bytes into the workspace: splits x result

@@ -47,7 +47,8 @@ inline constexpr int64_t kTileRows = 6;
 // 384 are within 2 %.
 inline constexpr int64_t kDepthBlock = 256;
 
-// Elements that one unit of a combining phase adds up: 16 KB of result, so that even small results make several units.
+// Elements that one unit of a combining phase adds up: 16 KB of result, so that even small results
+// make several units.
 inline constexpr int64_t kCombineBlock = 4096;
 
 // Parts of equal size (but for the last), each at most `limit`.

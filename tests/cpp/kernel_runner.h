@@ -1,4 +1,5 @@
-// Runs one kernel as the executor does: binds it, gives it memory, and goes through its phases in a chosen split and order of units.
+// Runs one kernel as the executor does: binds it, gives it memory, and goes through its phases in a
+// chosen split and order of units.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,8 @@ namespace test {
 // 64-byte aligned memory, filled with a pattern that is no number where it is used as floats.
 class Memory {
  public:
-  explicit Memory(size_t bytes) : data_(std::aligned_alloc(64, std::max<size_t>(64, (bytes + 63) / 64 * 64))) {
+  explicit Memory(size_t bytes)
+      : data_(std::aligned_alloc(64, std::max<size_t>(64, (bytes + 63) / 64 * 64))) {
     std::memset(data_, 0xff, std::max<size_t>(64, (bytes + 63) / 64 * 64));
   }
   Memory(const Memory&) = delete;
@@ -39,7 +41,8 @@ struct Tensor {
   std::vector<T> values;
 
   Tensor() = default;
-  explicit Tensor(nnrt::Shape extents) : shape(std::move(extents)), values(static_cast<size_t>(count())) {}
+  explicit Tensor(nnrt::Shape extents)
+      : shape(std::move(extents)), values(static_cast<size_t>(count())) {}
   int64_t count() const {
     int64_t total = 1;
     for (int64_t dim : shape) total *= dim;
@@ -62,7 +65,8 @@ Tensor<T> random_tensor(nnrt::Shape shape, uint32_t seed) {
 template <class To, class From>
 Tensor<To> converted(const Tensor<From>& from) {
   Tensor<To> result(from.shape);
-  for (size_t i = 0; i < from.values.size(); ++i) result.values[i] = static_cast<To>(from.values[i]);
+  for (size_t i = 0; i < from.values.size(); ++i)
+    result.values[i] = static_cast<To>(from.values[i]);
   return result;
 }
 
@@ -81,7 +85,8 @@ inline nnrt::AttributeValue dims(const std::vector<int64_t>& values) {
 
 using Bind = nnrt::BoundKernel (*)(const nnrt::BindRequest&);
 
-// How the units of a phase are cut and ordered: as one range; one by one; in uneven ranges from the last to the first.
+// How the units of a phase are cut and ordered: as one range; one by one; in uneven ranges from the
+// last to the first.
 enum class Cut { whole, single, backward };
 
 inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut) {
@@ -106,7 +111,8 @@ inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut)
   }
 }
 
-// The epilogue max(value + row, 0) * 0.5 over a result of this shape; `row` has the last axis' extent.
+// The epilogue max(value + row, 0) * 0.5 over a result of this shape; `row` has the last axis'
+// extent.
 inline nnrt::TileProgram bias_relu_program(const nnrt::Shape& shape, bool is_double) {
   nnrt::TileProgram program;
   program.compute = is_double ? nnrt::DType::f64 : nnrt::DType::f32;
@@ -141,7 +147,8 @@ struct Job {
 };
 
 template <class T>
-Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole, std::string* algorithm = nullptr) {
+Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
+              std::string* algorithm = nullptr) {
   Tensor<T> result(job.result);
   std::fill(result.values.begin(), result.values.end(), static_cast<T>(NAN));
   nnrt::BindRequest request;
@@ -159,8 +166,8 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole, std::strin
   std::shared_ptr<const nnrt::BoundTile> tile;
   if (job.row != nullptr) {
     loads[1] = const_cast<T*>(job.row->values.data());
-    tile = nnrt::bind_tile(bias_relu_program(job.result, sizeof(T) == 8), job.result, {result.info(), job.row->info()},
-                           {result.info()}, {}, isa);
+    tile = nnrt::bind_tile(bias_relu_program(job.result, sizeof(T) == 8), job.result,
+                           {result.info(), job.row->info()}, {result.info()}, {}, isa);
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
   }
@@ -208,12 +215,14 @@ inline double largest_difference(const Tensor<float>& a, const Tensor<double>& b
 
 inline bool same_bits(const Tensor<float>& a, const Tensor<float>& b) {
   return a.values.size() == b.values.size() &&
-         (a.values.empty() || std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0);
+         (a.values.empty() ||
+          std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0);
 }
 
 inline std::vector<nnrt::Isa> available_isas() {
   std::vector<nnrt::Isa> result;
-  for (nnrt::Isa isa : {nnrt::Isa::reference, nnrt::Isa::generic, nnrt::Isa::avx2, nnrt::Isa::avx512, nnrt::Isa::neon}) {
+  for (nnrt::Isa isa : {nnrt::Isa::reference, nnrt::Isa::generic, nnrt::Isa::avx2,
+                        nnrt::Isa::avx512, nnrt::Isa::neon}) {
     if (nnrt::is_available(isa)) result.push_back(isa);
   }
   return result;

@@ -1,4 +1,5 @@
-// A small check header: CHECK(condition) counts, a failure prints where; `finish()` prints the totals and gives the exit code.
+// A small check header: CHECK(condition) counts, a failure prints where; `finish()` prints the
+// totals and gives the exit code.
 #pragma once
 
 #include <cstdio>

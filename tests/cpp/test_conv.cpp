@@ -1,5 +1,5 @@
-// Convolutions and their gradients: every instruction set against the float64 reference, the reference against the definition of
-// a gradient, and the same bits however the units are cut.
+// Convolutions and their gradients: every instruction set against the float64 reference, the
+// reference against the definition of a gradient, and the same bits however the units are cut.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -32,7 +32,8 @@ struct Case {
     return (in + pad - dilation * (kernel - 1) - 1) / stride + 1;
   }
   bool valid() const {
-    return height + top + bottom > dilation_height * (kernel_height - 1) && width + left + right > dilation_width * (kernel_width - 1);
+    return height + top + bottom > dilation_height * (kernel_height - 1) &&
+           width + left + right > dilation_width * (kernel_width - 1);
   }
   nnrt::Shape x() const { return {images, height, width, channels}; }
   nnrt::Shape w() const { return {kernel_height, kernel_width, channels / groups, results}; }
@@ -48,24 +49,29 @@ struct Case {
   }
   std::string text() const {
     std::string result;
-    for (int64_t value : {images, height, width, channels, results, kernel_height, kernel_width, stride_height, stride_width, top,
-                          bottom, left, right, dilation_height, dilation_width, groups}) {
+    for (int64_t value :
+         {images, height, width, channels, results, kernel_height, kernel_width, stride_height,
+          stride_width, top, bottom, left, right, dilation_height, dilation_width, groups}) {
       result += std::to_string(value) + " ";
     }
     return result;
   }
 };
 
-double tolerance(int64_t depth) { return 1e-6 * (4.0 + 4.0 * std::sqrt(static_cast<double>(depth))); }
+double tolerance(int64_t depth) {
+  return 1e-6 * (4.0 + 4.0 * std::sqrt(static_cast<double>(depth)));
+}
 
-void check_job(const Job<float>& job, int64_t depth, const Case& sizes, const char* name, bool every_cut) {
+void check_job(const Job<float>& job, int64_t depth, const Case& sizes, const char* name,
+               bool every_cut) {
   const Tensor<double> expected = test::exact(job);
   for (nnrt::Isa isa : test::available_isas()) {
     std::string algorithm;
     const Tensor<float> found = test::run(job, isa, Cut::whole, &algorithm);
     const double difference = test::largest_difference(found, expected);
     if (!CHECK(difference <= tolerance(depth))) {
-      std::printf("  %s %s %s: %s: %g\n", name, nnrt::name_of(isa), algorithm.c_str(), sizes.text().c_str(), difference);
+      std::printf("  %s %s %s: %s: %g\n", name, nnrt::name_of(isa), algorithm.c_str(),
+                  sizes.text().c_str(), difference);
     }
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
@@ -82,11 +88,20 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
   const Tensor<float> result_row = test::random_tensor<float>({sizes.results}, 4);
   const Tensor<float> channel_row = test::random_tensor<float>({sizes.channels}, 5);
   const int64_t taps = sizes.kernel_height * sizes.kernel_width;
-  Job<float> forward{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, sizes.y(), with_tile ? &result_row : nullptr};
+  Job<float> forward{&nnrt::bind_conv2d,
+                     sizes.attributes(),
+                     {&x, &w},
+                     sizes.y(),
+                     with_tile ? &result_row : nullptr};
   check_job(forward, taps * sizes.channels / sizes.groups, sizes, "forward", every_cut);
-  Job<float> data{&nnrt::bind_conv2d_backward_data, sizes.attributes(), {&dy, &w}, sizes.x(), with_tile ? &channel_row : nullptr};
+  Job<float> data{&nnrt::bind_conv2d_backward_data,
+                  sizes.attributes(),
+                  {&dy, &w},
+                  sizes.x(),
+                  with_tile ? &channel_row : nullptr};
   check_job(data, taps * sizes.results / sizes.groups, sizes, "data", every_cut);
-  Job<float> weight{&nnrt::bind_conv2d_backward_weight, sizes.attributes(), {&x, &dy}, sizes.w(), nullptr};
+  Job<float> weight{
+      &nnrt::bind_conv2d_backward_weight, sizes.attributes(), {&x, &dy}, sizes.w(), nullptr};
   check_job(weight, sizes.images * dy.shape[1] * dy.shape[2], sizes, "weight", every_cut);
 }
 
@@ -96,15 +111,18 @@ void test_channels() {
     for (int64_t results : {1, 10, 33, 64, 100}) {
       for (int64_t images : {1, 3}) {
         tile = !tile;
-        check_case({images, 9, 7, channels, results, 3, 3, 1, 1, 1, 1, 1, 1}, tile, images == 3 && results == 33);
+        check_case({images, 9, 7, channels, results, 3, 3, 1, 1, 1, 1, 1, 1}, tile,
+                   images == 3 && results == 33);
         check_case({images, 6, 5, channels, results}, !tile, images == 3 && results == 33);
-        check_case({images, 9, 8, channels, results, 3, 2, 2, 2, 1, 0, 0, 1}, tile, images == 3 && results == 33);
+        check_case({images, 9, 8, channels, results, 3, 2, 2, 2, 1, 0, 0, 1}, tile,
+                   images == 3 && results == 33);
       }
     }
   }
 }
 
-// Strides, dilations and paddings on either side, kernels wider than the image's rest, and strides wider than the kernel.
+// Strides, dilations and paddings on either side, kernels wider than the image's rest, and strides
+// wider than the kernel.
 void test_geometry() {
   const int64_t kernels[][2] = {{1, 1}, {3, 3}, {2, 5}, {4, 1}};
   const int64_t strides[][2] = {{1, 1}, {2, 2}, {3, 1}, {2, 4}};
@@ -116,8 +134,8 @@ void test_geometry() {
       for (auto& dilation : dilations) {
         for (auto& padding : paddings) {
           tile = !tile;
-          check_case({2, 11, 10, 5, 7, kernel[0], kernel[1], stride[0], stride[1], padding[0], padding[1], padding[2], padding[3],
-                      dilation[0], dilation[1]},
+          check_case({2, 11, 10, 5, 7, kernel[0], kernel[1], stride[0], stride[1], padding[0],
+                      padding[1], padding[2], padding[3], dilation[0], dilation[1]},
                      tile, true);
         }
       }
@@ -132,7 +150,9 @@ void test_groups() {
       check_case({2, 8, 9, 140, 140, 3, 3, stride, stride, 1, 1, 1, 1, 1, 1, 2}, tile, true);
       for (int64_t channels : {2, 5, 16, 37, 64, 70}) {
         for (int64_t multiplier : {1, 2, 3}) {
-          check_case({2, 8, 9, channels, channels * multiplier, 3, 3, stride, stride, 1, 0, 2, 1, 1, 1, channels}, tile, true);
+          check_case({2, 8, 9, channels, channels * multiplier, 3, 3, stride, stride, 1, 0, 2, 1, 1,
+                      1, channels},
+                     tile, true);
         }
       }
       check_case({3, 20, 31, 48, 48, 5, 5, stride, stride, 2, 2, 2, 2, 1, 1, 48}, tile, true);
@@ -141,7 +161,8 @@ void test_groups() {
   }
 }
 
-// Shapes large enough for several blocks of rows, of images, of strips and of channels, and for parts of the pixels.
+// Shapes large enough for several blocks of rows, of images, of strips and of channels, and for
+// parts of the pixels.
 void test_blocks() {
   for (bool tile : {false, true}) {
     check_case({3, 28, 28, 1, 32, 5, 5}, tile, true);
@@ -162,12 +183,13 @@ void test_transposed() {
   check_case(sizes, false, true);
   const Tensor<float> dy = test::random_tensor<float>({2, 3, 3, 5}, 1);
   const Tensor<float> w = test::random_tensor<float>(sizes.w(), 2);
-  Job<float> job{&nnrt::bind_conv2d_backward_data, sizes.attributes(), {&dy, &w}, sizes.x(), nullptr};
+  Job<float> job{
+      &nnrt::bind_conv2d_backward_data, sizes.attributes(), {&dy, &w}, sizes.x(), nullptr};
   check_job(job, 20, sizes, "transposed", true);
   for (nnrt::Isa isa : test::available_isas()) {
     const Tensor<float> dx = test::run(job, isa);
-    CHECK(dx.values[2 * 6] == 0);        // column 2: no tap
-    CHECK(dx.values.back() == 0);        // row 11, beyond the last window
+    CHECK(dx.values[2 * 6] == 0);  // column 2: no tap
+    CHECK(dx.values.back() == 0);  // row 11, beyond the last window
     CHECK(dx.values[0] != 0);
   }
 }
@@ -182,14 +204,21 @@ double dot(const Tensor<double>& a, const Tensor<double>& b) {
 void test_reference_gradients() {
   for (int64_t groups : {1, 2}) {
     const Case sizes{2, 9, 10, 4, 6, 3, 2, 2, 1, 1, 0, 2, 1, 1, 2, groups};
-    const auto x = test::random_tensor<double>(sizes.x(), 1), w = test::random_tensor<double>(sizes.w(), 2);
+    const auto x = test::random_tensor<double>(sizes.x(), 1),
+               w = test::random_tensor<double>(sizes.w(), 2);
     const auto dy = test::random_tensor<double>(sizes.y(), 3);
     const auto reference = nnrt::Isa::reference;
-    const auto y = test::run(Job<double>{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, sizes.y(), nullptr}, reference);
-    const auto dx =
-        test::run(Job<double>{&nnrt::bind_conv2d_backward_data, sizes.attributes(), {&dy, &w}, sizes.x(), nullptr}, reference);
-    const auto dw =
-        test::run(Job<double>{&nnrt::bind_conv2d_backward_weight, sizes.attributes(), {&x, &dy}, sizes.w(), nullptr}, reference);
+    const auto y =
+        test::run(Job<double>{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, sizes.y(), nullptr},
+                  reference);
+    const auto dx = test::run(
+        Job<double>{
+            &nnrt::bind_conv2d_backward_data, sizes.attributes(), {&dy, &w}, sizes.x(), nullptr},
+        reference);
+    const auto dw = test::run(
+        Job<double>{
+            &nnrt::bind_conv2d_backward_weight, sizes.attributes(), {&x, &dy}, sizes.w(), nullptr},
+        reference);
     CHECK(std::abs(dot(y, dy) - dot(x, dx)) < 1e-9);
     CHECK(std::abs(dot(y, dy) - dot(w, dw)) < 1e-9);
   }
@@ -198,13 +227,13 @@ void test_reference_gradients() {
   x.values = {1, 2, 3, 4};
   w.values = {5, 6, 7, 8};
   const Case sizes{1, 2, 2, 1, 1, 2, 2};
-  const auto y = test::run(Job<double>{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, {1, 1, 1, 1}, nullptr}, nnrt::Isa::reference);
+  const auto y = test::run(
+      Job<double>{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, {1, 1, 1, 1}, nullptr},
+      nnrt::Isa::reference);
   CHECK(y.values[0] == 70);
 }
 
-void test_empty() {
-  check_case({0, 5, 5, 3, 4, 3, 3}, false, true);
-}
+void test_empty() { check_case({0, 5, 5, 3, 4, 3, 3}, false, true); }
 
 void test_mistakes() {
   const Tensor<float> x({1, 5, 5, 4}), w({3, 3, 4, 6});

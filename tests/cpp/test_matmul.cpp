@@ -1,4 +1,5 @@
-// matmul: every instruction set against the float64 reference, and the same bits however the units are cut.
+// matmul: every instruction set against the float64 reference, and the same bits however the units
+// are cut.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -18,7 +19,9 @@ using test::Job;
 using test::Tensor;
 
 // Rounding of a sum of `depth` products of numbers in [-1, 1].
-double tolerance(int64_t depth) { return 1e-6 * (4.0 + 2.0 * std::sqrt(static_cast<double>(depth))); }
+double tolerance(int64_t depth) {
+  return 1e-6 * (4.0 + 2.0 * std::sqrt(static_cast<double>(depth)));
+}
 
 struct Case {
   nnrt::Shape a, b, c;
@@ -32,7 +35,8 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
   Tensor<float> row = test::random_tensor<float>({sizes.c.back()}, 3);
   Job<float> job;
   job.bind = &nnrt::bind_matmul;
-  job.attributes = {{"transpose_a", int64_t{sizes.transpose_a}}, {"transpose_b", int64_t{sizes.transpose_b}}};
+  job.attributes = {{"transpose_a", int64_t{sizes.transpose_a}},
+                    {"transpose_b", int64_t{sizes.transpose_b}}};
   job.operands = {&a, &b};
   job.result = sizes.c;
   if (with_tile) job.row = &row;
@@ -42,10 +46,11 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
     const Tensor<float> found = test::run(job, isa, Cut::whole, &algorithm);
     const double difference = test::largest_difference(found, expected);
     if (!CHECK(difference <= tolerance(sizes.depth))) {
-      std::printf("  %s %s: c rank %zu %ld x %ld depth %ld transposes %d %d tile %d: %g\n", nnrt::name_of(isa),
-                  algorithm.c_str(), sizes.c.size(), static_cast<long>(sizes.c[sizes.c.size() - 2]),
-                  static_cast<long>(sizes.c.back()), static_cast<long>(sizes.depth), sizes.transpose_a,
-                  sizes.transpose_b, with_tile, difference);
+      std::printf("  %s %s: c rank %zu %ld x %ld depth %ld transposes %d %d tile %d: %g\n",
+                  nnrt::name_of(isa), algorithm.c_str(), sizes.c.size(),
+                  static_cast<long>(sizes.c[sizes.c.size() - 2]), static_cast<long>(sizes.c.back()),
+                  static_cast<long>(sizes.depth), sizes.transpose_a, sizes.transpose_b, with_tile,
+                  difference);
     }
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
@@ -55,7 +60,12 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
 }
 
 Case plain(int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
-  return {ta ? nnrt::Shape{k, m} : nnrt::Shape{m, k}, tb ? nnrt::Shape{n, k} : nnrt::Shape{k, n}, {m, n}, ta, tb, k};
+  return {ta ? nnrt::Shape{k, m} : nnrt::Shape{m, k},
+          tb ? nnrt::Shape{n, k} : nnrt::Shape{k, n},
+          {m, n},
+          ta,
+          tb,
+          k};
 }
 
 void test_sizes() {
@@ -66,7 +76,8 @@ void test_sizes() {
     for (int64_t n : columns) {
       for (int64_t k : depths) {
         for (int transposes = 0; transposes < 4; ++transposes) {
-          check_case(plain(m, n, k, (transposes & 1) != 0, (transposes & 2) != 0), (m + n + k) % 2 == 0, k == 7);
+          check_case(plain(m, n, k, (transposes & 1) != 0, (transposes & 2) != 0),
+                     (m + n + k) % 2 == 0, k == 7);
         }
       }
     }
@@ -77,11 +88,11 @@ void test_large() {
   for (int transposes = 0; transposes < 4; ++transposes) {
     const bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
     check_case(plain(197, 517, 300, ta, tb), true, true);
-    check_case(plain(130, 200, 512, ta, tb), false, true);   // rows of A on the same cache sets
-    check_case(plain(512, 256, 40, ta, tb), true, true);     // the same, transposed
-    check_case(plain(25, 32, 5000, ta, tb), true, true);     // split depth
-    check_case(plain(3, 1000, 700, ta, tb), true, true);     // few rows
-    check_case(plain(700, 1, 1200, ta, tb), true, true);     // one column
+    check_case(plain(130, 200, 512, ta, tb), false, true);  // rows of A on the same cache sets
+    check_case(plain(512, 256, 40, ta, tb), true, true);    // the same, transposed
+    check_case(plain(25, 32, 5000, ta, tb), true, true);    // split depth
+    check_case(plain(3, 1000, 700, ta, tb), true, true);    // few rows
+    check_case(plain(700, 1, 1200, ta, tb), true, true);    // one column
   }
 }
 
@@ -89,7 +100,9 @@ void test_batches() {
   for (bool tile : {false, true}) {
     for (int transposes = 0; transposes < 4; ++transposes) {
       const bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
-      auto pair = [](int64_t x, int64_t y, bool swap) { return swap ? nnrt::Shape{y, x} : nnrt::Shape{x, y}; };
+      auto pair = [](int64_t x, int64_t y, bool swap) {
+        return swap ? nnrt::Shape{y, x} : nnrt::Shape{x, y};
+      };
       for (int64_t n : {1, 10, 70}) {
         const nnrt::Shape a = pair(9, 11, ta), b = pair(11, n, tb);
         auto batched = [](nnrt::Shape batch, const nnrt::Shape& matrix) {
@@ -125,7 +138,8 @@ void test_mistakes() {
   CHECK_THROWS(test::run(job, nnrt::Isa::generic), nnrt::Error);
 
   std::vector<nnrt::BufferSpec> buffers(3);
-  for (nnrt::BufferSpec& buffer : buffers) buffer.shape = {test::constant_dim(2), test::constant_dim(2)};
+  for (nnrt::BufferSpec& buffer : buffers)
+    buffer.shape = {test::constant_dim(2), test::constant_dim(2)};
   nnrt::StepSpec step;
   step.kernel = "matmul";
   step.operands = {0, 1};

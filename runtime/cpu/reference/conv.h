@@ -25,7 +25,8 @@ void conv2d(const Call& call, int64_t begin, int64_t end) {
           for (int64_t kx = 0; kx < s.kernel_width; ++kx) {
             const int64_t ix = ox * s.stride_width - s.pad_left + kx * s.dilation_width;
             if (ix < 0 || ix >= s.in_width) continue;
-            const T* pixel = x + ((image * s.in_height + iy) * s.in_width + ix) * s.in_channels + first;
+            const T* pixel =
+                x + ((image * s.in_height + iy) * s.in_width + ix) * s.in_channels + first;
             const T* tap = w + (ky * s.kernel_width + kx) * s.group_in() * s.out_channels + o;
             for (int64_t c = 0; c < s.group_in(); ++c) sum += pixel[c] * tap[c * s.out_channels];
           }
@@ -34,7 +35,8 @@ void conv2d(const Call& call, int64_t begin, int64_t end) {
       }
     }
     const int64_t row = s.out_width * s.out_channels;
-    if (call.tile != nullptr) run_tile(*call.tile, call, call.scratch, unit * row, (unit + 1) * row);
+    if (call.tile != nullptr)
+      run_tile(*call.tile, call, call.scratch, unit * row, (unit + 1) * row);
   }
 }
 
@@ -57,7 +59,8 @@ void conv2d_backward_data(const Call& call, int64_t begin, int64_t end) {
           for (int64_t kx = 0; kx < s.kernel_width; ++kx) {
             const int64_t x = ix + s.pad_left - kx * s.dilation_width;
             if (x < 0 || x % s.stride_width != 0 || x / s.stride_width >= s.out_width) continue;
-            const int64_t pixel = (image * s.out_height + y / s.stride_height) * s.out_width + x / s.stride_width;
+            const int64_t pixel =
+                (image * s.out_height + y / s.stride_height) * s.out_width + x / s.stride_width;
             const int64_t tap = (ky * s.kernel_width + kx) * s.group_in() + c % s.group_in();
             const T* gradient = dy + pixel * s.out_channels + first;
             const T* weight = w + tap * s.out_channels + first;
@@ -68,7 +71,8 @@ void conv2d_backward_data(const Call& call, int64_t begin, int64_t end) {
       }
     }
     const int64_t row = s.in_width * s.in_channels;
-    if (call.tile != nullptr) run_tile(*call.tile, call, call.scratch, unit * row, (unit + 1) * row);
+    if (call.tile != nullptr)
+      run_tile(*call.tile, call, call.scratch, unit * row, (unit + 1) * row);
   }
 }
 
@@ -81,7 +85,8 @@ void conv2d_backward_weight(const Call& call, int64_t begin, int64_t end) {
   T* dw = static_cast<T*>(call.results[0]);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t c = unit % s.group_in();
-    const int64_t ky = unit / s.group_in() / s.kernel_width, kx = unit / s.group_in() % s.kernel_width;
+    const int64_t ky = unit / s.group_in() / s.kernel_width,
+                  kx = unit / s.group_in() % s.kernel_width;
     T* row = dw + unit * s.out_channels;
     for (int64_t o = 0; o < s.out_channels; ++o) row[o] = 0;
     for (int64_t line = 0; line < s.images * s.out_height; ++line) {

@@ -1,5 +1,6 @@
-// Convolution and the gradient of its data on vectors: the weights are packed once, then each unit takes a block of the result
-// through all classes of pixels, tap by tap and channel by channel in ascending order, and applies the epilogue to it.
+// Convolution and the gradient of its data on vectors: the weights are packed once, then each unit
+// takes a block of the result through all classes of pixels, tap by tap and channel by channel in
+// ascending order, and applies the epilogue to it.
 #pragma once
 
 #include "cpu/conv.h"
@@ -9,7 +10,9 @@
 
 namespace nnrt::NNC_ISA {
 
-NNC_INLINE const ConvArguments& conv_arguments(const Call& call) { return *static_cast<const ConvArguments*>(call.arguments); }
+NNC_INLINE const ConvArguments& conv_arguments(const Call& call) {
+  return *static_cast<const ConvArguments*>(call.arguments);
+}
 
 // Unit: one tap of one strip of one class.
 inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
@@ -28,10 +31,11 @@ inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
     float* to = packed + strip.offset + tap * depth * strip.stride;
     if (conv.backward) {
       const int64_t channel = strip.column % shape.group_in();
-      pack_strip(w + (first + channel) * shape.out_channels + strip.a_shift, 1, shape.out_channels, depth, strip.width,
-                 strip.stride, to);
+      pack_strip(w + (first + channel) * shape.out_channels + strip.a_shift, 1, shape.out_channels,
+                 depth, strip.width, strip.stride, to);
     } else {
-      pack_strip(w + first * shape.out_channels + strip.column, shape.out_channels, 1, depth, strip.width, strip.stride, to);
+      pack_strip(w + first * shape.out_channels + strip.column, shape.out_channels, 1, depth,
+                 strip.width, strip.stride, to);
     }
   }
 }
@@ -49,30 +53,43 @@ NNC_INLINE ConvBlock conv_block(const ConvArguments& conv, int64_t unit) {
   const int64_t index = unit % blocks;
   const int64_t image = index / conv.row_blocks * conv.block_images;
   const int64_t row = index % conv.row_blocks * conv.block_rows;
-  return {image,
-          smaller(conv.block_images, conv.images - image),
-          row,
-          smaller(conv.result.height, row + conv.block_rows),
-          strip,
-          smaller(conv.strip_block, conv.strip_count - strip)};
+  return {image, smaller(conv.block_images, conv.images - image),
+          row,   smaller(conv.result.height, row + conv.block_rows),
+          strip, smaller(conv.strip_block, conv.strip_count - strip)};
 }
 
-NNC_INLINE float* class_result(const ConvArguments& conv, const ConvClass& pixels, const Call& call, int64_t image,
-                               int64_t row) {
+NNC_INLINE float* class_result(const ConvArguments& conv, const ConvClass& pixels, const Call& call,
+                               int64_t image, int64_t row) {
   const int64_t y = pixels.first_row + row * conv.step_height;
   return static_cast<float*>(call.results[0]) +
-         ((image * conv.result.height + y) * conv.result.width + pixels.first_column) * conv.result.channels;
+         ((image * conv.result.height + y) * conv.result.width + pixels.first_column) *
+             conv.result.channels;
 }
 
-inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call, const ConvBlock& unit) {
+// Steps [begin, end) of the class' depth for the block's rows, pass by pass.
+inline void conv_multiply_depth(const ConvClass& pixels, ProductBlock block, int64_t begin,
+                                int64_t end) {
+  const int64_t pass = end > begin ? even_part(end - begin, kDepthBlock) : 0;
+  block.depth_begin = begin;
+  do {
+    block.a_steps = pixels.steps + block.depth_begin;
+    block.depth = smaller(pass, end - block.depth_begin);
+    multiply_block(block);
+    block.accumulate = true;
+    block.depth_begin += block.depth;
+  } while (block.depth_begin < end);
+}
+
+inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixels,
+                                const Call& call, const ConvBlock& unit) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
   ProductBlock block;
   block.a = static_cast<const float*>(call.operands[0]);
   if (pixels.depth > 0) {
-    block.a = open_windows(pixels, conv.source, conv.stride_height, conv.stride_width, block.a, unit.image, unit.images, rows,
-                           0, conv.source.channels, 1, scratch);
+    block.a = open_windows(pixels, conv.source, conv.stride_height, conv.stride_width, block.a,
+                           unit.image, unit.images, rows, 0, conv.source.channels, 1, scratch);
   }
   block.a_rows = pixels.source_rows;
   block.c = class_result(conv, pixels, call, unit.image, rows.first);
@@ -82,27 +99,45 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
   block.plain = static_cast<const float*>(call.operands[1]);
   block.strips = pixels.strips + unit.strip;
   block.strip_count = unit.strips;
-  do {
-    block.a_steps = pixels.steps + block.depth_begin;
-    block.depth = smaller(pixels.depth_block, pixels.depth - block.depth_begin);
-    multiply_block(block);
-    block.accumulate = true;
-    block.depth_begin += block.depth;
-  } while (block.depth_begin < pixels.depth);
+  if (!pixels.skip_outside) {
+    conv_multiply_depth(pixels, block, 0, pixels.depth);
+    return;
+  }
+  // Neighbouring rows with the same rows of taps inside the image go together.
+  const int64_t tap_row_depth = pixels.depth / pixels.tap_rows;
+  for (int64_t j = 0; j < rows.count;) {
+    const TapRows taps =
+        inside_tap_rows(pixels, conv.stride_height, conv.source.height, rows.first + j);
+    int64_t next = j + 1;
+    for (; next < rows.count; ++next) {
+      const TapRows other =
+          inside_tap_rows(pixels, conv.stride_height, conv.source.height, rows.first + next);
+      if (other.begin != taps.begin || other.end != taps.end) break;
+    }
+    block.a_rows = pixels.source_rows + j * pixels.columns;
+    block.c_rows = pixels.result_rows + j * pixels.columns;
+    block.rows = (next - j) * pixels.columns;
+    conv_multiply_depth(pixels, block, taps.begin * tap_row_depth, taps.end * tap_row_depth);
+    j = next;
+  }
 }
 
-// The epilogue over columns [column, column + columns) of the block's pixels, in runs as long as they come.
-inline void conv_finish(const ConvArguments& conv, const Call& call, const ConvBlock& unit, int64_t column, int64_t columns) {
+// The epilogue over columns [column, column + columns) of the block's pixels, in runs as long as
+// they come.
+inline void conv_finish(const ConvArguments& conv, const Call& call, const ConvBlock& unit,
+                        int64_t column, int64_t columns) {
   if (call.tile == nullptr) return;
   const int64_t channels = conv.result.channels;
   const int64_t first = (unit.image * conv.result.height + unit.first_row) * conv.result.width;
-  const int64_t last = ((unit.image + unit.images - 1) * conv.result.height + unit.end_row) * conv.result.width;
+  const int64_t last =
+      ((unit.image + unit.images - 1) * conv.result.height + unit.end_row) * conv.result.width;
   if (columns == channels) {
     run_tile(*call.tile, call, call.scratch, first * channels, last * channels);
     return;
   }
   for (int64_t pixel = first; pixel < last; ++pixel) {
-    run_tile(*call.tile, call, call.scratch, pixel * channels + column, pixel * channels + column + columns);
+    run_tile(*call.tile, call, call.scratch, pixel * channels + column,
+             pixel * channels + column + columns);
   }
 }
 
@@ -111,7 +146,8 @@ inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
   const ConvArguments& conv = conv_arguments(call);
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
-    for (int64_t c = 0; c < conv.class_count; ++c) conv_multiply_class(conv, conv.classes[c], call, unit);
+    for (int64_t c = 0; c < conv.class_count; ++c)
+      conv_multiply_class(conv, conv.classes[c], call, unit);
     const ProductStrip& first = conv.classes[0].strips[unit.strip];
     const ProductStrip& last = conv.classes[0].strips[unit.strip + unit.strips - 1];
     conv_finish(conv, call, unit, first.column, last.column + last.width - first.column);
@@ -133,7 +169,8 @@ inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
 
 namespace nnrt::NNC_ISA {
 
-inline constexpr ConvTable conv_table = {kPanel,       kLanes,       &conv_pack,           &conv_multiply,        &conv_whole,
-                                         &conv_depthwise, &conv_weight, &conv_weight_combine, &conv_weight_depthwise};
+inline constexpr ConvTable conv_table = {
+    kPanel,          kLanes,       &conv_pack,           &conv_multiply,        &conv_whole,
+    &conv_depthwise, &conv_weight, &conv_weight_combine, &conv_weight_depthwise};
 
 }  // namespace nnrt::NNC_ISA

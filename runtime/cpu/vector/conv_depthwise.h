@@ -1,4 +1,5 @@
-// Depthwise convolutions on vectors of channels: every result channel has one source channel, so nothing is summed but the taps.
+// Depthwise convolutions on vectors of channels: every result channel has one source channel, so
+// nothing is summed but the taps.
 #pragma once
 
 #include "cpu/conv.h"
@@ -35,11 +36,13 @@ NNC_INLINE void depthwise_tile(const DepthwiseTile& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       const bool full = whole || v + 1 < Vectors;
-      const Float weight = full ? Float::load(w + v * kLanes) : Float::load_partial(w + v * kLanes, tile.lanes);
+      const Float weight =
+          full ? Float::load(w + v * kLanes) : Float::load_partial(w + v * kLanes, tile.lanes);
 #pragma GCC unroll 8
       for (int p = 0; p < Pixels; ++p) {
         const float* from = source + p * tile.source_stride + v * kLanes;
-        sum[p][v] = fma(full ? Float::load(from) : Float::load_partial(from, tile.lanes), weight, sum[p][v]);
+        sum[p][v] = fma(full ? Float::load(from) : Float::load_partial(from, tile.lanes), weight,
+                        sum[p][v]);
       }
     }
   }
@@ -79,14 +82,16 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
   }
 }
 
-inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call, const ConvBlock& unit) {
+inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call,
+                            const ConvBlock& unit) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
   const float* source = static_cast<const float*>(call.operands[0]);
   if (pixels.tap_count > 0) {
-    source = open_windows(pixels, conv.source, conv.stride_height, conv.stride_width, source, unit.image, unit.images, rows, 0,
-                          conv.source.channels, conv.multiplier, scratch);
+    source =
+        open_windows(pixels, conv.source, conv.stride_height, conv.stride_width, source, unit.image,
+                     unit.images, rows, 0, conv.source.channels, conv.multiplier, scratch);
   }
   float* result = class_result(conv, pixels, call, unit.image, rows.first);
   const int64_t channels = conv.result.channels;
@@ -121,16 +126,19 @@ inline void conv_depthwise(const Call& call, int64_t begin, int64_t end) {
   const ConvArguments& conv = conv_arguments(call);
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
-    for (int64_t c = 0; c < conv.class_count; ++c) depthwise_class(conv, conv.classes[c], call, unit);
+    for (int64_t c = 0; c < conv.class_count; ++c)
+      depthwise_class(conv, conv.classes[c], call, unit);
     conv_finish(conv, call, unit, 0, conv.result.channels);
   }
 }
 
-// dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps taps.
+// dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
+// taps.
 template <int Taps>
-NNC_INLINE void depthwise_weight_tile(const float* x, const int64_t* tap_steps, const int64_t* pixel_steps, const float* dy,
-                                      int64_t dy_stride, int64_t pixels, float* dw, int64_t dw_stride, int64_t lanes,
-                                      bool accumulate) {
+NNC_INLINE void depthwise_weight_tile(const float* x, const int64_t* tap_steps,
+                                      const int64_t* pixel_steps, const float* dy,
+                                      int64_t dy_stride, int64_t pixels, float* dw,
+                                      int64_t dw_stride, int64_t lanes, bool accumulate) {
   Float sum[Taps];
   const float* from[Taps];
 #pragma GCC unroll 4
@@ -142,7 +150,8 @@ NNC_INLINE void depthwise_weight_tile(const float* x, const int64_t* tap_steps, 
     for (int64_t p = 0; p < pixels; ++p) {
       const Float gradient = Float::load(dy + p * dy_stride);
 #pragma GCC unroll 4
-      for (int t = 0; t < Taps; ++t) sum[t] = fma(Float::load(from[t] + pixel_steps[p]), gradient, sum[t]);
+      for (int t = 0; t < Taps; ++t)
+        sum[t] = fma(Float::load(from[t] + pixel_steps[p]), gradient, sum[t]);
     }
   } else {
     for (int64_t p = 0; p < pixels; ++p) {

@@ -1,5 +1,6 @@
-// The gradient of a convolution's weights on vectors: dw[(tap, channel)][o] = sum over pixels of x[pixel + tap][channel] dy[pixel][o].
-// A unit keeps a block of dw and takes the pixels of its part in order, a block at a time; the parts are added in order.
+// The gradient of a convolution's weights on vectors: dw[(tap, channel)][o] = sum over pixels of
+// x[pixel + tap][channel] dy[pixel][o]. A unit keeps a block of dw and takes the pixels of its part
+// in order, a block at a time; the parts are added in order.
 #pragma once
 
 #include "cpu/conv.h"
@@ -22,23 +23,28 @@ struct WeightPixels {
   const float* x;
   const float* dy;
   int64_t count;
+  ClassRows rows;
 };
 
-inline WeightPixels weight_pixels(const ConvWeightArguments& weight, const Call& call, int64_t block, int64_t first_channel,
-                                  int64_t channels, int64_t multiplier) {
+inline WeightPixels weight_pixels(const ConvWeightArguments& weight, const Call& call,
+                                  int64_t block, int64_t first_channel, int64_t channels,
+                                  int64_t multiplier) {
   const ConvShape& shape = weight.shape;
   const int64_t image = block / weight.row_blocks * weight.block_images;
   const int64_t images = smaller(weight.block_images, shape.images - image);
   const int64_t row = block % weight.row_blocks * weight.block_rows;
   const ClassRows rows = {row, smaller(weight.block_rows, shape.out_height - row)};
   const ImageShape x = {shape.in_height, shape.in_width, shape.in_channels};
-  float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.window_offset);
+  float* scratch =
+      reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.window_offset);
   WeightPixels pixels;
-  pixels.x = open_windows(weight.pixels, x, shape.stride_height, shape.stride_width, static_cast<const float*>(call.operands[0]),
-                          image, images, rows, first_channel, channels, multiplier, scratch);
+  pixels.x = open_windows(weight.pixels, x, shape.stride_height, shape.stride_width,
+                          static_cast<const float*>(call.operands[0]), image, images, rows,
+                          first_channel, channels, multiplier, scratch);
   pixels.dy = static_cast<const float*>(call.operands[1]) +
               (image * shape.out_height + row) * shape.out_width * shape.out_channels;
   pixels.count = images * rows.count * shape.out_width;
+  pixels.rows = rows;
   return pixels;
 }
 
@@ -48,12 +54,38 @@ struct WeightPart {
   float* dw;
 };
 
-NNC_INLINE WeightPart weight_part(const ConvWeightArguments& weight, const Call& call, int64_t split) {
+NNC_INLINE WeightPart weight_part(const ConvWeightArguments& weight, const Call& call,
+                                  int64_t split) {
   const int64_t blocks = weight.image_blocks * weight.row_blocks;
   const int64_t begin = split * weight.split_blocks;
-  float* dw = weight.splits == 1 ? static_cast<float*>(call.results[0])
-                                 : static_cast<float*>(call.workspace) + split * weight_elements(weight.shape);
+  float* dw = weight.splits == 1
+                  ? static_cast<float*>(call.results[0])
+                  : static_cast<float*>(call.workspace) + split * weight_elements(weight.shape);
   return {begin, smaller(blocks, begin + weight.split_blocks), dw};
+}
+
+// Row of taps by row of taps, each with the rows of pixels under which it lies inside the image.
+// Only for blocks of one image.
+inline void weight_multiply_inside(const ConvWeightArguments& weight, ProductBlock block,
+                                   const WeightPixels& pixels) {
+  const ConvShape& shape = weight.shape;
+  const int64_t tap_rows = block.rows / shape.kernel_height;
+  const int64_t* const a_rows = block.a_rows;
+  const int64_t* const c_rows = block.c_rows;
+  for (int64_t tap_row = 0; tap_row < shape.kernel_height; ++tap_row) {
+    const int64_t at = weight.pixels.tap_row_at[tap_row];
+    int64_t first = pixels.rows.first;
+    int64_t last = first + pixels.rows.count;
+    while (first < last && first * shape.stride_height + at < 0) ++first;
+    while (first < last && (last - 1) * shape.stride_height + at >= shape.in_height) --last;
+    block.depth_begin = (first - pixels.rows.first) * shape.out_width;
+    block.a_steps = weight.pixels.source_rows + block.depth_begin;
+    block.depth = (last - first) * shape.out_width;
+    block.a_rows = a_rows + tap_row * tap_rows;
+    block.c_rows = c_rows + tap_row * tap_rows;
+    block.rows = tap_rows;
+    if (block.depth > 0 || !block.accumulate) multiply_block(block);
+  }
 }
 
 // Unit: a block of channels and of strips, of one group and one part.
@@ -92,11 +124,15 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
       if (weight.pack) {
         for (int64_t s = 0; s < block.strip_count; ++s) {
           const ProductStrip& to = block.strips[s];
-          pack_strip(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count, to.width, to.stride,
-                     packed + to.offset);
+          pack_strip(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count, to.width,
+                     to.stride, packed + to.offset);
         }
       }
-      multiply_block(block);
+      if (weight.pixels.skip_outside) {
+        weight_multiply_inside(weight, block, pixels);
+      } else {
+        multiply_block(block);
+      }
       block.accumulate = true;
     }
     if (part.begin >= part.end) multiply_block(block);  // no pixel: zeros
@@ -107,8 +143,9 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
 inline void conv_weight_combine(const Call& call, int64_t begin, int64_t end) {
   const ConvWeightArguments& weight = conv_weight_arguments(call);
   const int64_t elements = weight_elements(weight.shape);
-  add_partials(static_cast<const float*>(call.workspace), weight.splits, elements, static_cast<float*>(call.results[0]),
-               begin * kCombineBlock, smaller(elements, end * kCombineBlock));
+  add_partials(static_cast<const float*>(call.workspace), weight.splits, elements,
+               static_cast<float*>(call.results[0]), begin * kCombineBlock,
+               smaller(elements, end * kCombineBlock));
 }
 
 // Unit: a block of result channels of one part.
@@ -125,19 +162,25 @@ inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) 
     const WeightPart part = weight_part(weight, call, unit / weight.channel_blocks);
     float* dw = part.dw + first_channel * multiplier;
     for (int64_t b = part.begin; b < larger(part.end, part.begin + 1); ++b) {
-      WeightPixels pixels = {static_cast<const float*>(call.operands[0]), static_cast<const float*>(call.operands[1]), 0};
-      if (b < part.end) pixels = weight_pixels(weight, call, b, first_channel, channels, multiplier);
+      WeightPixels pixels = {static_cast<const float*>(call.operands[0]),
+                             static_cast<const float*>(call.operands[1]),
+                             0,
+                             {0, 0}};
+      if (b < part.end)
+        pixels = weight_pixels(weight, call, b, first_channel, channels, multiplier);
       const float* dy = pixels.dy + first_channel * multiplier;
       for (int64_t o = 0; o < channels * multiplier; o += kLanes) {
         const int64_t lanes = smaller(kLanes, channels * multiplier - o);
         int64_t t = 0;
         for (; t + kTaps <= taps; t += kTaps) {
-          depthwise_weight_tile<kTaps>(pixels.x + o, weight.pixels.tap_steps + t, weight.pixels.source_rows, dy + o, stride,
-                                       pixels.count, dw + t * stride + o, stride, lanes, b > part.begin);
+          depthwise_weight_tile<kTaps>(pixels.x + o, weight.pixels.tap_steps + t,
+                                       weight.pixels.source_rows, dy + o, stride, pixels.count,
+                                       dw + t * stride + o, stride, lanes, b > part.begin);
         }
         for (; t < taps; ++t) {
-          depthwise_weight_tile<1>(pixels.x + o, weight.pixels.tap_steps + t, weight.pixels.source_rows, dy + o, stride,
-                                   pixels.count, dw + t * stride + o, stride, lanes, b > part.begin);
+          depthwise_weight_tile<1>(pixels.x + o, weight.pixels.tap_steps + t,
+                                   weight.pixels.source_rows, dy + o, stride, pixels.count,
+                                   dw + t * stride + o, stride, lanes, b > part.begin);
         }
       }
     }

@@ -1,4 +1,5 @@
-// Matrix products on vectors. Phases: pack B's strips; multiply blocks of the result; where the depth was split, add the parts.
+// Matrix products on vectors. Phases: pack B's strips; multiply blocks of the result; where the
+// depth was split, add the parts.
 #pragma once
 
 #include "cpu/matmul.h"
@@ -24,18 +25,21 @@ inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
     const int64_t batch = index / strips;
     const int64_t from = block * m.depth_block;
     const int64_t depth = m.depth - from < m.depth_block ? m.depth - from : m.depth_block;
-    pack_strip(b + m.pack_sources[batch] + from * m.b_row + strip.column * m.b_column, m.b_row, m.b_column, depth,
-               strip.width, strip.stride, packed + batch * m.packed_floats + strip.offset + from * strip.stride);
+    pack_strip(b + m.pack_sources[batch] + from * m.b_row + strip.column * m.b_column, m.b_row,
+               m.b_column, depth, strip.width, strip.stride,
+               packed + batch * m.packed_floats + strip.offset + from * strip.stride);
   }
 }
 
 // Rows [0, rows) of one pass over the depth, copied side by side.
-inline void matmul_copy_a(const MatmulArguments& m, const float* a, int64_t rows, int64_t depth, float* copy) {
+inline void matmul_copy_a(const MatmulArguments& m, const float* a, int64_t rows, int64_t depth,
+                          float* copy) {
   const int64_t lines = m.a_step == 1 ? rows : depth;
   const int64_t length = m.a_step == 1 ? depth : rows;
   const int64_t stride = m.a_step == 1 ? m.a_row : m.a_step;
   for (int64_t i = 0; i < lines; ++i) {
-    __builtin_memcpy(copy + i * m.copy_stride, a + i * stride, static_cast<size_t>(length) * sizeof(float));
+    __builtin_memcpy(copy + i * m.copy_stride, a + i * stride,
+                     static_cast<size_t>(length) * sizeof(float));
   }
 }
 
@@ -47,8 +51,8 @@ inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock bloc
   for (int64_t s = 0; s < count; ++s) {
     ProductStrip strip = strips[s];
     if (strip.packed) {
-      pack_strip(block.plain + block.depth_begin * m.b_row + strip.column * m.b_column, m.b_row, m.b_column, block.depth,
-                 strip.width, strip.stride, packed);
+      pack_strip(block.plain + block.depth_begin * m.b_row + strip.column * m.b_column, m.b_row,
+                 m.b_column, block.depth, strip.width, strip.stride, packed);
       strip.offset = -block.depth_begin * strip.stride;
     }
     block.packed = packed;
@@ -58,15 +62,16 @@ inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock bloc
 }
 
 // Applies the epilogue to rows x columns of the result, in runs as long as they come.
-inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int64_t stride, int64_t column,
-                          int64_t columns) {
+inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int64_t stride,
+                          int64_t column, int64_t columns) {
   if (call.tile == nullptr) return;
   if (columns == stride) {
     run_tile(*call.tile, call, call.scratch, first_row * stride, (first_row + rows) * stride);
     return;
   }
   for (int64_t row = first_row; row < first_row + rows; ++row) {
-    run_tile(*call.tile, call, call.scratch, row * stride + column, row * stride + column + columns);
+    run_tile(*call.tile, call, call.scratch, row * stride + column,
+             row * stride + column + columns);
   }
 }
 
@@ -95,12 +100,16 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
     block.packed = packed + m.p_batches[batch];
     block.plain = static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch];
     block.strips = m.strips + strip;
-    block.strip_count = m.strip_count - strip < m.strip_block ? m.strip_count - strip : m.strip_block;
-    float* c = m.splits == 1 ? result
-                             : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
-                                   split * m.batches * m.rows * m.columns;
+    block.strip_count =
+        m.strip_count - strip < m.strip_block ? m.strip_count - strip : m.strip_block;
+    float* c =
+        m.splits == 1
+            ? result
+            : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
+                  split * m.batches * m.rows * m.columns;
     block.c = c + (batch * m.rows + row) * m.columns;
-    const float* a = static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] + row * m.a_row;
+    const float* a =
+        static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] + row * m.a_row;
     int64_t from = split * m.split_depth;
     const int64_t to = m.depth - from < m.split_depth ? m.depth : from + m.split_depth;
     do {
@@ -129,7 +138,8 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
 
 inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
-  const float* partials = reinterpret_cast<const float*>(static_cast<const char*>(call.workspace) + m.partial_offset);
+  const float* partials =
+      reinterpret_cast<const float*>(static_cast<const char*>(call.workspace) + m.partial_offset);
   const int64_t elements = m.batches * m.rows * m.columns;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t from = unit * kCombineBlock;
@@ -143,14 +153,16 @@ inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
 inline void matmul_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
   const MatmulArguments& m = matmul_arguments(call);
-  if (!m.pack_in_unit) matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
+  if (!m.pack_in_unit)
+    matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
   matmul_multiply(call, 0, m.batches * m.row_blocks * m.strip_blocks);
 }
 
 // Dot products of Rows streamed rows with Kept kept rows.
 template <int Rows, int Kept>
-NNC_INLINE void dot_tile(const float* streamed, int64_t row_stride, const float* kept, int64_t kept_stride, int64_t depth,
-                         float* c, int64_t c_row, int64_t c_kept) {
+NNC_INLINE void dot_tile(const float* streamed, int64_t row_stride, const float* kept,
+                         int64_t kept_stride, int64_t depth, float* c, int64_t c_row,
+                         int64_t c_kept) {
   Float sum[Rows][Kept];
 #pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) {
@@ -184,14 +196,16 @@ NNC_INLINE void dot_tile(const float* streamed, int64_t row_stride, const float*
 
 // Streamed rows [0, rows) against Kept kept rows, four rows at a time.
 template <int Kept>
-void dot_rows(const float* streamed, int64_t row_stride, const float* kept, int64_t kept_stride, int64_t depth, float* c,
-              int64_t c_row, int64_t c_kept, int64_t rows) {
+void dot_rows(const float* streamed, int64_t row_stride, const float* kept, int64_t kept_stride,
+              int64_t depth, float* c, int64_t c_row, int64_t c_kept, int64_t rows) {
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    dot_tile<4, Kept>(streamed + r * row_stride, row_stride, kept, kept_stride, depth, c + r * c_row, c_row, c_kept);
+    dot_tile<4, Kept>(streamed + r * row_stride, row_stride, kept, kept_stride, depth,
+                      c + r * c_row, c_row, c_kept);
   }
   for (; r < rows; ++r) {
-    dot_tile<1, Kept>(streamed + r * row_stride, row_stride, kept, kept_stride, depth, c + r * c_row, c_row, c_kept);
+    dot_tile<1, Kept>(streamed + r * row_stride, row_stride, kept, kept_stride, depth,
+                      c + r * c_row, c_row, c_kept);
   }
 }
 
@@ -207,15 +221,16 @@ inline void matmul_dot(const Call& call, int64_t begin, int64_t end) {
     const float* b = static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch];
     const float* streamed = (m.dot_streams_a ? a : b) + row * m.dot_row_stride;
     const float* kept = m.dot_streams_a ? b : a;
-    float* c = static_cast<float*>(call.results[0]) + batch * m.rows * m.columns + row * m.dot_out_row;
+    float* c =
+        static_cast<float*>(call.results[0]) + batch * m.rows * m.columns + row * m.dot_out_row;
     int64_t j = 0;
     for (; j + 2 <= m.dot_kept; j += 2) {
-      dot_rows<2>(streamed, m.dot_row_stride, kept + j * m.dot_kept_stride, m.dot_kept_stride, m.depth,
-                  c + j * m.dot_out_kept, m.dot_out_row, m.dot_out_kept, rows);
+      dot_rows<2>(streamed, m.dot_row_stride, kept + j * m.dot_kept_stride, m.dot_kept_stride,
+                  m.depth, c + j * m.dot_out_kept, m.dot_out_row, m.dot_out_kept, rows);
     }
     if (j < m.dot_kept) {
-      dot_rows<1>(streamed, m.dot_row_stride, kept + j * m.dot_kept_stride, m.dot_kept_stride, m.depth,
-                  c + j * m.dot_out_kept, m.dot_out_row, m.dot_out_kept, rows);
+      dot_rows<1>(streamed, m.dot_row_stride, kept + j * m.dot_kept_stride, m.dot_kept_stride,
+                  m.depth, c + j * m.dot_out_kept, m.dot_out_row, m.dot_out_kept, rows);
     }
     if (m.dot_streams_a) {
       matmul_finish(call, batch * m.rows + row, rows, 1, 0, 1);
@@ -227,8 +242,8 @@ inline void matmul_dot(const Call& call, int64_t begin, int64_t end) {
 
 // c[row][n] += a[row][k] * b[k][n] over Steps rows of b, read side by side.
 template <int Rows, int Steps>
-NNC_INLINE void stream_steps(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row, int64_t columns,
-                             float* c, int64_t c_row) {
+NNC_INLINE void stream_steps(const float* a, int64_t a_row, int64_t a_step, const float* b,
+                             int64_t b_row, int64_t columns, float* c, int64_t c_row) {
   Float x[Rows][Steps];
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
@@ -256,46 +271,61 @@ NNC_INLINE void stream_steps(const float* a, int64_t a_row, int64_t a_step, cons
   if (n < columns) {
     const int64_t left = columns - n;
     add(
-        n, [left](const float* from) __attribute__((always_inline)) { return Float::load_partial(from, left); },
-        [left](Float value, float* to) __attribute__((always_inline)) { value.store_partial(to, left); });
+        n,
+        [left](const float* from)
+            __attribute__((always_inline)) { return Float::load_partial(from, left); },
+        [left](Float value, float* to)
+            __attribute__((always_inline)) { value.store_partial(to, left); });
   }
 }
 
 template <int Rows>
-void stream_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row, int64_t depth, int64_t columns,
-                 float* c, int64_t c_row) {
+void stream_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row,
+                 int64_t depth, int64_t columns, float* c, int64_t c_row) {
   constexpr int kSteps = Rows <= 2 ? 8 : 4;
-  for (int r = 0; r < Rows; ++r) __builtin_memset(c + r * c_row, 0, static_cast<size_t>(columns) * sizeof(float));
+  for (int r = 0; r < Rows; ++r)
+    __builtin_memset(c + r * c_row, 0, static_cast<size_t>(columns) * sizeof(float));
   int64_t k = 0;
   for (; k + kSteps <= depth; k += kSteps) {
-    stream_steps<Rows, kSteps>(a + k * a_step, a_row, a_step, b + k * b_row, b_row, columns, c, c_row);
+    stream_steps<Rows, kSteps>(a + k * a_step, a_row, a_step, b + k * b_row, b_row, columns, c,
+                               c_row);
   }
-  for (; k < depth; ++k) stream_steps<Rows, 1>(a + k * a_step, a_row, a_step, b + k * b_row, b_row, columns, c, c_row);
+  for (; k < depth; ++k)
+    stream_steps<Rows, 1>(a + k * a_step, a_row, a_step, b + k * b_row, b_row, columns, c, c_row);
 }
 
-// A few rows against a large B, which is read once, row by row. Unit: a block of columns of one batch and one part of the depth.
+// A few rows against a large B, which is read once, row by row. Unit: a block of columns of one
+// batch and one part of the depth.
 inline void matmul_stream(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
-  constexpr decltype(&stream_rows<1>) kRows[] = {&stream_rows<1>, &stream_rows<2>, &stream_rows<3>, &stream_rows<4>};
+  constexpr decltype(&stream_rows<1>) kRows[] = {&stream_rows<1>, &stream_rows<2>, &stream_rows<3>,
+                                                 &stream_rows<4>};
   const int64_t blocks = ceil_div(m.columns, m.stream_columns);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t column = unit % blocks * m.stream_columns;
     const int64_t split = unit / blocks % m.splits;
     const int64_t batch = unit / blocks / m.splits;
-    const int64_t columns = m.columns - column < m.stream_columns ? m.columns - column : m.stream_columns;
+    const int64_t columns =
+        m.columns - column < m.stream_columns ? m.columns - column : m.stream_columns;
     const int64_t from = split * m.split_depth;
     const int64_t depth = m.depth - from < m.split_depth ? m.depth - from : m.split_depth;
-    float* c = m.splits == 1 ? static_cast<float*>(call.results[0])
-                             : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
-                                   split * m.batches * m.rows * m.columns;
-    kRows[m.rows - 1](static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] + from * m.a_step, m.a_row,
-                      m.a_step, static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch] + from * m.b_row + column,
+    float* c =
+        m.splits == 1
+            ? static_cast<float*>(call.results[0])
+            : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
+                  split * m.batches * m.rows * m.columns;
+    kRows[m.rows - 1](static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] +
+                          from * m.a_step,
+                      m.a_row, m.a_step,
+                      static_cast<const float*>(call.operands[m.b_operand]) + m.b_batches[batch] +
+                          from * m.b_row + column,
                       m.b_row, depth, columns, c + batch * m.rows * m.columns + column, m.columns);
     if (m.splits == 1) matmul_finish(call, batch * m.rows, m.rows, m.columns, column, columns);
   }
 }
 
-inline constexpr MatmulTable matmul_table = {kPanel,          kLanes,        &matmul_pack, &matmul_multiply,
-                                             &matmul_combine, &matmul_whole, &matmul_dot,  &matmul_stream};
+inline constexpr MatmulTable matmul_table = {kPanel,           kLanes,          &matmul_pack,
+                                             &matmul_multiply, &matmul_combine, &matmul_whole,
+                                             &matmul_dot,      &matmul_stream};
 
 }  // namespace nnrt::NNC_ISA

@@ -1,5 +1,6 @@
-// The block product on vectors: the register tile, its dispatch over rows and columns, and the packing of B.
-// Invariant: the sum over depth of every element runs in ascending order, whatever tile it falls into.
+// The block product on vectors: the register tile, its dispatch over rows and columns, and the
+// packing of B. Invariant: the sum over depth of every element runs in ascending order, whatever
+// tile it falls into.
 #pragma once
 
 #include "cpu/product.h"
@@ -65,7 +66,8 @@ void multiply_tile(const TileOperands& tile) {
       if (v + 1 < Vectors || last == kLanes) {
         (tile.accumulate ? Float::load(to) + sum[r][v] : sum[r][v]).store(to);
       } else {
-        (tile.accumulate ? Float::load_partial(to, last) + sum[r][v] : sum[r][v]).store_partial(to, last);
+        (tile.accumulate ? Float::load_partial(to, last) + sum[r][v] : sum[r][v])
+            .store_partial(to, last);
       }
     }
   }
@@ -75,8 +77,9 @@ using TileFunction = void (*)(const TileOperands&);
 template <int... Vectors>
 struct ProductTiles {
   TileFunction of[kTileRows][sizeof...(Vectors)] = {
-      {&multiply_tile<1, Vectors + 1>...}, {&multiply_tile<2, Vectors + 1>...}, {&multiply_tile<3, Vectors + 1>...},
-      {&multiply_tile<4, Vectors + 1>...}, {&multiply_tile<5, Vectors + 1>...}, {&multiply_tile<6, Vectors + 1>...}};
+      {&multiply_tile<1, Vectors + 1>...}, {&multiply_tile<2, Vectors + 1>...},
+      {&multiply_tile<3, Vectors + 1>...}, {&multiply_tile<4, Vectors + 1>...},
+      {&multiply_tile<5, Vectors + 1>...}, {&multiply_tile<6, Vectors + 1>...}};
 };
 template <int... Vectors>
 constexpr ProductTiles<Vectors...> make_product_tiles(std::integer_sequence<int, Vectors...>) {
@@ -97,7 +100,8 @@ inline void multiply_block(const ProductBlock& block) {
     TileOperands tile;
     tile.a = block.a + strip.a_shift;
     tile.a_steps = block.a_steps;
-    tile.b = (strip.packed ? block.packed : block.plain) + strip.offset + block.depth_begin * strip.stride;
+    tile.b = (strip.packed ? block.packed : block.plain) + strip.offset +
+             block.depth_begin * strip.stride;
     tile.b_stride = strip.stride;
     tile.c = block.c + strip.column;
     tile.depth = block.depth;
@@ -124,8 +128,8 @@ NNC_INLINE Float zip_high(Float a, Float b, std::integer_sequence<int, Lane...>)
   return {__builtin_shufflevector(a.v, b.v, (kLanes / 2 + Lane / 2 + Lane % 2 * kLanes)...)};
 }
 
-// Transposes kLanes vectors: each pass interleaves vector i with vector i + kLanes / 2, and log2(kLanes) passes exchange lane
-// and vector numbers bit by bit.
+// Transposes kLanes vectors: each pass interleaves vector i with vector i + kLanes / 2, and
+// log2(kLanes) passes exchange lane and vector numbers bit by bit.
 NNC_INLINE void transpose_vectors(Float (&rows)[kLanes]) {
   constexpr auto lanes = std::make_integer_sequence<int, kLanes>();
 #pragma GCC unroll 4
@@ -141,8 +145,10 @@ NNC_INLINE void transpose_vectors(Float (&rows)[kLanes]) {
   }
 }
 
-// to[k * padded + n] = from[n * stride + k] for k < depth, n < width; zero for the other n < padded.
-inline void pack_transposed(const float* from, int64_t stride, int64_t depth, int64_t width, int64_t padded, float* to) {
+// to[k * padded + n] = from[n * stride + k] for k < depth, n < width; zero for the other n <
+// padded.
+inline void pack_transposed(const float* from, int64_t stride, int64_t depth, int64_t width,
+                            int64_t padded, float* to) {
   for (int64_t k = 0; k < depth; k += kLanes) {
     const int64_t count = depth - k < kLanes ? depth - k : kLanes;
     for (int64_t n = 0; n < padded; n += kLanes) {
@@ -152,7 +158,8 @@ inline void pack_transposed(const float* from, int64_t stride, int64_t depth, in
         for (int i = 0; i < kLanes; ++i) rows[i] = Float::load(from + (n + i) * stride + k);
       } else {
         for (int i = 0; i < kLanes; ++i) {
-          rows[i] = n + i < width ? Float::load_partial(from + (n + i) * stride + k, count) : Float::zero();
+          rows[i] = n + i < width ? Float::load_partial(from + (n + i) * stride + k, count)
+                                  : Float::zero();
         }
       }
       transpose_vectors(rows);
@@ -167,9 +174,10 @@ inline void pack_transposed(const float* from, int64_t stride, int64_t depth, in
   }
 }
 
-// to[k * padded + n] = from[k * row_stride + n * column_stride] for n < width, zero for the other n < padded. One stride is 1.
-inline void pack_strip(const float* from, int64_t row_stride, int64_t column_stride, int64_t depth, int64_t width,
-                       int64_t padded, float* to) {
+// to[k * padded + n] = from[k * row_stride + n * column_stride] for n < width, zero for the other n
+// < padded. One stride is 1.
+inline void pack_strip(const float* from, int64_t row_stride, int64_t column_stride, int64_t depth,
+                       int64_t width, int64_t padded, float* to) {
   if (column_stride != 1) {
     pack_transposed(from, column_stride, depth, width, padded, to);
     return;
@@ -184,8 +192,8 @@ inline void pack_strip(const float* from, int64_t row_stride, int64_t column_str
 }
 
 // Adds `count` arrays of `elements` floats, in order, over [begin, end) of the result.
-inline void add_partials(const float* partials, int64_t count, int64_t elements, float* result, int64_t begin,
-                         int64_t end) {
+inline void add_partials(const float* partials, int64_t count, int64_t elements, float* result,
+                         int64_t begin, int64_t end) {
   int64_t i = begin;
   for (; i < end; i += kLanes) {
     const int64_t left = end - i;
@@ -194,7 +202,8 @@ inline void add_partials(const float* partials, int64_t count, int64_t elements,
       for (int64_t p = 0; p < count; ++p) sum += Float::load(partials + p * elements + i);
       sum.store(result + i);
     } else {
-      for (int64_t p = 0; p < count; ++p) sum += Float::load_partial(partials + p * elements + i, left);
+      for (int64_t p = 0; p < count; ++p)
+        sum += Float::load_partial(partials + p * elements + i, left);
       sum.store_partial(result + i, left);
     }
   }
