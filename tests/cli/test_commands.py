@@ -324,3 +324,51 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
     assert result.stderr == ""
+
+
+PICTURES = """\
+net Pictures {
+    input picture: u8[N, 4, 4, 3]
+
+    logits = picture / 255 -> flatten -> dense(2)
+
+    output p = softmax(logits)
+}
+
+train Pictures {
+    input kind: i64[N]
+
+    data          = "pictures"
+    loss          = cross_entropy(logits, kind)
+    learning_rate = 0.1
+    epochs        = 40
+    metric accuracy = accuracy(logits, kind)
+}
+"""
+
+
+def test_from_folders_of_images_to_names_of_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Path("pictures.nn").write_text(PICTURES)
+    for name, colour in (("sky", (0, 0, 200)), ("grass", (0, 200, 0))):
+        folder = tmp_path / "pictures" / name
+        folder.mkdir(parents=True)
+        for index in range(6):
+            Image.new("RGB", (5, 7), tuple(c + index for c in colour)).save(folder / f"{index}.png")
+    text = run(capsys, "train", "pictures.nn", "-o", "pictures.nnc")
+    assert "12 rows to learn from" in text and "classes of `kind`: grass = 0, sky = 1" in text
+    assert "accuracy 1.0000" in run(capsys, "evaluate", "pictures.nnc")
+    lines = run(capsys, "predict", "pictures.nnc", "pictures", "--top", "1").splitlines()
+    assert lines[0] == "file,p.top_1,p.value_1" and len(lines) == 13
+    for line in lines[1:]:
+        file, kind, _ = line.split(",")
+        assert file.split("/")[0] == kind
+    text = run(capsys, "predict", "pictures.nnc", "pictures/sky/3.png", "--top", "1")
+    assert text.splitlines()[1].startswith("3.png,sky,")
+    Path("pictures/sky/bad.png").write_text("nothing")
+    text = run(capsys, "evaluate", "pictures.nnc", code=1)
+    assert "bad.png cannot be read as an image" in text
