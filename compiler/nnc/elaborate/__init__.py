@@ -79,7 +79,7 @@ def elaborate(
         mistakes += [each for each in context.diagnostics if not is_known(each, mistakes)]
         if program not in built:
             break
-    _stop(mistakes, loader)
+    _stop(_in_order(mistakes, source.name), loader)
     return _assemble(module, loader, chosen, section, found, built, seed)
 
 
@@ -175,6 +175,20 @@ def choose_section(
         )
         _stop([found], loader)
     return mine[0] if mine else None
+
+
+def _in_order(mistakes: list[Diagnostic], first: str) -> list[Diagnostic]:
+    """Mistakes as they follow in the text, those of the first file before others."""
+
+    def key(found: Diagnostic) -> tuple[bool, str, int]:
+        span = found.primary.span if found.primary else None
+        return (
+            span is None or span.file != first,
+            span.file if span else "",
+            span.start if span else 0,
+        )
+
+    return sorted(mistakes, key=key)
 
 
 def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:

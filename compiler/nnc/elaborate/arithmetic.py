@@ -197,7 +197,9 @@ def as_tensor(context: Context, value: Any, dtype: str, span: syntax.Span) -> Te
                 f"{written(value)} does not fit {dtype}",
                 span,
                 f"{dtype} holds {kind} from {low} to {high}",
-                helps=["convert the tensor beside it first: `f32(...)`"] if dtype not in FLOATS else [],
+                helps=["convert the tensor beside it first: `f32(...)`"]
+                if dtype not in FLOATS
+                else [],
             )
         made = context.builder.constant(value, dtype)
     return Tensor(made, span, context.snippet(span))
@@ -293,7 +295,10 @@ def matmul(context: Context, node: syntax.Binary, left: Any, right: Any) -> Tens
         if error.code == "N0302":
             message = f"`@` between {left.dtype} and {right.dtype}"
         else:
-            message = "the two sides of `@` do not fit: the last axis of the left meets the last but one of the right"
+            message = "the two sides of `@` do not fit"
+            if len(left.shape) > 1 and len(right.shape) > 1:
+                columns, rows = left.shape[-1], right.shape[-2]
+                message += f": {columns} columns on the left, {rows} rows on the right"
         helps = [error.help] if error.help else []
         unequal_sides(
             context, error.code, message, node, left, right, helps, dtype=error.code == "N0302"

@@ -27,7 +27,6 @@ from .values import (
     Namespace,
     Tensor,
     describe,
-    is_dim,
     is_integer,
     is_number,
     written,

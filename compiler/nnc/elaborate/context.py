@@ -105,6 +105,10 @@ class Context:
         frame = self._user_frame() if span.file.startswith(STANDARD) else None
         return frame.name if frame is not None else ""
 
+    def in_called_block(self) -> bool:
+        """Whether the block being built is the one that a user's text calls."""
+        return not self.frames or not self.frames[-1].span.file.startswith(STANDARD)
+
     def _user_frame(self) -> Frame | None:
         for frame in reversed(self.frames):
             if not frame.span.file.startswith(STANDARD):
@@ -193,7 +197,9 @@ class Context:
         """`while building `bottleneck(width = 64)`, line 21 → `ResNet50`` for a place inside blocks."""
         steps = []
         for frame in reversed(self.frames):
-            if frame.span is not place and not frame.span.file.startswith(STANDARD):
+            library = frame.definition.span.file.startswith(STANDARD)  # the message names it
+            user = not frame.span.file.startswith(STANDARD)
+            if user and not library and frame.span is not place:
                 line = f"line {frame.span.line}"
                 if frame.span.file != place.file:
                     line = f"{frame.span.file}:{frame.span.line}"
@@ -266,10 +272,11 @@ class Context:
     ) -> NoReturn:
         """A mistake that an operator found, in the words of the function that the user called."""
         notes = [f"expected {error.expected}"] if error.expected else []
-        for index in error.operands or range(len(operands)):
-            if index < len(operands):
-                which = "it is" if len(operands) == 1 else f"{_ORDINALS[min(index, 5)]}:"
-                notes.append(f"{which} {self.provenance(operands[index])}")
+        indices = [i for i in error.operands or range(len(operands)) if i < len(operands)]
+        for index in indices:
+            which = "it is" if len(indices) == 1 else f"{_ORDINALS[min(index, 5)]}:"
+            notes.append(f"{which} {self.provenance(operands[index])}")
+        shown = self.library_block(span) or shown
         message = error.message.replace(f"`{name}`", f"`{shown}`")
         helps = [error.help] if error.help else []
         self.fail(error.code, message, span, notes=notes, helps=helps)

@@ -80,8 +80,8 @@ def unknown_name(context: Context, scope: Scope, node: syntax.Name) -> NoReturn:
 def fail_unknown(context: Context, node: syntax.Name, candidates: Iterable[str]) -> NoReturn:
     meant = suggest(node.text, candidates)
     helps = [f"did you mean `{meant}`?"] if meant else []
-    if not helps and node.text in DTYPES:
-        helps = [f"an element type converts a tensor when called: `{node.text}(x)`"]
+    if node.text in syntax.DTYPES:
+        checked_dtype(context, node.text, node.span)
     context.fail("N0201", f"there is no `{node.text}` here", node.span, "not known", helps=helps)
 
 
@@ -250,18 +250,16 @@ def callee(context: Context, scope: Scope, node: syntax.Expression) -> Any:
             )
     function = evaluate(context, scope, node)
     if not isinstance(function, (Block, Builtin, Instance, Deferred)):
-        name = context.snippet(node.span)
-        shadowed = scope.hidden_by(node) if isinstance(node, syntax.Name) else None
-        helps = ["only blocks and functions can be called"]
-        if shadowed is not None:
-            helps = [f"the name hides the {shadowed} `{name}` here; give the value another name"]
-        context.fail(
-            "N0408",
-            f"`{name}` cannot be called",
-            given_place(scope, node),
-            describe(function),
-            helps=helps,
-        )
+        name, place = context.snippet(node.span), given_place(scope, node)
+        message, helps = f"`{name}` cannot be called", ["only blocks and functions can be called"]
+        if isinstance(function, Namespace):
+            member = next(iter(function.members), "name")
+            helps = [f"call a block of it: `{name}.{member}(...)`"]
+        elif place is not node.span:
+            message, helps = f"`{name}` must be a block or function", []
+        elif isinstance(node, syntax.Name) and scope.hides_block(node.text):
+            helps = [f"the name hides the block `{name}` here; give the value another name"]
+        context.fail("N0408", message, place, describe(function), helps=helps)
     return function
 
 

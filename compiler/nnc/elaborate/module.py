@@ -117,8 +117,8 @@ class Loader:
                 context.fail(
                     "N0202",
                     f"a second training section for `{item.net.text}`",
-                    item.span,
-                    "",
+                    item.net.span,
+                    "again here",
                     others=[(other.net.span, "first here")],
                     helps=[f"give it a name: `train {item.net.text} as finetune {{ ... }}`"],
                 )

@@ -76,9 +76,8 @@ def _check_section(
 ) -> None:
     if item.net.text not in nets:
         meant = suggest(item.net.text, nets)
-        helps = [f"did you mean `{meant}`?"] if meant else []
-        if not nets:
-            helps = [f"declare it: `net {item.net.text} {{ ... }}`"]
+        helps = [f"did you mean `{meant or next(iter(nets))}`?"] if nets else []
+        helps = helps or [f"declare it: `net {item.net.text} {{ ... }}`"]
         context.report_failure(
             "N0509", f"there is no net `{item.net.text}`", item.net.span, "not known", helps=helps
         )

@@ -61,16 +61,16 @@ def given_value(loader: Loader, key: str, value: Any) -> Any:
     """A value from outside: `Text` as an expression of the language, anything else as plain values."""
     if not isinstance(value, Text):
         return plain_value(value)
-    name = f"--set {key}"
-    text = f"const value = {value.text}\n"
-    source = syntax.Source(name, text)
-    loader.sources[name] = source
+    name = f"<--set {key}>"
+    shown = f"--set {key}={value.text}"
+    text = f"const k{' ' * (len(key) - 1)}={value.text}"  # as long as what is shown
+    loader.sources[name] = syntax.Source(name, shown)
     try:
         items = nnlang.parse(text, name).items
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, loader.sources) from None
     if len(items) != 1 or not isinstance(items[0], syntax.Const):
-        whole = syntax.Span(name, 0, len(text) - 1, 1, 1, 1, len(text))
+        whole = syntax.Span(name, 0, len(text), 1, 1, 1, len(text) + 1)
         raise _choice(loader, "N0101", f"`--set {key}=...` needs one value", whole)
     return items[0].value
 
@@ -109,7 +109,7 @@ def bind_settings(
                 "N0407",
                 f"the net `{net.name.text}` has no setting `{key}`",
                 net.name.span,
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown}`" if names else "it has no settings"],
                 helps=[f"did you mean `{meant}`?"] if meant else [],
             )
     found: dict[str, Any] = {}
@@ -250,7 +250,7 @@ def declare_input(context: Context, scope: Scope, node: syntax.Input) -> None:
     dtype = checked_dtype(context, node.type.dtype, node.type.span)
     value = context.builder.input(name, Type(dtype, tuple(shape)))
     context.input_places[name] = node.name.span
-    scope.bind(name, Tensor(value, node.name.span, name), "input", node.name.span)
+    scope.bind(name, Tensor(value, node.span, name), "input", node.name.span)
 
 
 def _is_free(scope: Scope, name: str) -> bool:

@@ -52,7 +52,8 @@ class _Match:
         expected = f"expects `{self.key}: {self.written}`"
         if not self.type.span.file.startswith(STANDARD):
             places.append((self.type.span, "expected here"))
-        context.fail("N0303", message, self.call, expected, others=places, notes=notes, helps=helps)
+        head = callee_span(context, self.call)
+        context.fail("N0303", message, head, expected, others=places, notes=notes, helps=helps)
 
     def whole(self, expected: str) -> str:
         found = describe(self.value)
@@ -112,6 +113,20 @@ class _Match:
                 f"`{context.snippet(part.span)}` is {expected} here, found {size} in `{self.key}`"
             )
         self.fail(message, (), others)
+
+
+def callee_span(context: Context, call: syntax.Span) -> syntax.Span:
+    """The name in a call `f(x)`, so that the marks of its arguments stand beside it."""
+    source = context.sources.get(call.file)
+    if source is None or call.file.startswith(STANDARD):
+        return call
+    name = source.text[call.start : call.end].partition("(")[0].rstrip()
+    if not name or "\n" in name:
+        return call
+    end = call.column + len(name)
+    return syntax.Span(
+        call.file, call.start, call.start + len(name), call.line, call.column, call.line, end
+    )
 
 
 def match_type(

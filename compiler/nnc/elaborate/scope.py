@@ -63,15 +63,15 @@ class Scope:
             scope = scope.parent
         return None
 
-    def hidden_by(self, node: syntax.Name) -> str | None:
-        """What a name would mean without the innermost binding: a `block` or `function` of file or library."""
+    def hides_block(self, name: str) -> bool:
+        """Whether the file or the library has a block or function of a name that a body binds."""
         scope: Scope | None = self
         while scope is not None:
-            binding = scope.names.get(node.text)
+            binding = scope.names.get(name)
             if scope.of_file and binding is not None and binding.kind == "library":
-                return "block"
+                return True
             scope = scope.parent
-        return None
+        return False
 
     def made_elsewhere(self, node: syntax.Name) -> list[syntax.Name]:
         """Where the item of the file that holds `node` binds its name."""

@@ -63,13 +63,14 @@ def shape_help(context: Context, node: syntax.Binary, left: Tensor, right: Tenso
 
 
 def _is_plain_name(tensor: Tensor) -> bool:
-    return tensor.text.isidentifier()
+    """Whether a tensor is what a name stands for, not what a call gave."""
+    return tensor.before is None and tensor.text.isidentifier()
 
 
 def _operand_name(node: syntax.Expression, tensor: Tensor) -> str:
     if isinstance(node, syntax.Name):
         return node.text
-    return tensor.text if tensor.text.isidentifier() else ""
+    return tensor.text if _is_plain_name(tensor) else ""
 
 
 def _projection(wanted: tuple[Any, ...], found: tuple[Any, ...]) -> str:

@@ -233,7 +233,7 @@ def _variable(context: Context, scope: Scope, node: syntax.Param | syntax.State)
     if node.initializer is not None:
         initializer = defer(context, scope, node.initializer, Later(1))
     spec = declare(context, context.variable_kind or kind, Type(dtype, shape), initializer, node)
-    value = Tensor(spec.value, node.name.span, node.name.text)
+    value = Tensor(spec.value, node.span.to(node.type.span), node.name.text)
     if kind == "parameter":
         scope.bind(node.name.text, value, "parameter", node.name.span)
     else:
@@ -351,16 +351,15 @@ def _arguments_in(
 ) -> list[tuple[syntax.Span, str]]:
     """The arguments of the block that a condition speaks of, where the caller wrote them."""
     found: dict[syntax.Span, str] = {}
+    own = context.in_called_block()  # whose names the caller knows
     for part in syntax.walk(condition):
         binding = scope.find(part.text) if isinstance(part, syntax.Name) else None
-        if binding is not None and binding.kind == "argument" and binding.given is not None:
+        if binding is not None and binding.given is not None:
             assert isinstance(part, syntax.Name)
             value = binding.value
-            said = (
-                f"{part.text} = {written(value)}"
-                if is_plain(value)
-                else f"{part.text}: {describe(value)}"
-            )
+            said = f"{part.text}: {describe(value)}"
+            if is_plain(value):
+                said = f"{part.text} = {written(value)}" if own else f"found {written(value)}"
             if isinstance(value, Tensor) and context.user_span(value.span) is not binding.given:
                 said += f"   {context.origin(value)}"
             found.setdefault(binding.given, said)

@@ -27,7 +27,7 @@ from .names import KEYS, unknown_key
 from .network import Network, declare_input, given_value
 from .scope import Paths, Scope
 from .statements import execute_each
-from .values import Deferred, Tensor, describe, is_number
+from .values import Block, Deferred, Tensor, describe, is_number
 
 EXPRESSIONS = ("loss", "regularizer", "optimizer", "learning_rate", "clip")
 PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
@@ -238,9 +238,7 @@ def build_loss(context: Context, scope: Scope, recipe: Recipe) -> Tensor:
 
 
 def _scalar_help(context: Context, node: syntax.Expression, value: Any) -> list[str]:
-    if not isinstance(value, Tensor):
-        return []
-    if value.shape:
+    if isinstance(value, Tensor) and value.shape:
         return [f"average it: `mean({context.snippet(node.span)})`"]
     return ["compute it from the logits and the labels: `cross_entropy(logits, label)`"]
 
@@ -273,13 +271,20 @@ def add_regularizers(context: Context, scope: Scope, recipe: Recipe, loss: Tenso
 def need_rule(
     context: Context, key: str, value: Any, node: syntax.Expression, example: str
 ) -> None:
+    """An optimizer is a `rule`; what the other keys name is a block or function."""
+    helps = [f"for example `{key} = {example}`"]
     if not isinstance(value, Deferred):
+        context.fail("N0506", f"`{key}` must name a rule", node.span, describe(value), helps=helps)
+    function = value.function
+    is_rule = isinstance(function, Block) and isinstance(function.definition, syntax.Rule)
+    if is_rule != (key == "optimizer"):
+        wanted = "a rule that updates parameters" if key == "optimizer" else f"a {key}"
         context.fail(
             "N0506",
-            f"`{key}` must name a rule",
+            f"`{function.name}` is not {wanted}",
             node.span,
-            describe(value),
-            helps=[f"for example `{key} = {example}`"],
+            describe(function),
+            helps=helps,
         )
 
 
@@ -306,9 +311,10 @@ def build_metrics(context: Context, scope: Scope, trained: Trained) -> None:
 def frozen_names(context: Context, recipe: Recipe) -> set[str]:
     names = [spec.name for spec in context.variables.values() if spec.kind == "parameter"]
     frozen: set[str] = set()
+    complete = not context.diagnostics  # else parameters may be missing
     for pattern in recipe.freeze:
         found = fnmatch.filter(names, pattern.value)
-        if not found and not context.diagnostics:
+        if not found and complete:
             meant = suggest(pattern.value, names)
             helps = [f'did you mean "{meant}"?'] if meant else []
             if any(name.startswith(f"{pattern.value}.") for name in names):
@@ -395,6 +401,9 @@ def differentiate(
             "the loss does not depend on any parameter that is learned",
             span,
             "nothing to learn from this",
+            notes=[
+                "comparisons, `argmax`, `floor`, `stop_gradient` and the like pass no gradient on"
+            ],
             helps=["compute the loss from what the net computes"],
         )
     return pairs
@@ -482,7 +491,8 @@ def learning_rate(context: Context, scope: Scope, recipe: Recipe) -> Tensor:
     node = recipe.expressions.get("learning_rate")
     value = 0.001 if node is None else defer(context, scope, node, Later(3, takes_values=True))
     span = node.span if node is not None else recipe.section.net.span
-    if isinstance(value, Deferred):
+    if isinstance(value, Deferred) and node is not None:
+        need_rule(context, "learning_rate", value, node, "cosine(0.1)")
         names = ("step", "steps", "epoch_steps")
         clock = [Tensor(clock_input(context, name), span, name) for name in names]
         with context.path(Paths("learning_rate")):
