@@ -203,6 +203,18 @@ int64_t cut_strips(BoundConv& conv, const ConvTable& table) {
   return packed;
 }
 
+// The weights of every class as [result channel][tap][padded source channels]. Returns the packed
+// floats.
+int64_t place_narrow_weights(BoundConv& conv, const ConvTable& table) {
+  const int64_t tap_floats = conv.result.channels * round_up(conv.source.channels, table.lanes);
+  for (ConvClass& pixels : conv.class_list) {
+    pixels.pack_begin = conv.pack_units;
+    pixels.narrow_offset = conv.pack_units * tap_floats;
+    conv.pack_units += pixels.tap_count;
+  }
+  return conv.pack_units * tap_floats;
+}
+
 // Bytes of the largest class' windows under a block.
 int64_t window_bytes(const BoundConv& conv) {
   int64_t most = 0;
@@ -306,11 +318,11 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
   }
   if (depthwise && !conv.backward) conv.multiplier = s.group_out();
   make_classes(conv, depthwise);
-  if (depthwise) {
-    conv.strip_count = 1;
-  } else {
-    bound.workspace_bytes = line_bytes(cut_strips(conv, table) * 4);
-  }
+  const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
+                      conv.source.channels >= table.lanes;
+  conv.strip_count = 1;
+  if (narrow) bound.workspace_bytes = line_bytes(place_narrow_weights(conv, table) * 4);
+  if (!narrow && !depthwise) bound.workspace_bytes = line_bytes(cut_strips(conv, table) * 4);
   cut_blocks(conv);
   fill_tables(conv, table);
   conv.window_offset = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
@@ -319,15 +331,18 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
   if (depthwise) {
     bound.algorithm = "conv depthwise";
     bound.phases = {{table.depthwise, units}};
-    return;
+  } else if (narrow) {
+    bound.algorithm = "conv narrow";
+    bound.phases = {{table.narrow_pack, conv.pack_units}, {table.narrow, units}};
+  } else {
+    bound.algorithm = algorithm_name(conv, table);
+    if (bound.flops <= kWholeFlops) {
+      bound.phases = {{table.whole, 1}};
+      return;
+    }
+    if (conv.pack_units > 0) bound.phases.push_back({table.pack, conv.pack_units});
+    bound.phases.push_back({table.multiply, units});
   }
-  bound.algorithm = algorithm_name(conv, table);
-  if (bound.flops <= kWholeFlops) {
-    bound.phases = {{table.whole, units > 0 ? 1 : 0}};
-    return;
-  }
-  if (conv.pack_units > 0) bound.phases.push_back({table.pack, conv.pack_units});
-  bound.phases.push_back({table.multiply, units});
 }
 
 BoundKernel bind_conv(const BindRequest& request, bool backward) {

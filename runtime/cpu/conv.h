@@ -33,6 +33,10 @@ ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const Tens
                      const TensorInfo& y, bool exact);
 void check_conv(const StepSpec& step, const std::vector<BufferSpec>& buffers);
 
+// Up to so many result channels, vectors run along the source channels instead (where there are a
+// vector's worth of them).
+inline constexpr int64_t kNarrowChannels = 4;
+
 // One image tensor, NHWC.
 struct ImageShape {
   int64_t height = 0, width = 0, channels = 0;
@@ -62,7 +66,8 @@ struct ConvClass {
   const int64_t* result_rows =
       nullptr;  // and in the result, from the block's first pixel of the class
   const ProductStrip* strips = nullptr;
-  int64_t pack_begin = 0;  // first unit of the packing phase
+  int64_t pack_begin = 0;     // first unit of the packing phase
+  int64_t narrow_offset = 0;  // floats: the weights packed for few result channels
 };
 
 // A convolution-like product from `source` to `result`; forward or gradient of the data.
@@ -104,7 +109,7 @@ struct ConvWeightArguments {
 struct ConvTable {
   using Run = void (*)(const Call&, int64_t begin, int64_t end);
   int64_t panel, lanes;
-  Run pack, multiply, whole, depthwise;
+  Run pack, multiply, whole, depthwise, narrow_pack, narrow;
   Run weight, weight_combine, weight_depthwise;
 };
 

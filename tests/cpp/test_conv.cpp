@@ -233,6 +233,34 @@ void test_reference_gradients() {
   CHECK(y.values[0] == 70);
 }
 
+std::string forward_algorithm(const Case& sizes, nnrt::Isa isa) {
+  const Tensor<float> x(sizes.x()), w(sizes.w());
+  std::string name;
+  test::run(Job<float>{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, sizes.y(), nullptr}, isa,
+            Cut::whole, &name);
+  return name;
+}
+
+// What is asked for is what runs.
+void test_algorithms() {
+  const Case direct{2, 16, 16, 32, 64, 3, 3}, pointwise{2, 16, 16, 64, 64},
+      narrow{2, 16, 16, 32, 3, 3, 3};
+  Case depthwise{2, 16, 16, 32, 32, 3, 3};
+  depthwise.groups = 32;
+  for (nnrt::Isa isa : test::available_isas()) {
+    if (isa == nnrt::Isa::reference) {
+      CHECK(forward_algorithm(direct, isa) == "reference");
+      continue;
+    }
+    CHECK(forward_algorithm(direct, isa).rfind("conv direct 6x", 0) == 0);
+    CHECK(forward_algorithm(pointwise, isa) == "conv pointwise");
+    CHECK(forward_algorithm(narrow, isa) == "conv narrow");
+    CHECK(forward_algorithm(depthwise, isa) == "conv depthwise");
+  }
+  if (nnrt::is_available(nnrt::Isa::avx512))
+    CHECK(forward_algorithm(direct, nnrt::Isa::avx512) == "conv direct 6x64");
+}
+
 void test_empty() { check_case({0, 5, 5, 3, 4, 3, 3}, false, true); }
 
 void test_mistakes() {
@@ -272,6 +300,7 @@ int main() {
   test_groups();
   test_blocks();
   test_transposed();
+  test_algorithms();
   test_empty();
   test_mistakes();
   return test::finish();

@@ -165,12 +165,21 @@ inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
 }  // namespace nnrt::NNC_ISA
 
 #include "cpu/vector/conv_depthwise.h"
+#include "cpu/vector/conv_narrow.h"
 #include "cpu/vector/conv_weight.h"
 
 namespace nnrt::NNC_ISA {
 
-inline constexpr ConvTable conv_table = {
-    kPanel,          kLanes,       &conv_pack,           &conv_multiply,        &conv_whole,
-    &conv_depthwise, &conv_weight, &conv_weight_combine, &conv_weight_depthwise};
+inline constexpr ConvTable conv_table = {kPanel,
+                                         kLanes,
+                                         &conv_pack,
+                                         &conv_multiply,
+                                         &conv_whole,
+                                         &conv_depthwise,
+                                         &conv_narrow_pack,
+                                         &conv_narrow,
+                                         &conv_weight,
+                                         &conv_weight_combine,
+                                         &conv_weight_depthwise};
 
 }  // namespace nnrt::NNC_ISA
