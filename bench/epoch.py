@@ -93,9 +93,13 @@ def main() -> None:
     found = model.evaluate(test)["accuracy"]
     theirs_accuracy = peer.accuracy(test_images, torch.from_numpy(test["label"]))
     a, b = statistics.median(ours), statistics.median(theirs)
-    print(f"batch {model.training['batch']}, {arguments.threads} threads, f32, torch {torch.__version__}")
+    print(
+        f"batch {model.training['batch']}, {arguments.threads} threads, f32, torch {torch.__version__}"
+    )
     print(f"epoch: nnc {a:.2f} s, PyTorch eager {b:.2f} s, ratio {b / a:.2f}")
-    print(f"test accuracy after {arguments.epochs} epochs: nnc {found:.4f}, PyTorch {theirs_accuracy:.4f}")
+    print(
+        f"test accuracy after {arguments.epochs} epochs: nnc {found:.4f}, PyTorch {theirs_accuracy:.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,15 @@ class Layers(Protocol):
 
     def dense(self, x: Any, units: int) -> Any: ...
 
-    def conv(self, x: Any, channels: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = True) -> Any: ...
+    def conv(
+        self,
+        x: Any,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> Any: ...
 
     def conv_transpose(self, x: Any, channels: int) -> Any: ...
 
@@ -52,7 +60,9 @@ def lenet(net: Layers, x: Any) -> Any:
     return net.dense(x, 10)
 
 
-def conv_norm(net: Layers, x: Any, channels: int, kernel: int, stride: int = 1, groups: int = 1) -> Any:
+def conv_norm(
+    net: Layers, x: Any, channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> Any:
     return net.batch_norm(net.conv(x, channels, kernel, stride, groups, bias=False))
 
 
@@ -115,7 +125,15 @@ def inverted_residual(net: Layers, x: Any, channels: int, stride: int, expansion
 
 def mobilenet(net: Layers, x: Any) -> Any:
     x = net.relu6(conv_norm(net, x, 32, 3, 2))
-    table = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    table = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ]
     for expansion, channels, depth, stride in table:
         for i in range(depth):
             x = inverted_residual(net, x, channels, stride if i == 0 else 1, expansion)
@@ -156,10 +174,24 @@ class Network:
 NETWORKS = (
     Network("MLP", "mlp.nn", "MLP", mlp, (784,), 10, (), (1, 128), 128),
     Network("LeNet", "lenet.nn", "LeNet", lenet, (28, 28, 1), 10, (), (1, 128), 128),
-    Network("ResNet-20", "resnet_small.nn", "ResNet20", resnet20, (32, 32, 3), 10, (), (1, 128), 128),
-    Network("ResNet-18", "resnet_small.nn", "ResNet18", resnet18, (224, 224, 3), 1000, (), (1, 16), 16),
+    Network(
+        "ResNet-20", "resnet_small.nn", "ResNet20", resnet20, (32, 32, 3), 10, (), (1, 128), 128
+    ),
+    Network(
+        "ResNet-18", "resnet_small.nn", "ResNet18", resnet18, (224, 224, 3), 1000, (), (1, 16), 16
+    ),
     Network("ResNet-50", "resnet.nn", "ResNet50", resnet50, (224, 224, 3), 1000, (), (1, 16), 8),
     Network("VGG-16", "vgg.nn", "VGG16", vgg16, (224, 224, 3), 1000, (), (1, 8), 4),
-    Network("MobileNetV2", "mobilenet.nn", "MobileNetV2", mobilenet, (224, 224, 3), 1000, (), (1, 16), 16),
+    Network(
+        "MobileNetV2",
+        "mobilenet.nn",
+        "MobileNetV2",
+        mobilenet,
+        (224, 224, 3),
+        1000,
+        (),
+        (1, 16),
+        16,
+    ),
     Network("U-Net", "unet.nn", "UNet", unet, (128, 128, 3), 2, (128, 128), (1, 8), 8),
 )

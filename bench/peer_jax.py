@@ -28,7 +28,11 @@ class Layers:
     def parameter(self, shape: tuple[int, ...], fill: float | None = None) -> Any:
         if self.make:
             fan = int(np.prod(shape[:-1])) or 1
-            drawn = self.random.normal(size=shape) * np.sqrt(2 / fan) if fill is None else np.full(shape, fill)
+            drawn = (
+                self.random.normal(size=shape) * np.sqrt(2 / fan)
+                if fill is None
+                else np.full(shape, fill)
+            )
             self.parameters.append(jnp.asarray(drawn, jnp.float32))
         self.cursor += 1
         return self.parameters[self.cursor - 1]
@@ -36,7 +40,15 @@ class Layers:
     def dense(self, x: Any, units: int) -> Any:
         return x @ self.parameter((x.shape[1], units)) + self.parameter((units,), 0.0)
 
-    def conv(self, x: Any, channels: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = True) -> Any:
+    def conv(
+        self,
+        x: Any,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> Any:
         w = self.parameter((kernel, kernel, x.shape[3] // groups, channels))
         p = (kernel - 1) // 2
         y = lax.conv_general_dilated(x, w, (stride, stride), [(p, p), (p, p)], dimension_numbers=("NHWC", "HWIO", "NHWC"),

@@ -33,8 +33,14 @@ def openvino(network: Network, x: np.ndarray[Any, Any], threads: int) -> Step:
     import peer_torch
 
     core = ov.Core()
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    model = core.compile_model(core.read_model(peer_torch.export_onnx(network, len(x))), "CPU", settings)
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    model = core.compile_model(
+        core.read_model(peer_torch.export_onnx(network, len(x))), "CPU", settings
+    )
     request = model.create_infer_request()
     data = {"x": _nchw(x)}
     return lambda: request.infer(data)

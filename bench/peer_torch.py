@@ -42,9 +42,19 @@ class Net(nn.Module):
     def dense(self, x: Any, units: int) -> Any:
         return self.layer(lambda: nn.Linear(x.shape[1], units))(x)
 
-    def conv(self, x: Any, channels: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = True) -> Any:
+    def conv(
+        self,
+        x: Any,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> Any:
         return self.layer(
-            lambda: nn.Conv2d(x.shape[1], channels, kernel, stride, (kernel - 1) // 2, groups=groups, bias=bias)
+            lambda: nn.Conv2d(
+                x.shape[1], channels, kernel, stride, (kernel - 1) // 2, groups=groups, bias=bias
+            )
         )(x)
 
     def conv_transpose(self, x: Any, channels: int) -> Any:
@@ -86,7 +96,9 @@ def to_torch(x: np.ndarray[Any, Any], channels_last: bool) -> Any:
     t = torch.from_numpy(x)
     if t.ndim == 4:
         t = t.permute(0, 3, 1, 2)
-        t = t.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        t = t.contiguous(
+            memory_format=torch.channels_last if channels_last else torch.contiguous_format
+        )
     return t
 
 
@@ -96,7 +108,9 @@ def build(network: Network, channels_last: bool) -> Net:
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
 
-def inference(network: Network, x: np.ndarray[Any, Any], channels_last: bool, compiled: bool) -> Step:
+def inference(
+    network: Network, x: np.ndarray[Any, Any], channels_last: bool, compiled: bool
+) -> Step:
     """One call in inference mode, probabilities included."""
     net: Any = build(network, channels_last).eval()
     data = to_torch(x, channels_last)
@@ -114,7 +128,11 @@ def inference(network: Network, x: np.ndarray[Any, Any], channels_last: bool, co
 
 
 def training(
-    network: Network, x: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], channels_last: bool, compiled: bool
+    network: Network,
+    x: np.ndarray[Any, Any],
+    labels: np.ndarray[Any, Any],
+    channels_last: bool,
+    compiled: bool,
 ) -> Step:
     """One step of SGD with momentum: zero, forward, loss, backward, update."""
     net: Any = build(network, channels_last).train()

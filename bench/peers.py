@@ -34,11 +34,24 @@ class Worker:
 
     def __init__(self, peer: str, network: str, kind: str, batch: int, threads: int) -> None:
         count = str(threads)
-        environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "NNC_THREADS": count}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": count,
+            "MKL_NUM_THREADS": count,
+            "NNC_THREADS": count,
+        }
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=true"
         if peer.endswith("-malloc"):
             environment.update(MALLOC)
-        command = [sys.executable, str(HERE / "worker.py"), peer.removesuffix("-malloc"), network, kind, str(batch), count]
+        command = [
+            sys.executable,
+            str(HERE / "worker.py"),
+            peer.removesuffix("-malloc"),
+            network,
+            kind,
+            str(batch),
+            count,
+        ]
         self.peer = peer
         self.times: list[float] = []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -57,7 +70,9 @@ class Worker:
         return errors or ""
 
 
-def measure(network: Any, kind: str, batch: int, peers: list[str], options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    network: Any, kind: str, batch: int, peers: list[str], options: argparse.Namespace
+) -> dict[str, Any]:
     """One row: every peer's median seconds a step, and what it needed."""
     workers, failed = [], {}
     for peer in peers:
@@ -87,7 +102,11 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "processor": processor(), "nnc": importlib.metadata.version("nnc")}
+    found = {
+        "python": platform.python_version(),
+        "processor": processor(),
+        "nnc": importlib.metadata.version("nnc"),
+    }
     for name in ("numpy", "torch", "jax", "onnxruntime", "openvino"):
         try:
             found[name] = importlib.metadata.version(name)
@@ -105,20 +124,28 @@ def table(rows: list[dict[str, Any]], about: dict[str, str], threads: int) -> st
         if not of_kind:
             continue
         peers = [p for p in PEERS[kind] if any(p in row["seconds"] for row in of_kind)]
-        lines += [f"### {kind}, ms (median)", "", "| network | batch | nnc | " + " | ".join(peers) + " | best peer / nnc |"]
+        lines += [
+            f"### {kind}, ms (median)",
+            "",
+            "| network | batch | nnc | " + " | ".join(peers) + " | best peer / nnc |",
+        ]
         lines.append("|" + " --- |" * (len(peers) + 4))
         for row in of_kind:
             seconds = row["seconds"]
             cells = [f"{seconds[p] * 1e3:.2f}" if p in seconds else "-" for p in ("nnc", *peers)]
             others = [seconds[p] for p in peers if p in seconds]
             ratio = f"{min(others) / seconds['nnc']:.2f}" if others and "nnc" in seconds else "-"
-            lines.append(f"| {row['network']} | {row['batch']} | {' | '.join(cells)} | **{ratio}** |")
+            lines.append(
+                f"| {row['network']} | {row['batch']} | {' | '.join(cells)} | **{ratio}** |"
+            )
         lines.append("")
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", help="networks, separated by commas")
     parser.add_argument("--kinds", default="inference,training")
     parser.add_argument("--batches", help="batches for inference, in place of each network's own")

@@ -35,7 +35,9 @@ def nnc_step(network: Any, kind: str, x: Any, labels: Any) -> tuple[Step, dict[s
     return step, {"arena": model.arena_bytes("train")}
 
 
-def make(peer: str, network: Any, kind: str, batch: int, threads: int) -> tuple[Step, dict[str, Any]]:
+def make(
+    peer: str, network: Any, kind: str, batch: int, threads: int
+) -> tuple[Step, dict[str, Any]]:
     random = np.random.default_rng(0)
     x = random.random((batch, *network.shape), dtype=np.float32)
     labels = random.integers(0, network.classes, (batch, *network.labels)).astype(np.int64)
@@ -53,7 +55,11 @@ def make(peer: str, network: Any, kind: str, batch: int, threads: int) -> tuple[
     if peer == "JAX":
         import peer_jax
 
-        return (peer_jax.inference(network, x) if kind == "inference" else peer_jax.training(network, x, labels)), {}
+        return (
+            peer_jax.inference(network, x)
+            if kind == "inference"
+            else peer_jax.training(network, x, labels)
+        ), {}
     import peer_runtimes
 
     run = peer_runtimes.onnx_runtime if peer == "ONNX Runtime" else peer_runtimes.openvino
@@ -64,7 +70,13 @@ def main() -> None:
     from networks import NETWORKS
 
     warnings.simplefilter("ignore")
-    peer, name, kind, batch, threads = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+    peer, name, kind, batch, threads = (
+        sys.argv[1],
+        sys.argv[2],
+        sys.argv[3],
+        int(sys.argv[4]),
+        int(sys.argv[5]),
+    )
     out = os.fdopen(os.dup(1), "w")  # libraries may print: the protocol has a channel of its own
     os.dup2(2, 1)
     network = next(n for n in NETWORKS if n.name == name)
@@ -74,7 +86,12 @@ def main() -> None:
     for _ in range(3):
         step()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ready = {"ready": True, "setup": time.perf_counter() - started, "peak_mb": (peak - base) / 1024, **more}
+    ready = {
+        "ready": True,
+        "setup": time.perf_counter() - started,
+        "peak_mb": (peak - base) / 1024,
+        **more,
+    }
     print(json.dumps(ready), file=out, flush=True)
     for line in sys.stdin:
         seconds = float(line.split()[1])

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from nnlang import syntax
 
 from . import passes
@@ -43,7 +42,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+            raise ValueError(
+                f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ def compile_source(source: syntax.Source, options: Options) -> Compiled:
     elaborated = build(source, options)
     graphs = optimize(elaborated, options)
     plan, weights = combine(graphs)
-    rows = summary(graphs["predict"])
+    rows = summary(elaborated.graphs["predict"])
     manifest = describe(elaborated, options, rows, source)
     used = {name: s.text for name, s in elaborated.sources.items() if _is_own(name)}
-    return Compiled(manifest, plan.to_dict(), weights, used)
+    strict = {"strict": int(options.precision == "strict")}
+    return Compiled(manifest, {**plan.to_dict(), **strict}, weights, used)
 
 
 def build(source: syntax.Source, options: Options) -> Elaborated:
@@ -125,7 +127,11 @@ def _inputs(graph: Graph, double: bool) -> list[dict[str, Any]]:
 
 def _interface(name: str, type: Type, double: bool) -> dict[str, Any]:
     dtype = "f64" if double and type.dtype == "f32" else type.dtype
-    return {"name": name, "dtype": dtype, "shape": [d if isinstance(d, int) else str(d) for d in type.shape]}
+    return {
+        "name": name,
+        "dtype": dtype,
+        "shape": [d if isinstance(d, int) else str(d) for d in type.shape],
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -147,7 +153,10 @@ def stage_text(path_or_text: str | Path, stage: str, program: str, options: Opti
     if program not in elaborated.graphs:
         from nnlang.diagnostics import DiagnosticError, diagnostic
 
-        found = diagnostic("N0511", f"`{elaborated.net}` has no training section, so there is no `{program}` program")
+        found = diagnostic(
+            "N0511",
+            f"`{elaborated.net}` has no training section, so there is no `{program}` program",
+        )
         raise DiagnosticError([found], elaborated.sources)
     if stage in ("graph", "gradient"):
         return print_graph(elaborated.graphs[program])
