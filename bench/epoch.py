@@ -1,7 +1,9 @@
-"""An epoch of examples/fashion.nn on Fashion-MNIST, nnc beside PyTorch eager, interleaved in one run.
+"""An epoch of examples/fashion.nn on Fashion-MNIST, nnc beside PyTorch eager, interleaved in one
+run.
 
-Same net, batch, optimizer and data; PyTorch in channels_last, data in memory, the same number of threads. Prints the
-median epoch of each, their ratio, and the accuracies. Run it alone on the machine: `python bench/epoch.py --epochs 3`.
+Same net, batch, optimizer and data; PyTorch in channels_last, data in memory, the same number of
+threads. Prints the median epoch of each, their ratio, and the accuracies. Run it alone on the
+machine: `python bench/epoch.py --epochs 3`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 class TorchFashion:
-    """The net and recipe of fashion.nn (dropout 0.4, Adam, cosine from 0.002, l2 of 1e-5 on weights)."""
+    """The net and recipe of fashion.nn (dropout 0.4, Adam, cosine from 0.002, l2 of 1e-5 on
+    weights).
+    """
 
     def __init__(self, batch: int, epochs: int, samples: int) -> None:
         import torch
@@ -26,10 +30,19 @@ class TorchFashion:
 
         self.torch, self.batch = torch, batch
         self.net: Any = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Dropout(0.4), nn.Linear(64 * 49, 256), nn.ReLU(), nn.Dropout(0.4), nn.Linear(256, 10),
-        ).to(memory_format=torch.channels_last)  # fmt: skip
+            nn.Conv2d(1, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(0.4),
+            nn.Linear(64 * 49, 256),
+            nn.ReLU(),
+            nn.Dropout(0.4),
+            nn.Linear(256, 10),
+        ).to(memory_format=torch.channels_last)
         weights = [p for p in self.net.parameters() if p.ndim > 1]
         offsets = [p for p in self.net.parameters() if p.ndim == 1]
         groups = [{"params": weights, "weight_decay": 2e-5}, {"params": offsets}]
@@ -59,9 +72,8 @@ class TorchFashion:
 
 
 def main() -> None:
-    import torch
-
     import nnc
+    import torch
     from nnrt import data
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -87,18 +99,25 @@ def main() -> None:
         peer.epoch(images, labels)
         theirs.append(time.perf_counter() - start)
 
-    history = model.fit(train, epochs=arguments.epochs, validation=test, progress=False,
-                        callback=lambda record: between())  # fmt: skip
+    history = model.fit(
+        train,
+        epochs=arguments.epochs,
+        validation=test,
+        progress=False,
+        callback=lambda record: between(),
+    )
     ours = [record["seconds"] for record in history]
     found = model.evaluate(test)["accuracy"]
     theirs_accuracy = peer.accuracy(test_images, torch.from_numpy(test["label"]))
     a, b = statistics.median(ours), statistics.median(theirs)
     print(
-        f"batch {model.training['batch']}, {arguments.threads} threads, f32, torch {torch.__version__}"
+        f"batch {model.training['batch']}, {arguments.threads} threads, f32, "
+        f"torch {torch.__version__}"
     )
     print(f"epoch: nnc {a:.2f} s, PyTorch eager {b:.2f} s, ratio {b / a:.2f}")
     print(
-        f"test accuracy after {arguments.epochs} epochs: nnc {found:.4f}, PyTorch {theirs_accuracy:.4f}"
+        f"test accuracy after {arguments.epochs} epochs: nnc {found:.4f}, "
+        f"PyTorch {theirs_accuracy:.4f}"
     )
 
 

@@ -1,7 +1,9 @@
-"""The benchmark networks, written once over a `Layers` interface that PyTorch and JAX each implement.
+"""The benchmark networks, written once over a `Layers` interface that PyTorch and JAX each
+implement.
 
-A network takes a `Layers` and an image or feature tensor and gives logits. Each names the `.nn` example that is the same net;
-parameter counts of all implementations are compared before anything is timed.
+A network takes a `Layers` and an image or feature tensor and gives logits. Each names the `.nn`
+example that is the same net; parameter counts of all implementations are compared before anything
+is timed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from typing import Any, Protocol
 
 
 class Layers(Protocol):
-    """What a peer offers. Parameters are made on the first pass and met again, in order, on each later one."""
+    """What a peer offers. Parameters are made on the first pass and met again, in order, on each
+    later one.
+    """
 
     def dense(self, x: Any, units: int) -> Any: ...
 
@@ -158,7 +162,9 @@ def unet(net: Layers, x: Any) -> Any:
 
 @dataclass(frozen=True)
 class Network:
-    """`shape`: of one sample, channels last. `labels`: of one sample. `batches`: for inference and for training."""
+    """`shape`: of one sample, channels last. `labels`: of one sample. `batches`: for inference and
+    for training.
+    """
 
     name: str
     example: str

@@ -51,8 +51,14 @@ class Layers:
     ) -> Any:
         w = self.parameter((kernel, kernel, x.shape[3] // groups, channels))
         p = (kernel - 1) // 2
-        y = lax.conv_general_dilated(x, w, (stride, stride), [(p, p), (p, p)], dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                                     feature_group_count=groups)  # fmt: skip
+        y = lax.conv_general_dilated(
+            x,
+            w,
+            (stride, stride),
+            [(p, p), (p, p)],
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups,
+        )
         return y + self.parameter((channels,), 0.0) if bias else y
 
     def conv_transpose(self, x: Any, channels: int) -> Any:
@@ -76,8 +82,14 @@ class Layers:
 
     def max_pool(self, x: Any, kernel: int, stride: int) -> Any:
         p = (kernel - 1) // 2
-        return lax.reduce_window(x, -jnp.inf, lax.max, (1, kernel, kernel, 1), (1, stride, stride, 1),
-                                 ((0, 0), (p, p), (p, p), (0, 0)))  # fmt: skip
+        return lax.reduce_window(
+            x,
+            -jnp.inf,
+            lax.max,
+            (1, kernel, kernel, 1),
+            (1, stride, stride, 1),
+            ((0, 0), (p, p), (p, p), (0, 0)),
+        )
 
     def global_avg_pool(self, x: Any) -> Any:
         return x.mean((1, 2))

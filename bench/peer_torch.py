@@ -1,4 +1,6 @@
-"""PyTorch as a peer: the networks of `networks.py` as one module, its inference and its training step."""
+"""PyTorch as a peer: the networks of `networks.py` as one module, its inference and its training
+step.
+"""
 
 from __future__ import annotations
 
@@ -176,6 +178,13 @@ def export_onnx(network: Network, batch: int) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        torch.onnx.export(Probabilities().eval(), (example,), buffer, dynamo=False, opset_version=17,
-                          input_names=["x"], output_names=["y"])  # fmt: skip
+        torch.onnx.export(
+            Probabilities().eval(),
+            (example,),
+            buffer,
+            dynamo=False,
+            opset_version=17,
+            input_names=["x"],
+            output_names=["y"],
+        )
     return buffer.getvalue()

@@ -1,9 +1,10 @@
 """Whole networks, inference and training step: nnc against PyTorch, JAX, ONNX Runtime and OpenVINO.
 
-Each peer runs in a process of its own; they take turns, several rounds, one at a time. Figures are medians; ratios are
-best peer / nnc, so above 1 nnc is faster. Run it alone on the machine:
+Each peer runs in a process of its own; they take turns, several rounds, one at a time. Figures are
+medians; ratios are best peer / nnc, so above 1 nnc is faster. Run it alone on the machine:
 
-    python bench/peers.py                                 all rows, to bench/results/peers.md and .json
+    python bench/peers.py                                 all rows, to bench/results/peers.md and
+        .json
     python bench/peers.py --only LeNet,ResNet-50 --kinds training --peers nnc,torch-NHWC
 """
 
@@ -54,8 +55,14 @@ class Worker:
         ]
         self.peer = peer
         self.times: list[float] = []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, env=environment)  # fmt: skip
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
         line = self.process.stdout.readline() if self.process.stdout else ""
         self.ready: dict[str, Any] = json.loads(line) if line else {}
 
@@ -88,10 +95,13 @@ def measure(
     for worker in workers:
         worker.close()
     return {
-        "network": network.name, "kind": kind, "batch": batch,
+        "network": network.name,
+        "kind": kind,
+        "batch": batch,
         "seconds": {w.peer: statistics.median(w.times) for w in workers},
-        "ready": {w.peer: w.ready for w in workers}, "failed": failed,
-    }  # fmt: skip
+        "ready": {w.peer: w.ready for w in workers},
+        "failed": failed,
+    }
 
 
 def processor() -> str:
@@ -117,8 +127,11 @@ def versions() -> dict[str, str]:
 
 def table(rows: list[dict[str, Any]], about: dict[str, str], threads: int) -> str:
     """The rows as Markdown: milliseconds of each, and best peer / nnc."""
-    lines = [f"{about['processor']}, {threads} threads, f32. " + ", ".join(
-        f"{k} {v}" for k, v in about.items() if k != "processor"), ""]  # fmt: skip
+    lines = [
+        f"{about['processor']}, {threads} threads, f32. "
+        + ", ".join(f"{k} {v}" for k, v in about.items() if k != "processor"),
+        "",
+    ]
     for kind in ("inference", "training"):
         of_kind = [row for row in rows if row["kind"] == kind]
         if not of_kind:

@@ -1,7 +1,8 @@
 """One peer on one network in a process of its own: builds, warms up, then runs when told to.
 
-`python worker.py PEER NETWORK inference|training BATCH THREADS`. Prints one JSON line when ready; for each line
-`go SECONDS` on standard input runs for about that long and prints the times of the single steps in seconds.
+`python worker.py PEER NETWORK inference|training BATCH THREADS`. Prints one JSON line when ready;
+for each line `go SECONDS` on standard input runs for about that long and prints the times of the
+single steps in seconds.
 """
 
 from __future__ import annotations

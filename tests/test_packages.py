@@ -1,4 +1,6 @@
-"""The three packages depend one way: nnlang and nnrt on nothing of ours, nnc on both. And importing them stays light."""
+"""The three packages depend one way: nnlang and nnrt on nothing of ours, nnc on both. And importing
+them stays light.
+"""
 
 from __future__ import annotations
 

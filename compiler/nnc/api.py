@@ -33,7 +33,8 @@ def compile(
         recipe: which training section, where the net has several (`train Digits as finetune`).
         seed: of first values, shuffling and dropout; replaces the section's.
         precision: `default`, `strict` or `double` (float64 on the reference kernels).
-        overrides: keys of the training section by name, such as `{"batch": 64, "learning_rate": 0.05}`.
+        overrides: keys of the training section by name, such as `{"batch": 64, "learning_rate":
+            0.05}`.
         settings: the net's settings by name, such as `hidden=128`.
 
     Returns:
@@ -52,11 +53,16 @@ def compile(
 
 
 def check(
-    path_or_text: str | Path, settings: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+    path_or_text: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> list[Diagnostic]:
     """The mistakes in a `.nn` file, for each of its nets; none: an empty list. Raises OSError."""
     try:
-        driver.build(read_source(path_or_text), driver.Options(settings=settings or {}, overrides=overrides or {}))
+        driver.build(
+            read_source(path_or_text),
+            driver.Options(settings=settings or {}, overrides=overrides or {}),
+        )
     except DiagnosticError as error:
         return list(error.diagnostics)
     return []

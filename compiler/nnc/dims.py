@@ -1,8 +1,9 @@
 """Dimensions: exact integer polynomials over named symbols.
 
-Takes and gives `Dim`, which is an `int` when the value is known and a `Poly` otherwise; the operators of `Poly` keep
-that invariant, so `a == b` on dimensions is equality of expressions. Floor division and maximum that do not simplify
-become opaque atoms, so strided convolutions of symbolic sizes stay exact. `str(d)` is stable and `parse_dim` reads it back.
+Takes and gives `Dim`, which is an `int` when the value is known and a `Poly` otherwise; the
+operators of `Poly` keep that invariant, so `a == b` on dimensions is equality of expressions. Floor
+division and maximum that do not simplify become opaque atoms, so strided convolutions of symbolic
+sizes stay exact. `str(d)` is stable and `parse_dim` reads it back.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ Monomial = tuple[Atom, ...]
 
 @dataclass(frozen=True)
 class Poly:
-    """A non-constant polynomial: sorted (monomial, coefficient) terms, none with coefficient zero."""
+    """A non-constant polynomial: sorted (monomial, coefficient) terms, no coefficient zero."""
 
     terms: tuple[tuple[Monomial, int], ...]
 
@@ -101,7 +102,9 @@ class Poly:
         if isinstance(other, Poly):
             quotient = exact_quotient(self, other)
             if quotient is None:
-                raise ValueError(f"{self} cannot be divided by {other}: the quotient is no polynomial")
+                raise ValueError(
+                    f"{self} cannot be divided by {other}: the quotient is no polynomial"
+                )
             return quotient
         if other <= 0:
             raise ValueError(f"division of the dimension {self} by {other}")
@@ -220,7 +223,11 @@ def _atom_lower_bound(atom: Atom) -> float:
 def _difference_of_floor(value: Poly) -> float:
     """Bound s*(p//s) - p + c (the shape of "same" padding) by c - s + 1."""
     for monomial, coefficient in value.terms:
-        if len(monomial) == 1 and monomial[0].kind == "floordiv" and coefficient == monomial[0].right:
+        if (
+            len(monomial) == 1
+            and monomial[0].kind == "floordiv"
+            and coefficient == monomial[0].right
+        ):
             inner = monomial[0].left
             assert inner is not None
             rest = value - coefficient * Poly(((monomial, 1),)) + inner
@@ -322,7 +329,9 @@ def parse_dim(text: str) -> Dim:
         while tokens[cursor] in ("*", "//"):
             operator = take()
             right = factor()
-            value = value * right if operator == "*" else value // right
+            if operator == "//" and isinstance(value, int) and not isinstance(right, int):
+                raise ValueError(f"no dimension: {text!r}")
+            value = value * right if operator == "*" else value // right  # type: ignore[operator]
         return value
 
     def total() -> Dim:

@@ -1,7 +1,8 @@
 """The way through the compiler: parse, elaborate, differentiate, optimize, lower, bind.
 
-Takes a source and options; gives what a model is made of (`Compiled`), or the text of one stage (`nnc dump`).
-Raises nnlang.DiagnosticError for the user's mistakes and InternalError for the compiler's own.
+Takes a source and options; gives what a model is made of (`Compiled`), or the text of one stage
+(`nnc dump`). Raises nnlang.DiagnosticError for the user's mistakes and InternalError for the
+compiler's own.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ STAGES = ("syntax", "graph", "gradient", "optimized", "plan")
 
 @dataclass(frozen=True)
 class Options:
-    """What to compile and how. `precision`: `default`; `strict`, no algorithm that rounds in another way than a plain
-    sum; `double`, every float in float64 on the reference kernels."""
+    """What to compile and how. `precision`: `default`; `strict`, no algorithm that rounds in
+    another way than a plain sum; `double`, every float in float64 on the reference kernels.
+    """
 
     net: str | None = None
     recipe: str | None = None
@@ -141,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 
 def stage_text(path_or_text: str | Path, stage: str, program: str, options: Options) -> str:
-    """The text of one stage of one program: `syntax`, `graph`, `gradient`, `optimized` or `plan`."""
+    """The text of one stage of a program: `syntax`, `graph`, `gradient`, `optimized` or `plan`."""
     source = read_source(path_or_text)
     if stage == "syntax":
         import nnlang

@@ -1,8 +1,9 @@
 """The graph (IR): immutable SSA over typed values.
 
-A `Graph` holds inputs, variables (parameters, states, optimizer slots), nodes in topological order, outputs and updates
-(`variable' = value`). A pass takes a graph and gives a graph. Each value has one producer: an input, a variable or a
-node's result. Text form: `nnc.text`; rules a graph must keep: `nnc.verify`.
+A `Graph` holds inputs, variables (parameters, states, optimizer slots), nodes in topological order,
+outputs and updates (`variable' = value`). A pass takes a graph and gives a graph. Each value has
+one producer: an input, a variable or a node's result. Text form: `nnc.text`; rules a graph must
+keep: `nnc.verify`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a node comes from: its path in the net (`features.conv_2`) and its line (`lenet.nn:7`)."""
+    """Where a node comes from: its path in the net (`features.conv_2`) and line (`lenet.nn:7`)."""
 
     path: str = ""
     source: str = ""
@@ -83,7 +84,9 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Input:
-    """A value given at each call. `role`: `data` (the user's arrays) or `clock` (step, steps, epoch: f32 scalars)."""
+    """A value given at each call. `role`: `data` (the user's arrays) or `clock` (step, steps,
+    epoch: f32 scalars).
+    """
 
     name: str
     value: Value
@@ -92,7 +95,9 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Variable:
-    """A named array that persists. `kind`: `parameter` (learned), `state` (of the net) or `slot` (of the optimizer)."""
+    """A named array that persists. `kind`: `parameter` (learned), `state` (of the net) or `slot`
+    (of the optimizer).
+    """
 
     name: str
     kind: str
@@ -144,7 +149,9 @@ class Graph:
 
 @dataclass
 class Builder:
-    """Makes nodes: checks operands and attributes with the operator, infers result types, hands out value ids."""
+    """Makes nodes: checks operands and attributes with the operator, infers result types, hands out
+    value ids.
+    """
 
     nodes: list[Node] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
@@ -174,14 +181,23 @@ class Builder:
         return made
 
     def variable(
-        self, name: str, kind: str, initial: np.ndarray[Any, Any], dtype: str, trainable: bool = True
+        self,
+        name: str,
+        kind: str,
+        initial: np.ndarray[Any, Any],
+        dtype: str,
+        trainable: bool = True,
     ) -> Value:
         made = self.value(Type(dtype, tuple(int(d) for d in initial.shape)))
         self.variables.append(Variable(name, kind, made, initial, trainable))
         return made
 
-    def emit_all(self, name: str, operands: Sequence[Value], **attributes: Any) -> tuple[Value, ...]:
-        """Append a node of operator `name`; gives all its results. Raises ShapeError (nnc.ops.base)."""
+    def emit_all(
+        self, name: str, operands: Sequence[Value], **attributes: Any
+    ) -> tuple[Value, ...]:
+        """Append a node of operator `name`; gives all its results. Raises ShapeError
+        (nnc.ops.base).
+        """
         from .ops import operator
 
         op = operator(name)
@@ -205,5 +221,9 @@ class Builder:
         updates: Iterable[tuple[str, Value]] = (),
     ) -> Graph:
         return Graph(
-            tuple(self.inputs), tuple(self.variables), tuple(self.nodes), tuple(outputs), tuple(updates)
+            tuple(self.inputs),
+            tuple(self.variables),
+            tuple(self.nodes),
+            tuple(outputs),
+            tuple(updates),
         )

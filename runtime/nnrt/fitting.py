@@ -177,16 +177,17 @@ def choose_data(
     train = resolve(data, section["inputs"], data_directory, classes=known)
     classes = {**known, **getattr(train, "classes", {})}
     section["classes"] = {name: list(texts) for name, texts in classes.items()}
-    if validation is None or not model.has_program("evaluate"):
+    fraction = validation if isinstance(validation, (int, float)) else None
+    if validation is None or fraction == 0 or not model.has_program("evaluate"):
         return train, None
-    if isinstance(validation, (int, float)):
+    if fraction is not None:
         from nnrt.data import split
 
         inputs = model.program_inputs("train")
         also = [item["name"] for item in section["inputs"]]
         arrays = validate.checked(validate.match(train, inputs, also), inputs)
         named = {item.name: array for item, array in zip(inputs, arrays, strict=True)}
-        return split(named, float(validation), seed)
+        return split(named, float(fraction), seed)
     return train, resolve(validation, section["inputs"], validation_directory, classes=classes)
 
 
