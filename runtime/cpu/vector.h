@@ -58,8 +58,8 @@ struct Vec {
   Native v;
 
   NNC_INLINE static Vec broadcast(T value) {
-    Native zero = {};
-    return {zero + value};
+    // value - 0 is value, for -0 too; value + 0 would not be, and would cost an addition.
+    return {value - Native{}};
   }
   NNC_INLINE static Vec zero() { return {Native{}}; }
   NNC_INLINE static Vec load(const T* from) {
