@@ -14,6 +14,7 @@ struct NormTable;
 struct SoftmaxTable;
 struct MatmulTable;
 struct ConvTable;
+struct WinogradTable;
 
 struct Families {
   const TileTable* tile;
@@ -23,6 +24,7 @@ struct Families {
   const SoftmaxTable* softmax;
   const MatmulTable* matmul;
   const ConvTable* conv;
+  const WinogradTable* winograd;
 };
 
 // The functions of an instruction set that was compiled in; throws Error otherwise. `reference` has

@@ -10,12 +10,14 @@
 #include "cpu/vector/reduce.h"
 #include "cpu/vector/softmax.h"
 #include "cpu/vector/tile.h"
+#include "cpu/vector/winograd.h"
 #include "cpu/vector_math.h"
 
 namespace nnrt::NNC_ISA {
 
 extern const Families families;
 const Families families = {&tile_table,    &reduce_table, &pool_table, &norm_table,
-                           &softmax_table, &matmul_table, &conv_table};
+                           &softmax_table, &matmul_table, &conv_table,
+                           &winograd_table};
 
 }  // namespace nnrt::NNC_ISA

@@ -25,5 +25,6 @@
 #include "cpu/scalar.h"
 #include "cpu/softmax.h"
 #include "cpu/tile_table.h"
+#include "cpu/winograd.h"
 #include "nnrt/kernel.h"
 #include "nnrt/philox.h"

@@ -1,0 +1,333 @@
+// Winograd convolution on vectors, forward and the gradient of the data: transform the weights;
+// then each unit transforms a block of tiles, multiplies it at the 36 positions, transforms the
+// products back and applies the epilogue.
+#pragma once
+
+#include "cpu/tile.h"
+#include "cpu/vector/conv_window.h"
+#include "cpu/vector/winograd_product.h"
+#include "cpu/vector/winograd_tiles.h"
+
+namespace nnrt::NNC_ISA {
+
+NNC_INLINE const WinogradArguments& winograd_arguments(const Call& call) {
+  return *static_cast<const WinogradArguments*>(call.arguments);
+}
+
+NNC_INLINE float* floats_at(void* base, int64_t bytes) {
+  return reinterpret_cast<float*>(static_cast<char*>(base) + bytes);
+}
+
+// Columns of strip `strip`.
+NNC_INLINE int64_t strip_width(const WinogradArguments& winograd, int64_t strip) {
+  return smaller(kPanel, winograd.tiles.result_channels - strip * kPanel);
+}
+
+// Transforms 3x3 weights of one depth, whose vectors `load(tap)` gives, to to[position * stride].
+template <class Load>
+NNC_INLINE void transform_taps(Load load, float* to, int64_t stride) {
+  transform_square<WeightTransform>(
+      [&](int i, int j) __attribute__((always_inline)) { return load(3 * i + j); },
+      [&](int i, int j, Float value)
+          __attribute__((always_inline)) { value.store(to + (i * kSide + j) * stride); });
+}
+
+// w: [tap][depth][column]. Columns [column, column + width) of depths [begin, end), to
+// [position][depth][columns in whole vectors].
+inline void transform_forward_weights(const WinogradArguments& winograd, const float* w,
+                                      int64_t column, int64_t width, int64_t begin, int64_t end,
+                                      float* to, int64_t position) {
+  const int64_t stride = winograd.tiles.result_channels;
+  const int64_t tap_stride = winograd.tiles.source_channels * stride;
+  const int64_t padded = round_up(width, kLanes);
+  for (int64_t k = begin; k < end; ++k, to += padded) {
+    const float* from = w + k * stride + column;
+    int64_t n = 0;
+    for (; n + kLanes <= width; n += kLanes) {
+      transform_taps(
+          [&](int tap)
+              __attribute__((always_inline)) { return Float::load(from + tap * tap_stride + n); },
+          to + n, position);
+    }
+    if (n < width) {
+      transform_taps(
+          [&](int tap) __attribute__((always_inline)) {
+            return Float::load_partial(from + tap * tap_stride + n, width - n);
+          },
+          to + n, position);
+    }
+  }
+}
+
+// w: [tap][column][depth], taps in reverse: squares of kLanes columns and depths are turned before
+// they are transformed.
+inline void transform_backward_weights(const WinogradArguments& winograd, const float* w,
+                                       int64_t column, int64_t width, int64_t begin, int64_t end,
+                                       float* to, int64_t position) {
+  const int64_t stride = winograd.tiles.source_channels;
+  const int64_t tap_stride = winograd.tiles.result_channels * stride;
+  const int64_t padded = round_up(width, kLanes);
+  for (int64_t n = 0; n < width; n += kLanes) {
+    const int64_t columns = smaller(kLanes, width - n);
+    for (int64_t k = begin; k < end; k += kLanes) {
+      const int64_t depths = smaller(kLanes, end - k);
+      Float turned[9][kLanes];
+      for (int tap = 0; tap < 9; ++tap) {
+        const float* from = w + (8 - tap) * tap_stride + (column + n) * stride + k;
+        Float square[kLanes];
+        if (columns == kLanes && depths == kLanes) {
+#pragma GCC unroll 16
+          for (int c = 0; c < kLanes; ++c) square[c] = Float::load(from + c * stride);
+        } else {
+          for (int c = 0; c < kLanes; ++c) {
+            square[c] =
+                c < columns ? Float::load_partial(from + c * stride, depths) : Float::zero();
+          }
+        }
+        transpose_square(square);
+#pragma GCC unroll 16
+        for (int d = 0; d < kLanes; ++d) turned[tap][d] = square[d];
+      }
+      for (int64_t d = 0; d < depths; ++d) {
+        transform_taps([&](int tap) __attribute__((always_inline)) { return turned[tap][d]; },
+                       to + (k - begin + d) * padded + n, position);
+      }
+    }
+  }
+}
+
+inline void transform_weights(const WinogradArguments& winograd, const float* w, int64_t strip,
+                              int64_t begin, int64_t end, float* to, int64_t position) {
+  const int64_t width = strip_width(winograd, strip);
+  if (winograd.backward) {
+    transform_backward_weights(winograd, w, strip * kPanel, width, begin, end, to, position);
+  } else {
+    transform_forward_weights(winograd, w, strip * kPanel, width, begin, end, to, position);
+  }
+}
+
+// Unit: a block of depths of one strip, into the workspace.
+inline void winograd_weights(const Call& call, int64_t begin, int64_t end) {
+  const WinogradArguments& winograd = winograd_arguments(call);
+  const int64_t depth = winograd.tiles.source_channels;
+  const int64_t blocks = ceil_div(depth, winograd.weight_depth);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t strip = unit / blocks;
+    const int64_t first = unit % blocks * winograd.weight_depth;
+    const int64_t padded = round_up(strip_width(winograd, strip), kLanes);
+    transform_weights(
+        winograd, static_cast<const float*>(call.operands[1]), strip, first,
+        smaller(depth, first + winograd.weight_depth),
+        static_cast<float*>(call.workspace) + strip * winograd.weight_strip + first * padded,
+        winograd.weight_position);
+  }
+}
+
+// The epilogue over all channels of tiles [begin, end), in runs as long as they come.
+inline void winograd_finish(const WinogradTiles& tiles, const Call& call, int64_t begin,
+                            int64_t end) {
+  const int64_t channels = tiles.result_channels;
+  TileIndex tile(tiles, begin);
+  int64_t from = 0, to = 0;  // the run at hand, in pixels
+  auto add = [&](int64_t first, int64_t last) {
+    if (first == to) {
+      to = last;
+      return;
+    }
+    run_tile(*call.tile, call, call.scratch, from * channels, to * channels);
+    from = first;
+    to = last;
+  };
+  for (int64_t t = begin; t < end;) {
+    const int64_t count = smaller(tiles.columns - tile.column, end - t);
+    const int64_t left = tile.column * 4;
+    const int64_t right = smaller(tiles.result_width, (tile.column + count) * 4);
+    for (int64_t y = tile.row * 4; y < smaller(tiles.result_height, tile.row * 4 + 4); ++y) {
+      const int64_t row = (tile.image * tiles.result_height + y) * tiles.result_width;
+      add(row + left, row + right);
+    }
+    t += count;
+    tile = TileIndex(tiles, t);
+  }
+  run_tile(*call.tile, call, call.scratch, from * channels, to * channels);
+}
+
+// Asks for 3x3 weights ahead of their transformation, as PixelsAhead does for pixels.
+class WeightsAhead {
+ public:
+  NNC_INLINE WeightsAhead() = default;
+  NNC_INLINE WeightsAhead(const WinogradArguments& winograd, const float* w, int64_t strip,
+                          int64_t begin, int64_t end) {
+    const int64_t width = strip_width(winograd, strip), column = strip * kPanel;
+    const WinogradTiles& tiles = winograd.tiles;
+    tap_stride_ = tiles.source_channels * tiles.result_channels;
+    row_stride_ = winograd.backward ? tiles.source_channels : tiles.result_channels;
+    from_ = w + (winograd.backward ? column * row_stride_ + begin : begin * row_stride_ + column);
+    rows_ = winograd.backward ? width : end - begin;
+    length_ = winograd.backward ? end - begin : width;
+  }
+  NNC_INLINE void ask(int p) const {
+    const int64_t until = 9 * rows_ * (p + 1) / kPositions;
+    for (int64_t i = 9 * rows_ * p / kPositions; i < until; ++i) {
+      const float* row = from_ + i / rows_ * tap_stride_ + i % rows_ * row_stride_;
+      for (int64_t n = 0; n < length_; n += kLine / 4) __builtin_prefetch(row + n, 0, 2);
+    }
+  }
+
+ private:
+  const float* from_ = nullptr;
+  int64_t tap_stride_ = 0, row_stride_ = 0, rows_ = 0, length_ = 0;
+};
+
+// One stage of a unit: some channels of its tiles, for one strip.
+struct WinogradStage {
+  int64_t first_tile, last_tile;
+  int64_t first_strip, last_strip, strip;
+  int64_t first, last;  // channels
+};
+
+NNC_INLINE void set_channels(const WinogradArguments& winograd, WinogradStage& stage,
+                             int64_t first) {
+  stage.first = first;
+  stage.last = smaller(winograd.tiles.source_channels, first + winograd.cut.channel_block);
+}
+
+NNC_INLINE WinogradStage first_stage(const WinogradArguments& winograd, int64_t unit) {
+  WinogradStage stage;
+  stage.first_tile = unit % winograd.tile_blocks * winograd.cut.tile_block;
+  stage.last_tile = smaller(winograd.tiles.count, stage.first_tile + winograd.cut.tile_block);
+  stage.first_strip = stage.strip = unit / winograd.tile_blocks * winograd.cut.strip_block;
+  stage.last_strip = smaller(winograd.strip_count, stage.first_strip + winograd.cut.strip_block);
+  set_channels(winograd, stage, 0);
+  return stage;
+}
+
+struct WinogradMemory {
+  const float* source;
+  const float* w;
+  const float* transformed_weights;  // all of them, where they come first
+  float* result;
+  float* zeros;
+  float* transformed;
+  float* weights;
+  float* products;
+};
+
+NNC_INLINE WinogradMemory winograd_memory(const WinogradArguments& winograd, const Call& call) {
+  return {static_cast<const float*>(call.operands[0]),
+          static_cast<const float*>(call.operands[1]),
+          static_cast<const float*>(call.workspace),
+          static_cast<float*>(call.results[0]),
+          floats_at(call.scratch, winograd.zero_offset),
+          floats_at(call.scratch, winograd.tile_offset),
+          floats_at(call.scratch, winograd.weight_offset),
+          floats_at(call.scratch, winograd.product_offset)};
+}
+
+// The transformations into the scratch that a stage needs and does not find there.
+inline void open_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
+                       const WinogradStage& stage) {
+  if (winograd.channel_blocks > 1 || stage.strip == stage.first_strip) {
+    transform_source(winograd.tiles, memory.source, stage.first_tile, stage.last_tile, stage.first,
+                     stage.last - stage.first, memory.zeros,
+                     {memory.transformed, winograd.channel_stride, winograd.tile_position});
+  }
+  if (!winograd.cut.weights_first) {
+    transform_weights(winograd, memory.w, stage.strip, stage.first, stage.last, memory.weights,
+                      winograd.weight_position);
+  }
+}
+
+// Multiplies at all positions, and meanwhile asks for what comes after: the pixels of the result
+// where this stage completes them, and what the next stage transforms (`next` is nullptr where
+// there is none).
+inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
+                           const WinogradStage& stage, const WinogradStage* next) {
+  const WinogradTiles& tiles = winograd.tiles;
+  const int64_t width = strip_width(winograd, stage.strip);
+  PositionProduct product;
+  product.a_row = winograd.channel_stride;
+  product.a_step = 1;
+  product.b_step = product.c_row = round_up(width, kLanes);
+  product.rows = stage.last_tile - stage.first_tile;
+  product.depth = stage.last - stage.first;
+  product.vectors = product.b_step / kLanes;
+  product.accumulate = stage.first > 0;
+  const float* weights = memory.weights;
+  if (winograd.cut.weights_first) {
+    weights = memory.transformed_weights + stage.strip * winograd.weight_strip +
+              stage.first * product.b_step;
+  }
+  PixelsAhead result(tiles, memory.result, tiles.result_height, tiles.result_width,
+                     tiles.result_channels, stage.first_tile, stage.last_tile);
+  if (stage.last == tiles.source_channels) result.set_window(0, 0, 4, stage.strip * kPanel, width);
+  const WinogradStage& after = next != nullptr ? *next : stage;
+  PixelsAhead source(tiles, memory.source, tiles.source_height, tiles.source_width,
+                     tiles.source_channels, after.first_tile, after.last_tile);
+  WeightsAhead own_weights;
+  if (next != nullptr) {
+    if (winograd.channel_blocks > 1 || next->strip == next->first_strip) {
+      source.set_window(-tiles.pad_top, 2 - tiles.pad_left, 6, next->first,
+                        next->last - next->first);
+    }
+    if (!winograd.cut.weights_first)
+      own_weights = WeightsAhead(winograd, memory.w, next->strip, next->first, next->last);
+  }
+  for (int p = 0; p < kPositions; ++p) {
+    source.ask<0>(p);
+    own_weights.ask(p);
+    result.ask<1>(p);
+    multiply_position(product, memory.transformed + p * winograd.tile_position,
+                      weights + p * winograd.weight_position,
+                      memory.products + p * winograd.product_position);
+  }
+}
+
+// Unit: a block of tiles, a block of strips.
+inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
+  const WinogradArguments& winograd = winograd_arguments(call);
+  const WinogradTiles& tiles = winograd.tiles;
+  const WinogradMemory memory = winograd_memory(winograd, call);
+  zero_floats(memory.zeros, round_up(tiles.source_channels, kLanes));
+  if (begin == end) return;
+  WinogradStage stage = first_stage(winograd, begin);
+  for (int64_t unit = begin; unit < end;) {
+    const bool complete = stage.last == tiles.source_channels;
+    const bool unit_complete = complete && stage.strip + 1 == stage.last_strip;
+    WinogradStage next = stage;
+    if (unit_complete) {
+      if (++unit < end) next = first_stage(winograd, unit);
+    } else if (complete) {
+      ++next.strip;
+      set_channels(winograd, next, 0);
+    } else {
+      set_channels(winograd, next, stage.last);
+    }
+    open_stage(winograd, memory, stage);
+    multiply_stage(winograd, memory, stage, unit < end ? &next : nullptr);
+    if (complete) {
+      const int64_t width = strip_width(winograd, stage.strip);
+      transform_result(tiles, memory.products, round_up(width, kLanes), winograd.product_position,
+                       stage.first_tile, stage.last_tile, stage.strip * kPanel, width,
+                       memory.result);
+    }
+    if (unit_complete && winograd.finish)
+      winograd_finish(tiles, call, stage.first_tile, stage.last_tile);
+    stage = next;
+  }
+}
+
+}  // namespace nnrt::NNC_ISA
+
+#include "cpu/vector/winograd_weight.h"
+
+namespace nnrt::NNC_ISA {
+
+inline constexpr WinogradTable winograd_table = {kPanel,
+                                                 kLanes,
+                                                 &winograd_weights,
+                                                 &winograd_multiply,
+                                                 &winograd_weight,
+                                                 &winograd_weight_combine};
+
+}  // namespace nnrt::NNC_ISA

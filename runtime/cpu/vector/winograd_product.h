@@ -1,0 +1,92 @@
+// The product at one position of Winograd's algorithm: C[rows][columns] (+)= A[rows][depth]
+// B[depth][columns], all of it in the cache, A with any strides. The tile is that of
+// vector/product.h; here rows and steps are regular, so nothing is looked up, and C may be asked
+// for ahead.
+#pragma once
+
+#include "cpu/vector/product.h"
+
+namespace nnrt::NNC_ISA {
+
+struct PositionProduct {
+  int64_t a_row, a_step;  // A's element (r, k) is a[r * a_row + k * a_step]
+  int64_t b_step;         // floats from row to row of B
+  int64_t c_row;
+  int64_t rows, depth;
+  int64_t vectors;  // of a row of C, at most kPanelVectors
+  bool accumulate;
+};
+
+template <int Rows, int Vectors>
+void multiply_position_tile(const PositionProduct& product, const float* a, const float* b,
+                            float* c) {
+  Float sum[Rows][Vectors];
+  const float* row[Rows];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    row[r] = a + r * product.a_row;
+    if (product.accumulate) __builtin_prefetch(c + r * product.c_row, 1);
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) sum[r][v] = Float::zero();
+  }
+  const int64_t a_step = product.a_step, b_step = product.b_step;
+  int64_t at = 0;
+#pragma GCC unroll 2
+  for (int64_t k = 0; k < product.depth; ++k) {
+    Float column[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      column[v] = Float::load(b + v * kLanes);
+    }
+    b += b_step;
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const Float value = Float::broadcast(row[r][at]);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(value, column[v], sum[r][v]);
+    }
+    at += a_step;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    float* to = c + r * product.c_row;
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      (product.accumulate ? Float::load(to + v * kLanes) + sum[r][v] : sum[r][v])
+          .store(to + v * kLanes);
+    }
+  }
+}
+
+using PositionTile = void (*)(const PositionProduct&, const float* a, const float* b, float* c);
+template <int... Vectors>
+struct PositionTiles {
+  PositionTile of[kTileRows][sizeof...(Vectors)] = {
+      {&multiply_position_tile<1, Vectors + 1>...}, {&multiply_position_tile<2, Vectors + 1>...},
+      {&multiply_position_tile<3, Vectors + 1>...}, {&multiply_position_tile<4, Vectors + 1>...},
+      {&multiply_position_tile<5, Vectors + 1>...}, {&multiply_position_tile<6, Vectors + 1>...}};
+};
+template <int... Vectors>
+constexpr PositionTiles<Vectors...> make_position_tiles(std::integer_sequence<int, Vectors...>) {
+  return {};
+}
+inline constexpr auto kPositionTiles =
+    make_position_tiles(std::make_integer_sequence<int, kPanelVectors>());
+
+// Tiles of nearly equal height, as in multiply_block.
+inline void multiply_position(const PositionProduct& product, const float* a, const float* b,
+                              float* c) {
+  const int64_t tiles = ceil_div(product.rows, kTileRows);
+  if (tiles == 0) return;
+  const int64_t low = product.rows / tiles;
+  const int64_t tall = product.rows % tiles;
+  int64_t row = 0;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t height = low + (t < tall ? 1 : 0);
+    kPositionTiles.of[height - 1][product.vectors - 1](product, a + row * product.a_row, b,
+                                                       c + row * product.c_row);
+    row += height;
+  }
+}
+
+}  // namespace nnrt::NNC_ISA

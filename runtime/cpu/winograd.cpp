@@ -1,0 +1,162 @@
+// Bind of Winograd convolutions: layouts and units from a cut.
+#include "cpu/winograd.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "cpu/families.h"
+#include "cpu/tile.h"
+#include "cpu/winograd_model.h"
+
+namespace nnrt {
+namespace {
+
+// Depths of one unit that transforms weights: 32 x 64 columns are 2048 weights of 9 taps, about 10
+// us.
+constexpr int64_t kWeightDepth = 32;
+
+// From one position to the next a line more than the matrix: the 36 places of one pixel's channels
+// lie in different cache sets.
+constexpr int64_t kSkew = kLine / 4;
+
+// Gives the places of arrays in the scratch, one after the other.
+struct Scratch {
+  size_t bytes;
+
+  explicit Scratch(size_t tile_bytes) : bytes(line_bytes(static_cast<int64_t>(tile_bytes))) {}
+  int64_t add(int64_t floats) {
+    const int64_t offset = static_cast<int64_t>(bytes);
+    bytes += line_bytes(floats * 4);
+    return offset;
+  }
+};
+
+void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& shape) {
+  bound.flops = shape.flops();
+  for (const TensorInfo& info : request.operands) bound.bytes += static_cast<double>(info.bytes());
+  for (const TensorInfo& info : request.results) bound.bytes += static_cast<double>(info.bytes());
+}
+
+}  // namespace
+
+bool winograd_applies(const ConvShape& shape) {
+  return shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride_height == 1 &&
+         shape.stride_width == 1 && shape.dilation_height == 1 && shape.dilation_width == 1 &&
+         shape.groups == 1 && shape.images > 0 && shape.in_height > 0 && shape.in_width > 0 &&
+         shape.in_channels > 0 && shape.out_height > 0 && shape.out_width > 0 &&
+         shape.out_channels > 0;
+}
+
+WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
+  WinogradTiles tiles;
+  tiles.images = shape.images;
+  tiles.source_height = shape.in_height;
+  tiles.source_width = shape.in_width;
+  tiles.source_channels = shape.in_channels;
+  tiles.result_height = shape.out_height;
+  tiles.result_width = shape.out_width;
+  tiles.result_channels = shape.out_channels;
+  tiles.pad_top = shape.pad_top;
+  tiles.pad_left = shape.pad_left;
+  if (direction == ConvDirection::backward_data) {
+    std::swap(tiles.source_height, tiles.result_height);
+    std::swap(tiles.source_width, tiles.result_width);
+    std::swap(tiles.source_channels, tiles.result_channels);
+    tiles.pad_top = 2 - shape.pad_top;
+    tiles.pad_left = 2 - shape.pad_left;
+  }
+  tiles.rows = ceil_div(tiles.result_height, 4);
+  tiles.columns = ceil_div(tiles.result_width, 4);
+  tiles.count = tiles.images * tiles.rows * tiles.columns;
+  return tiles;
+}
+
+BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
+                          ConvDirection direction, const WinogradCut* cut) {
+  const WinogradTable& table = *families_of(request.isa).winograd;
+  auto winograd = std::make_shared<WinogradArguments>();
+  WinogradArguments& w = *winograd;
+  w.tiles = winograd_tiles(shape, direction);
+  w.cut = cut != nullptr ? *cut : best_cut(w.tiles, request.isa).cut;
+  w.backward = direction == ConvDirection::backward_data;
+  const int64_t depth = w.tiles.source_channels;
+  const int64_t panel = std::min(table.panel, round_up(w.tiles.result_channels, table.lanes));
+  w.tile_blocks = ceil_div(w.tiles.count, w.cut.tile_block);
+  w.channel_blocks = ceil_div(depth, w.cut.channel_block);
+  w.strip_count = ceil_div(w.tiles.result_channels, table.panel);
+  w.strip_blocks = ceil_div(w.strip_count, w.cut.strip_block);
+  w.finish = request.tile != nullptr && w.strip_blocks == 1;
+  w.channel_stride = round_up(w.cut.channel_block, table.lanes);
+  w.tile_position = w.cut.tile_block * w.channel_stride + kSkew;
+  w.product_position = w.cut.tile_block * panel + kSkew;
+  w.weight_position = (w.cut.weights_first ? depth : w.cut.channel_block) * panel + kSkew;
+  w.weight_strip = 36 * w.weight_position;
+  w.weight_depth = kWeightDepth;
+  w.weight_units = w.strip_count * ceil_div(depth, kWeightDepth);
+
+  BoundKernel bound;
+  set_sizes(bound, request, shape);
+  Scratch scratch(request.tile_scratch);
+  w.zero_offset = scratch.add(round_up(depth, table.lanes));
+  w.tile_offset = scratch.add(36 * w.tile_position);
+  w.product_offset = scratch.add(36 * w.product_position);
+  if (w.cut.weights_first) {
+    bound.workspace_bytes = line_bytes(w.strip_count * w.weight_strip * 4);
+    bound.phases.push_back({table.weights, w.weight_units});
+  } else {
+    w.weight_offset = scratch.add(36 * w.weight_position);
+  }
+  bound.scratch_bytes = scratch.bytes;
+  bound.phases.push_back({table.multiply, w.tile_blocks * w.strip_blocks});
+  if (request.tile != nullptr && !w.finish) bound.phases.push_back(tile_phase(*request.tile));
+  bound.algorithm = w.cut.weights_first ? "winograd F(4,3)" : "winograd F(4,3) streamed";
+  bound.arguments = winograd;
+  return bound;
+}
+
+BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& shape,
+                                 const WinogradWeightCut* cut) {
+  const WinogradTable& table = *families_of(request.isa).winograd;
+  auto winograd = std::make_shared<WinogradWeightArguments>();
+  WinogradWeightArguments& w = *winograd;
+  w.tiles = winograd_tiles(shape, ConvDirection::backward_weight);
+  w.cut = cut != nullptr ? *cut : best_weight_cut(w.tiles, request.isa).cut;
+  w.channel_blocks = ceil_div(w.tiles.source_channels, w.cut.channel_block);
+  w.column_blocks = ceil_div(w.tiles.result_channels, w.cut.column_block);
+  w.split_tiles = round_up(ceil_div(w.tiles.count, w.cut.splits), w.cut.tile_block);
+  w.cut.splits = ceil_div(w.tiles.count, w.split_tiles);
+  w.channel_stride = round_up(w.cut.channel_block, table.lanes);
+  w.column_stride = round_up(w.cut.column_block, table.lanes);
+  w.source_position = w.cut.tile_block * w.channel_stride + kSkew;
+  w.gradient_position = w.cut.tile_block * w.column_stride + kSkew;
+  w.sum_position = w.cut.channel_block * w.column_stride + kSkew;
+
+  BoundKernel bound;
+  set_sizes(bound, request, shape);
+  Scratch scratch(0);
+  w.zero_offset = scratch.add(
+      round_up(std::max(w.tiles.source_channels, w.tiles.result_channels), table.lanes));
+  w.source_offset = scratch.add(36 * w.source_position);
+  w.gradient_offset = scratch.add(36 * w.gradient_position);
+  w.sum_offset = scratch.add(36 * w.sum_position);
+  bound.scratch_bytes = scratch.bytes;
+  bound.phases.push_back({table.weight, w.channel_blocks * w.column_blocks * w.cut.splits});
+  if (w.cut.splits > 1) {
+    const int64_t elements = 9 * w.tiles.source_channels * w.tiles.result_channels;
+    bound.workspace_bytes = line_bytes(w.cut.splits * elements * 4);
+    bound.phases.push_back({table.weight_combine, ceil_div(elements, kCombineBlock)});
+  }
+  bound.algorithm = "winograd F(3,4)";
+  bound.arguments = winograd;
+  return bound;
+}
+
+bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction) {
+  if (request.strict || request.isa == Isa::reference || request.operands[0].dtype != DType::f32)
+    return false;
+  if (!winograd_applies(shape)) return false;
+  const ConvPrediction prediction = predict_conv(shape, direction, request.isa);
+  return prediction.winograd < prediction.direct;
+}
+
+}  // namespace nnrt

@@ -1,0 +1,108 @@
+// Winograd's algorithm for 3x3 convolutions of stride 1, F(4x4, 3x3) over the points 0, +-2/3,
+// +-3/2 and infinity: tiles of 6x6 source pixels (4x4 result pixels) are transformed, multiplied at
+// 36 positions, and transformed back. A quarter of the multiplications of the direct sum; the
+// points keep the rounding error at about twice its own (tests/cpp/test_winograd.cpp).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cpu/conv.h"
+#include "cpu/product.h"
+#include "nnrt/kernel.h"
+
+namespace nnrt {
+
+enum class ConvDirection : uint8_t { forward, backward_data, backward_weight };
+
+// Square tiles over a result of rows x columns pixels; tile (i, j) begins at pixel (4 i, 4 j), and
+// the source under it at (4 i - pad_top, 4 j - pad_left). What lies outside of an image is zero.
+struct WinogradTiles {
+  int64_t images = 0;
+  int64_t source_height = 0, source_width = 0, source_channels = 0;
+  int64_t result_height = 0, result_width = 0, result_channels = 0;
+  int64_t pad_top = 0, pad_left = 0;
+  int64_t rows = 0, columns = 0;  // tiles of an image
+  int64_t count = 0;              // tiles of all images
+};
+
+// How the forward kernel, which is the one of the data's gradient too, goes through its work. A
+// unit is a block of tiles and a block of strips (of kPanel result channels).
+struct WinogradCut {
+  int64_t tile_block = 0;  // tiles that are transformed and multiplied together
+  int64_t channel_block =
+      0;  // source channels at a time: all of them, or few with the sums kept in between
+  int64_t strip_block = 1;    // strips of a unit; 1 where there are several channel blocks
+  bool weights_first = true;  // all weights are transformed in a phase of their own; else each unit
+                              // transforms what it needs
+};
+
+struct WinogradArguments {
+  WinogradTiles tiles;
+  WinogradCut cut;
+  bool backward =
+      false;  // the weights are read turned by 180 degrees, with their channels exchanged
+  int64_t tile_blocks = 0, channel_blocks = 0;
+  int64_t strip_count = 0, strip_blocks = 0;
+  bool finish = false;  // the epilogue runs in the unit: it has all channels of its pixels
+  // Transformed tiles: [position][tile][channel]; weights: [position][channel][column]; products:
+  // [position][tile][column].
+  int64_t channel_stride = 0;  // floats of a row of transformed tiles
+  int64_t tile_position = 0, weight_position = 0,
+          product_position = 0;  // floats from position to position
+  int64_t weight_strip = 0;      // floats of one strip's transformed weights in the workspace
+  int64_t weight_units = 0;      // of the phase that transforms the weights
+  int64_t weight_depth = 0;      // channels of one of its units
+  int64_t tile_offset = 0, weight_offset = 0, product_offset = 0,
+          zero_offset = 0;  // bytes into the scratch
+};
+
+// The gradient of the weights: a unit sums the products of some tiles for a block of source
+// channels and one of result channels.
+struct WinogradWeightCut {
+  int64_t tile_block = 0;     // tiles that are transformed together: the depth of one product
+  int64_t channel_block = 0;  // source channels
+  int64_t column_block = 0;   // result channels: a multiple of the panel, or all
+  int64_t splits = 1;         // parts of the tiles that are summed apart and added in order
+};
+
+struct WinogradWeightArguments {
+  WinogradTiles tiles;  // of x and y
+  WinogradWeightCut cut;
+  int64_t channel_blocks = 0, column_blocks = 0;
+  int64_t split_tiles = 0;  // tiles of a part: a multiple of tile_block
+  int64_t channel_stride = 0, column_stride = 0;
+  int64_t source_position = 0, gradient_position = 0, sum_position = 0;
+  int64_t source_offset = 0, gradient_offset = 0, sum_offset = 0,
+          zero_offset = 0;  // bytes into the scratch
+};
+
+struct WinogradTable {
+  using Run = void (*)(const Call&, int64_t begin, int64_t end);
+  int64_t panel, lanes;
+  Run weights, multiply;
+  Run weight, weight_combine;
+};
+
+// 3x3, stride 1, no dilation, one group, something to compute.
+bool winograd_applies(const ConvShape& shape);
+
+// What one core is expected to take, in nanoseconds.
+struct ConvPrediction {
+  double direct = 0, winograd = 0;
+};
+ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa);
+// The two predictions as text, for NNC_DEBUG=2.
+std::string text_of(const ConvPrediction& prediction);
+
+// True where Winograd's algorithm applies, is allowed and is expected to be the faster one.
+bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction);
+
+// The request is one that `conv_shape` has checked, of floats, for an instruction set with vectors.
+// Without a cut, the best by the model.
+BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
+                          ConvDirection direction, const WinogradCut* cut = nullptr);
+BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& shape,
+                                 const WinogradWeightCut* cut = nullptr);
+
+}  // namespace nnrt

@@ -1,0 +1,22 @@
+// What convolutions cost, and the cut of Winograd's algorithm that costs least.
+#pragma once
+
+#include "cpu/winograd.h"
+
+namespace nnrt {
+
+WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction);
+
+struct WinogradChoice {
+  WinogradCut cut;
+  double nanoseconds = 0;
+};
+WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa);
+
+struct WinogradWeightChoice {
+  WinogradWeightCut cut;
+  double nanoseconds = 0;
+};
+WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa);
+
+}  // namespace nnrt

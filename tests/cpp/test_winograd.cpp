@@ -1,0 +1,351 @@
+// Winograd convolutions: every direction and instruction set against plain float64 loops, whatever
+// the sizes, the padding and the cut of the work; the same bits however the units are cut; and the
+// rounding error beside the direct sum's.
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include "cpu/attributes.h"
+#include "cpu/winograd.h"
+#include "kernel_runner.h"
+#include "test.h"
+
+namespace nnrt {
+BoundKernel bind_conv2d(const BindRequest& request);
+BoundKernel bind_conv2d_backward_data(const BindRequest& request);
+BoundKernel bind_conv2d_backward_weight(const BindRequest& request);
+}  // namespace nnrt
+
+namespace {
+
+using nnrt::ConvDirection;
+using test::Cut;
+using test::Job;
+using test::Tensor;
+
+struct Case {
+  int64_t images, height, width, channels, results;
+  int64_t top, bottom, left, right;
+
+  bool valid() const { return height + top + bottom >= 3 && width + left + right >= 3; }
+  nnrt::Shape x() const { return {images, height, width, channels}; }
+  nnrt::Shape w() const { return {3, 3, channels, results}; }
+  nnrt::Shape y() const {
+    return {images, height + top + bottom - 2, width + left + right - 2, results};
+  }
+  nnrt::AttributeMap attributes() const {
+    return {{"stride", test::dims({1, 1})},
+            {"padding", test::dims({top, bottom, left, right})},
+            {"dilation", test::dims({1, 1})},
+            {"groups", int64_t{1}}};
+  }
+  int64_t depth(ConvDirection direction) const {
+    if (direction == ConvDirection::forward) return 9 * channels;
+    if (direction == ConvDirection::backward_data) return 9 * results;
+    return images * y()[1] * y()[2];
+  }
+};
+
+nnrt::ConvShape shape_of(const nnrt::BindRequest& request, ConvDirection direction) {
+  const auto& operands = request.operands;
+  const auto& results = request.results;
+  switch (direction) {
+    case ConvDirection::forward:
+      return nnrt::conv_shape(request, operands[0], operands[1], results[0], true);
+    case ConvDirection::backward_data:
+      return nnrt::conv_shape(request, results[0], operands[1], operands[0], false);
+    default:
+      return nnrt::conv_shape(request, operands[0], results[0], operands[1], false);
+  }
+}
+
+// The cut at hand: binding functions have no room for it.
+const nnrt::WinogradCut* cut_of_work = nullptr;
+const nnrt::WinogradWeightCut* cut_of_weight = nullptr;
+
+template <ConvDirection direction>
+nnrt::BoundKernel bind(const nnrt::BindRequest& request) {
+  const nnrt::ConvShape shape = shape_of(request, direction);
+  CHECK(nnrt::winograd_applies(shape));
+  if (direction == ConvDirection::backward_weight) {
+    return nnrt::bind_winograd_weight(request, shape, cut_of_weight);
+  }
+  return nnrt::bind_winograd(request, shape, direction, cut_of_work);
+}
+
+test::Bind bind_of(ConvDirection direction) {
+  switch (direction) {
+    case ConvDirection::forward:
+      return &bind<ConvDirection::forward>;
+    case ConvDirection::backward_data:
+      return &bind<ConvDirection::backward_data>;
+    default:
+      return &bind<ConvDirection::backward_weight>;
+  }
+}
+
+test::Bind direct_of(ConvDirection direction) {
+  switch (direction) {
+    case ConvDirection::forward:
+      return &nnrt::bind_conv2d;
+    case ConvDirection::backward_data:
+      return &nnrt::bind_conv2d_backward_data;
+    default:
+      return &nnrt::bind_conv2d_backward_weight;
+  }
+}
+
+// x, w and dy of a case; in each direction one of them is the result.
+struct Operands {
+  Tensor<float> x, w, dy, result_row, channel_row;
+
+  explicit Operands(const Case& sizes, bool relu = false)
+      : x(test::random_tensor<float>(sizes.x(), 1)),
+        w(test::random_tensor<float>(sizes.w(), 2)),
+        dy(test::random_tensor<float>(sizes.y(), 3)),
+        result_row(test::random_tensor<float>({sizes.results}, 4)),
+        channel_row(test::random_tensor<float>({sizes.channels}, 5)) {
+    if (relu) {
+      for (float& value : x.values) value = std::max(value, 0.0f);
+    }
+  }
+  Job<float> job(const Case& sizes, ConvDirection direction, bool with_tile) const {
+    switch (direction) {
+      case ConvDirection::forward:
+        return {bind_of(direction),
+                sizes.attributes(),
+                {&x, &w},
+                sizes.y(),
+                with_tile ? &result_row : nullptr};
+      case ConvDirection::backward_data:
+        return {bind_of(direction),
+                sizes.attributes(),
+                {&dy, &w},
+                sizes.x(),
+                with_tile ? &channel_row : nullptr};
+      default:
+        return {bind_of(direction), sizes.attributes(), {&x, &dy}, sizes.w(), nullptr};
+    }
+  }
+};
+
+constexpr ConvDirection kDirections[] = {ConvDirection::forward, ConvDirection::backward_data,
+                                         ConvDirection::backward_weight};
+
+// The convolution's products one by one, in float64.
+Tensor<double> plain(const Case& sizes, const Operands& operands, ConvDirection direction,
+                     bool with_tile) {
+  Tensor<double> result(direction == ConvDirection::forward         ? sizes.y()
+                        : direction == ConvDirection::backward_data ? sizes.x()
+                                                                    : sizes.w());
+  const int64_t rows = sizes.y()[1], columns = sizes.y()[2];
+  for (int64_t n = 0; n < sizes.images; ++n) {
+    for (int64_t index = 0; index < rows * columns * 9; ++index) {
+      const int64_t i = index / 9 / columns, j = index / 9 % columns;
+      const int64_t r = index % 9 / 3, s = index % 3;
+      const int64_t row = i + r - sizes.top, column = j + s - sizes.left;
+      if (row < 0 || column < 0 || row >= sizes.height || column >= sizes.width) continue;
+      const int64_t x = ((n * sizes.height + row) * sizes.width + column) * sizes.channels;
+      const int64_t y = ((n * rows + i) * columns + j) * sizes.results;
+      const int64_t w = (r * 3 + s) * sizes.channels * sizes.results;
+      for (int64_t c = 0; c < sizes.channels; ++c) {
+        const float* weights = operands.w.values.data() + w + c * sizes.results;
+        const float* gradient = operands.dy.values.data() + y;
+        const double pixel = operands.x.values[static_cast<size_t>(x + c)];
+        double* to = result.values.data();
+        if (direction == ConvDirection::forward) {
+          for (int64_t o = 0; o < sizes.results; ++o) to[y + o] += pixel * weights[o];
+        } else if (direction == ConvDirection::backward_data) {
+          for (int64_t o = 0; o < sizes.results; ++o) {
+            to[x + c] += static_cast<double>(gradient[o]) * weights[o];
+          }
+        } else {
+          for (int64_t o = 0; o < sizes.results; ++o) {
+            to[w + c * sizes.results + o] += pixel * gradient[o];
+          }
+        }
+      }
+    }
+  }
+  if (with_tile) {
+    const Tensor<float>& row =
+        direction == ConvDirection::forward ? operands.result_row : operands.channel_row;
+    for (size_t i = 0; i < result.values.size(); ++i) {
+      const double sum = result.values[i] + row.values[i % row.values.size()];
+      result.values[i] = std::max(sum, 0.0) * 0.5;
+    }
+  }
+  return result;
+}
+
+// Products of numbers in [-1, 1] have an rms of 1/3; the largest error of the points chosen is
+// about 2e-5 of the sum's.
+double tolerance(int64_t depth) { return 1e-5 * (1.0 + std::sqrt(static_cast<double>(depth))); }
+
+void check_direction(const Case& sizes, const Operands& operands, ConvDirection direction,
+                     bool with_tile, bool every_cut) {
+  const bool tile = with_tile && direction != ConvDirection::backward_weight;
+  const Job<float> job = operands.job(sizes, direction, tile);
+  const Tensor<double> expected = plain(sizes, operands, direction, tile);
+  for (nnrt::Isa isa : test::available_isas()) {
+    if (isa == nnrt::Isa::reference) continue;
+    std::string algorithm;
+    const Tensor<float> found = test::run(job, isa, Cut::whole, &algorithm);
+    CHECK(algorithm.find("winograd") == 0);
+    const double difference = test::largest_difference(found, expected);
+    if (!CHECK(difference <= tolerance(sizes.depth(direction)))) {
+      std::printf("  %s %s direction %d: %ld x %ldx%ld x %ld to %ld, padding %ld %ld %ld %ld: %g\n",
+                  nnrt::name_of(isa), algorithm.c_str(), static_cast<int>(direction),
+                  static_cast<long>(sizes.images), static_cast<long>(sizes.height),
+                  static_cast<long>(sizes.width), static_cast<long>(sizes.channels),
+                  static_cast<long>(sizes.results), static_cast<long>(sizes.top),
+                  static_cast<long>(sizes.bottom), static_cast<long>(sizes.left),
+                  static_cast<long>(sizes.right), difference);
+    }
+    if (every_cut) {
+      CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
+      CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
+    }
+  }
+}
+
+void check_case(const Case& sizes, bool with_tile, bool every_cut) {
+  if (!sizes.valid()) return;
+  const Operands operands(sizes);
+  for (ConvDirection direction : kDirections) {
+    check_direction(sizes, operands, direction, with_tile, every_cut);
+  }
+}
+
+void test_extents() {
+  for (int64_t height = 1; height <= 19; ++height) {
+    const int64_t width = 1 + height * 7 % 19;
+    check_case({2, height, width, 5, 18, 1, 1, 1, 1}, height % 2 == 0, height % 6 == 0);
+    check_case({1, width, height, 20, 3, 1, 1, 1, 1}, height % 2 == 1, false);
+  }
+}
+
+void test_padding() {
+  for (int64_t top = 0; top <= 2; ++top) {
+    for (int64_t bottom = 0; bottom <= 2; ++bottom) {
+      for (int64_t left = 0; left <= 2; ++left) {
+        check_case({2, 7, 6, 4, 6, top, bottom, left, 2 - bottom}, left == 1, false);
+        check_case({1, 4, 9, 17, 9, top, bottom, left, top}, left == 2, false);
+      }
+    }
+  }
+}
+
+void test_channels() {
+  bool tile = false;
+  for (int64_t channels : {1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 65, 130}) {
+    for (int64_t results : {1, 5, 16, 17, 33, 64, 100, 130}) {
+      tile = !tile;
+      check_case({1 + (channels + results) % 3, 6, 9, channels, results, 1, 1, 1, 1}, tile,
+                 results == 33);
+    }
+  }
+}
+
+// Every way through the work, whatever the model would choose.
+void test_cuts() {
+  const Case sizes{3, 13, 10, 70, 135, 1, 1, 1, 1};
+  const Operands operands(sizes);
+  const int64_t tiles = 3 * 4 * 3;
+  for (const nnrt::WinogradCut& cut :
+       {nnrt::WinogradCut{5, 1000, 1000, true}, nnrt::WinogradCut{tiles, 1000, 1, true},
+        nnrt::WinogradCut{7, 32, 1, true}, nnrt::WinogradCut{12, 16, 1, false},
+        nnrt::WinogradCut{tiles + 9, 33, 1, false}, nnrt::WinogradCut{1, 1000, 2, false}}) {
+    for (ConvDirection direction : {ConvDirection::forward, ConvDirection::backward_data}) {
+      for (bool tile : {false, true}) {
+        nnrt::WinogradCut whole = cut;
+        const bool forward = direction == ConvDirection::forward;
+        whole.channel_block =
+            std::min(whole.channel_block, forward ? sizes.channels : sizes.results);
+        cut_of_work = &whole;
+        check_direction(sizes, operands, direction, tile, true);
+        cut_of_work = nullptr;
+      }
+    }
+  }
+  for (const nnrt::WinogradWeightCut& cut :
+       {nnrt::WinogradWeightCut{4, 70, 135, 1}, nnrt::WinogradWeightCut{5, 30, 64, 3},
+        nnrt::WinogradWeightCut{tiles + 9, 6, 64, 1}, nnrt::WinogradWeightCut{1, 70, 64, 50}}) {
+    cut_of_weight = &cut;
+    check_direction(sizes, operands, ConvDirection::backward_weight, false, true);
+    cut_of_weight = nullptr;
+  }
+}
+
+// A transposed convolution may give more pixels than the convolution of its result would read.
+void test_transposed() {
+  const Case sizes{2, 9, 11, 8, 20, 1, 1, 1, 1};
+  const Operands operands(sizes);
+  Tensor<float> dy = test::random_tensor<float>({2, 8, 9, 20}, 3);
+  const Job<float> job{bind_of(ConvDirection::backward_data),
+                       sizes.attributes(),
+                       {&dy, &operands.w},
+                       sizes.x(),
+                       nullptr};
+  Job<float> direct = job;
+  direct.bind = direct_of(ConvDirection::backward_data);
+  Tensor<double> expected;
+  bool taken = true;
+  try {
+    expected = test::exact(direct);
+  } catch (const nnrt::Error&) {
+    taken = false;
+  }
+  if (!taken) return;
+  CHECK(test::largest_difference(test::run(job, nnrt::Isa::generic), expected) <= tolerance(180));
+}
+
+struct Errors {
+  double rms = 0, largest = 0;  // relative to the rms of what is expected
+};
+Errors errors_of(const Tensor<float>& found, const Tensor<double>& expected) {
+  double squares = 0, scale = 0;
+  Errors errors;
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    const double difference = found.values[i] - expected.values[i];
+    squares += difference * difference;
+    scale += expected.values[i] * expected.values[i];
+    errors.largest = std::max(errors.largest, std::abs(difference));
+  }
+  errors.rms = std::sqrt(squares / scale);
+  errors.largest /= std::sqrt(scale / static_cast<double>(expected.values.size()));
+  return errors;
+}
+
+// 256 channels of positive pixels (what ReLU leaves): the bounds are twice what is measured.
+void test_accuracy() {
+  const Case sizes{2, 12, 12, 256, 64, 1, 1, 1, 1};
+  const Operands operands(sizes, true);
+  for (ConvDirection direction : kDirections) {
+    const Tensor<double> expected = plain(sizes, operands, direction, false);
+    for (nnrt::Isa isa : test::available_isas()) {
+      if (isa == nnrt::Isa::reference) continue;
+      Job<float> job = operands.job(sizes, direction, false);
+      const Errors winograd = errors_of(test::run(job, isa), expected);
+      job.bind = direct_of(direction);
+      const Errors direct = errors_of(test::run(job, isa), expected);
+      std::printf("error %s direction %d: rms %.2g largest %.2g, direct rms %.2g largest %.2g\n",
+                  nnrt::name_of(isa), static_cast<int>(direction), winograd.rms, winograd.largest,
+                  direct.rms, direct.largest);
+      CHECK(winograd.rms < 3e-6);
+      CHECK(winograd.largest < 3e-5);
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  test_extents();
+  test_padding();
+  test_channels();
+  test_cuts();
+  test_transposed();
+  test_accuracy();
+  return test::finish();
+}
