@@ -26,6 +26,7 @@ struct Plane {
   int64_t turned = 1;       // with blocks: the dimension in which the source is contiguous
   int64_t turned_step = 1;  // its stride in the target
   bool blocks = false;
+  bool cuts_turned = false;
   int64_t part = 1;  // elements of `inner` (runs) or `turned` (blocks) of a unit
   int64_t parts = 1;
   int64_t together = 1;  // outer indices of a unit
@@ -88,8 +89,10 @@ Plane plan(const Box& given) {
     take_dimension(box, index);
   }
   for (int64_t dim : box.dims) plane.outer *= dim;
-  const int64_t cut = plane.blocks ? plane.turned : plane.inner;
-  const int64_t whole = plane.blocks ? plane.inner : 1;
+  // Blocks are cut along the longer side, so that whole lines are used while they are in cache.
+  plane.cuts_turned = plane.blocks && plane.turned > plane.inner;
+  const int64_t cut = plane.cuts_turned ? plane.turned : plane.inner;
+  const int64_t whole = !plane.blocks ? 1 : plane.cuts_turned ? plane.inner : plane.turned;
   const int64_t wanted =
       std::max<int64_t>(kSquare, kUnit / std::max<int64_t>(1, whole) / kSquare * kSquare);
   plane.part = std::max<int64_t>(1, std::min(cut, wanted));
@@ -114,10 +117,14 @@ void copy_inner(const Plane& plane, Element* to, const Element* from, int64_t fi
     for (int64_t i = 0; i < count; ++i) to[i * plane.to_step] = from[i * plane.from_step];
     return;
   }
-  for (int64_t row = first; row < first + count; row += kSquare) {
-    const int64_t rows = std::min(kSquare, first + count - row);
-    for (int64_t column = 0; column < plane.inner; column += kSquare) {
-      const int64_t columns = std::min(kSquare, plane.inner - column);
+  const int64_t first_row = plane.cuts_turned ? first : 0;
+  const int64_t end_row = plane.cuts_turned ? first + count : plane.turned;
+  const int64_t first_column = plane.cuts_turned ? 0 : first;
+  const int64_t end_column = plane.cuts_turned ? plane.inner : first + count;
+  for (int64_t column = first_column; column < end_column; column += kSquare) {
+    const int64_t columns = std::min(kSquare, end_column - column);
+    for (int64_t row = first_row; row < end_row; row += kSquare) {
+      const int64_t rows = std::min(kSquare, end_row - row);
       for (int64_t r = 0; r < rows; ++r) {
         Element* at = to + (row + r) * plane.turned_step + column;
         const Element* source = from + row + r + column * plane.from_step;
@@ -133,7 +140,7 @@ void copy_units(const Plane& plane, Element* to, const Element* from, int64_t be
     const int64_t first = plane.parts > 1 ? unit / plane.parts : unit * plane.together;
     const int64_t last =
         plane.parts > 1 ? first + 1 : std::min(plane.outer, first + plane.together);
-    const int64_t cut = plane.blocks ? plane.turned : plane.inner;
+    const int64_t cut = plane.cuts_turned ? plane.turned : plane.inner;
     const int64_t start = plane.parts > 1 ? unit % plane.parts * plane.part : 0;
     const int64_t count = std::min(plane.part, cut - start);
     for (int64_t index = first; index < last; ++index) {

@@ -32,25 +32,39 @@ void run_forward(const Call& call, int64_t begin, int64_t end) {
 }
 
 // Windows do not overlap: each output row owns the input rows from its start to the next one's.
+// Clears those of them that its windows do not cover.
+void clear_owned_rows(const PoolArguments& a, float* dx_image, int64_t row) {
+  const bool is_last = row + 1 == a.rows.output;
+  const int64_t first = row == 0 ? 0 : std::clamp<int64_t>(a.rows.start(row), 0, a.rows.input);
+  const int64_t end =
+      is_last ? a.rows.input : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input);
+  const bool covers = a.rows.dilation == 1 && a.columns.dilation == 1 && a.columns.before == 0 &&
+                      a.columns.stride == a.columns.kernel &&
+                      a.columns.output * a.columns.kernel == a.columns.input &&
+                      end - first == a.rows.kernel && a.rows.start(row) == first;
+  if (!covers) std::fill(dx_image + first * a.input_row(), dx_image + end * a.input_row(), 0.0f);
+}
+
 void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
   const PoolArguments& a = arguments_of(call);
   const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
   for (int64_t at = begin * a.unit; at < last; ++at) {
-    const int64_t n = at / a.rows.output;
+    const int64_t image = at / a.rows.output * a.input_image();
     const int64_t row = at % a.rows.output;
-    float* dx = result(call) + n * a.input_image();
-    const int64_t first_row =
-        row == 0 ? 0 : std::clamp<int64_t>(a.rows.start(row), 0, a.rows.input);
-    const int64_t end_row = row + 1 == a.rows.output
-                                ? a.rows.input
-                                : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input);
-    const bool covers = a.rows.dilation == 1 && a.columns.dilation == 1 && a.columns.before == 0 &&
-                        a.columns.stride == a.columns.kernel &&
-                        a.columns.output * a.columns.kernel == a.columns.input &&
-                        end_row - first_row == a.rows.kernel && a.rows.start(row) == first_row;
-    if (!covers) std::fill(dx + first_row * a.input_row(), dx + end_row * a.input_row(), 0.0f);
-    a.table->maximum_backward(a, dx, operand(call, 0) + n * a.input_image(),
+    clear_owned_rows(a, result(call) + image, row);
+    a.table->maximum_backward(a, result(call) + image, operand(call, 0) + image,
                               operand(call, 1) + at * a.output_row(), row, 0, a.channels);
+  }
+}
+
+void run_average_backward_rows(const Call& call, int64_t begin, int64_t end) {
+  const PoolArguments& a = arguments_of(call);
+  const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
+  for (int64_t at = begin * a.unit; at < last; ++at) {
+    float* dx = result(call) + at / a.rows.output * a.input_image();
+    const int64_t row = at % a.rows.output;
+    clear_owned_rows(a, dx, row);
+    a.table->average_backward(a, dx, operand(call, 0) + at * a.output_row(), row);
   }
 }
 
@@ -62,24 +76,34 @@ void run_maximum_backward_images(const Call& call, int64_t begin, int64_t end) {
     const int64_t first = unit % a.channel_blocks * kChannelBlock;
     const int64_t last = std::min(first + kChannelBlock, a.channels);
     float* dx = result(call) + n * a.input_image();
-    for (int64_t pixel = 0; pixel < a.rows.input * a.columns.input; ++pixel) {
-      std::fill(dx + pixel * a.channels + first, dx + pixel * a.channels + last, 0.0f);
-    }
+    int64_t cleared =
+        0;  // input rows; just before windows reach them, while they are in cache anyway
+    auto clear_to = [&](int64_t end_row) {
+      const int64_t pixels = a.columns.input * (std::min(end_row, a.rows.input) - cleared);
+      float* from = dx + cleared * a.input_row();
+      for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+        std::fill(from + pixel * a.channels + first, from + pixel * a.channels + last, 0.0f);
+      }
+      cleared = std::max(cleared, std::min(end_row, a.rows.input));
+    };
     for (int64_t row = 0; row < a.rows.output; ++row) {
+      clear_to(a.rows.start(row) + (a.rows.kernel - 1) * a.rows.dilation + 1);
       const float* dy = operand(call, 1) + n * a.output_image() + row * a.output_row();
       a.table->maximum_backward(a, dx, operand(call, 0) + n * a.input_image(), dy, row, first,
                                 last);
     }
+    clear_to(a.rows.input);
   }
 }
 
-// Units of input rows over all images.
-void run_average_backward(const Call& call, int64_t begin, int64_t end) {
+// Overlapping windows: units of input rows over all images.
+void run_average_backward_overlapping(const Call& call, int64_t begin, int64_t end) {
   const PoolArguments& a = arguments_of(call);
   const int64_t last = std::min(end * a.unit, a.images * a.rows.input);
   for (int64_t at = begin * a.unit; at < last; ++at) {
     const float* dy = operand(call, 0) + at / a.rows.input * a.output_image();
-    a.table->average_backward(a, result(call) + at * a.input_row(), dy, at % a.rows.input);
+    a.table->average_backward_overlapping(a, result(call) + at * a.input_row(), dy,
+                                          at % a.rows.input);
   }
 }
 
@@ -241,9 +265,13 @@ BoundKernel bind_avg_pool_backward(const BindRequest& request) {
                                   "avg_pool_backward");
   NNC_CHECK(arguments->rows.dilation == 1 && arguments->columns.dilation == 1,
             "avg_pool_backward: no dilation");
-  arguments->unit = rows_of_unit(arguments->input_row());
-  const Phase fast = {&run_average_backward,
-                      ceil_div(arguments->images * arguments->rows.input, arguments->unit)};
+  const bool overlaps = arguments->rows.overlaps() || arguments->columns.overlaps();
+  const int64_t step = overlaps ? 1 : arguments->rows.stride;  // input rows of one row of the phase
+  arguments->unit = rows_of_unit(step * arguments->input_row());
+  const int64_t rows =
+      arguments->images * (overlaps ? arguments->rows.input : arguments->rows.output);
+  const Phase fast = {overlaps ? &run_average_backward_overlapping : &run_average_backward_rows,
+                      ceil_div(rows, arguments->unit)};
   return make_bound(request, arguments, fast, &plain_average_backward<float>,
                     &plain_average_backward<double>);
 }

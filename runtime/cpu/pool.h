@@ -33,6 +33,12 @@ struct PoolAxis {
     return last_start <= 0 ? 0 : (last_start + stride - 1) / stride;
   }
   int64_t end_window(int64_t at) const { return std::min(output, (at + before) / stride + 1); }
+  // Positions [first_inside, end_inside) have all their taps inside.
+  int64_t first_inside() const { return std::min(output, (before + stride - 1) / stride); }
+  int64_t end_inside() const {
+    const int64_t room = input + before - ((kernel - 1) * dilation + 1);
+    return room < 0 ? first_inside() : std::clamp(room / stride + 1, first_inside(), output);
+  }
   bool overlaps() const { return stride < (kernel - 1) * dilation + 1; }
 };
 
@@ -68,9 +74,12 @@ struct PoolTable {
   // [first, last).
   void (*maximum_backward)(const PoolArguments& arguments, float* dx_image, const float* image,
                            const float* dy_row, int64_t row, int64_t first, int64_t last);
-  // One row of the input's gradient.
-  void (*average_backward)(const PoolArguments& arguments, float* dx_row, const float* dy_image,
+  // Writes the gradients of one row of the output, whose windows do not overlap.
+  void (*average_backward)(const PoolArguments& arguments, float* dx_image, const float* dy_row,
                            int64_t row);
+  // One row of the input's gradient, from windows that overlap.
+  void (*average_backward_overlapping)(const PoolArguments& arguments, float* dx_row,
+                                       const float* dy_image, int64_t row);
 };
 
 }  // namespace nnrt

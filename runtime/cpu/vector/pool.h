@@ -7,19 +7,6 @@
 
 namespace nnrt::NNC_ISA {
 
-template <int N>
-NNC_INLINE Vec<float, N> load_lanes(const float* from, int64_t count) {
-  return count >= N ? Vec<float, N>::load(from) : Vec<float, N>::load_partial(from, count);
-}
-template <int N>
-NNC_INLINE void store_lanes(Vec<float, N> value, float* to, int64_t count) {
-  if (count >= N) {
-    value.store(to);
-  } else {
-    value.store_partial(to, count);
-  }
-}
-
 // The taps of one window that lie inside, from the first one's pixel on.
 struct PoolWindow {
   int64_t rows;
@@ -58,54 +45,97 @@ NNC_INLINE void over_taps(const PoolWindow& window, Pointer* at, Body body) {
   }
 }
 
+// Calls body(size, window, column) for every window of an output row, from left to right; `size` is
+// a constant for the common windows that lie inside.
+template <int Size, class Body>
+NNC_INLINE void over_windows(const PoolArguments& a, int64_t row, Body body) {
+  constexpr std::integral_constant<int, Size> known;
+  constexpr std::integral_constant<int, 0> unknown;
+  const bool row_inside = row >= a.rows.first_inside() && row < a.rows.end_inside();
+  const int64_t first = row_inside ? a.columns.first_inside() : a.columns.output;
+  const int64_t last = row_inside ? a.columns.end_inside() : a.columns.output;
+  for (int64_t column = 0; column < first; ++column)
+    body(unknown, window_at(a, row, column), column);
+  if (first < last) {
+    PoolWindow window = window_at(a, row, first);
+    const int64_t step = a.columns.stride * a.channels;
+    for (int64_t column = first; column < last; ++column, window.offset += step)
+      body(known, window, column);
+  }
+  for (int64_t column = last; column < a.columns.output; ++column)
+    body(unknown, window_at(a, row, column), column);
+}
+
 template <class Body>
-NNC_INLINE void with_size(const PoolWindow& window, Body body) {
-  if (window.rows == 2 && window.columns == 2) {
-    body(std::integral_constant<int, 2>());
-  } else if (window.rows == 3 && window.columns == 3) {
-    body(std::integral_constant<int, 3>());
+NNC_INLINE void over_row_windows(const PoolArguments& a, int64_t row, Body body) {
+  if (a.rows.kernel == 2 && a.columns.kernel == 2) {
+    over_windows<2>(a, row, body);
+  } else if (a.rows.kernel == 3 && a.columns.kernel == 3) {
+    over_windows<3>(a, row, body);
   } else {
-    body(std::integral_constant<int, 0>());
+    over_windows<0>(a, row, body);
+  }
+}
+
+// Calls body(channel, load, store) for vectors of channels [first, last); load and store know how
+// many lanes are meant.
+template <int N, class Body>
+NNC_INLINE void over_channels(int64_t first, int64_t last, Body body) {
+  using V = Vec<float, N>;
+  int64_t c = first;
+  for (; c + N <= last; c += N) {
+    body(
+        c, [](const float* p) __attribute__((always_inline)) { return V::load(p); },
+        [](V v, float* p) __attribute__((always_inline)) { v.store(p); });
+  }
+  if (N > 1 && c < last) {
+    const int64_t rest = last - c;
+    body(
+        c,
+        [rest](const float* p) __attribute__((always_inline)) { return V::load_partial(p, rest); },
+        [rest](V v, float* p) __attribute__((always_inline)) { v.store_partial(p, rest); });
   }
 }
 
 template <int N>
 void maximum_row(const PoolArguments& a, float* y, const float* image, int64_t row) {
-  for (int64_t column = 0; column < a.columns.output; ++column, y += a.channels) {
-    const PoolWindow window = window_at(a, row, column);
-    const float* from = image + window.offset;
-    with_size(window, [&](auto size) __attribute__((always_inline)) {
-      for (int64_t c = 0; c < a.channels; c += N) {
-        const int64_t lanes = a.channels - c;
-        auto best = Vec<float, N>::broadcast(-std::numeric_limits<float>::infinity());
-        over_taps<decltype(size)::value>(window, from + c,
-                                         [&](const float* tap) __attribute__((always_inline)) {
-                                           best = maximum(best, load_lanes<N>(tap, lanes));
-                                         });
-        store_lanes<N>(best, y + c, lanes);
-      }
-    });
-  }
+  over_row_windows(
+      a, row,
+      [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
+        const float* from = image + window.offset;
+        float* to = y + column * a.channels;
+        over_channels<N>(
+            0, a.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+              auto best = Vec<float, N>::broadcast(-std::numeric_limits<float>::infinity());
+              over_taps<decltype(size)::value>(
+                  window, from + c, [&](const float* tap) __attribute__((always_inline)) {
+                    best = maximum(best, load(tap));
+                  });
+              store(best, to + c);
+            });
+      });
 }
 
 template <int N>
 void average_row(const PoolArguments& a, float* y, const float* image, int64_t row) {
-  for (int64_t column = 0; column < a.columns.output; ++column, y += a.channels) {
-    const PoolWindow window = window_at(a, row, column);
-    const auto factor = Vec<float, N>::broadcast(static_cast<float>(1 / a.divisor(row, column)));
-    const float* from = image + window.offset;
-    with_size(window, [&](auto size) __attribute__((always_inline)) {
-      for (int64_t c = 0; c < a.channels; c += N) {
-        const int64_t lanes = a.channels - c;
-        auto total = Vec<float, N>::zero();
-        over_taps<decltype(size)::value>(window, from + c,
-                                         [&](const float* tap) __attribute__((always_inline)) {
-                                           total += load_lanes<N>(tap, lanes);
-                                         });
-        store_lanes<N>(total * factor, y + c, lanes);
-      }
-    });
-  }
+  const float whole = static_cast<float>(1 / static_cast<double>(a.rows.kernel * a.columns.kernel));
+  over_row_windows(
+      a, row,
+      [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
+        const bool is_whole = decltype(size)::value > 0 || a.count_padding;
+        const float divided = is_whole ? whole : static_cast<float>(1 / a.divisor(row, column));
+        const auto factor = Vec<float, N>::broadcast(divided);
+        const float* from = image + window.offset;
+        float* to = y + column * a.channels;
+        over_channels<N>(
+            0, a.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+              auto total = Vec<float, N>::zero();
+              over_taps<decltype(size)::value>(
+                  window, from + c,
+                  [&](const float* tap) __attribute__((always_inline)) { total += load(tap); });
+              store(total * factor, to + c);
+            });
+      });
 }
 
 // The first largest tap of each window takes the gradient; a NaN is the largest.
@@ -113,36 +143,37 @@ template <int N, bool Add>
 void maximum_backward_row(const PoolArguments& a, float* dx_image, const float* image,
                           const float* dy, int64_t row, int64_t first, int64_t last) {
   using V = Vec<float, N>;
-  for (int64_t column = 0; column < a.columns.output; ++column, dy += a.channels) {
-    const PoolWindow window = window_at(a, row, column);
-    with_size(window, [&](auto size) __attribute__((always_inline)) {
-      constexpr int known = decltype(size)::value;
-      for (int64_t c = first; c < last; c += N) {
-        const int64_t lanes = last - c;
-        const float* from = image + window.offset + c;
-        V best = V::broadcast(-std::numeric_limits<float>::infinity());
-        V winner = V::zero();
-        V index = V::zero();
-        over_taps<known>(window, from, [&](const float* tap) __attribute__((always_inline)) {
-          const V value = load_lanes<N>(tap, lanes);
-          // Greater, or the first NaN.
-          const auto wins = (value > best) | ((value != value) & (best == best));
-          best = choose(wins, value, best);
-          winner = choose(wins, index, winner);
-          index = index + 1.0f;
-        });
-        const V gradient = load_lanes<N>(dy + c, lanes);
-        index = V::zero();
-        over_taps<known>(window, dx_image + window.offset + c,
-                         [&](float* tap) __attribute__((always_inline)) {
-                           V value = choose(index == winner, gradient, V::zero());
-                           if constexpr (Add) value += load_lanes<N>(tap, lanes);
-                           store_lanes<N>(value, tap, lanes);
-                           index = index + 1.0f;
-                         });
-      }
-    });
-  }
+  over_row_windows(
+      a, row,
+      [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
+        constexpr int known = decltype(size)::value;
+        const float* gradients = dy + column * a.channels;
+        over_channels<N>(
+            first, last, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+              V best = V::broadcast(-std::numeric_limits<float>::infinity());
+              V winner = V::zero();
+              V index = V::zero();
+              over_taps<known>(window, image + window.offset + c,
+                               [&](const float* tap) __attribute__((always_inline)) {
+                                 const V value = load(tap);
+                                 // Greater, or the first NaN.
+                                 const auto wins =
+                                     (value > best) | ((value != value) & (best == best));
+                                 best = choose(wins, value, best);
+                                 winner = choose(wins, index, winner);
+                                 index = index + 1.0f;
+                               });
+              const V gradient = load(gradients + c);
+              index = V::zero();
+              over_taps<known>(window, dx_image + window.offset + c,
+                               [&](float* tap) __attribute__((always_inline)) {
+                                 V value = choose(index == winner, gradient, V::zero());
+                                 if constexpr (Add) value += load(tap);
+                                 store(value, tap);
+                                 index = index + 1.0f;
+                               });
+            });
+      });
 }
 
 template <int N>
@@ -156,23 +187,43 @@ void maximum_backward(const PoolArguments& a, float* dx_image, const float* imag
 }
 
 template <int N>
-void average_backward_row(const PoolArguments& a, float* dx, const float* dy_image, int64_t row) {
+void average_backward_row(const PoolArguments& a, float* dx_image, const float* dy, int64_t row) {
+  const float whole = static_cast<float>(1 / static_cast<double>(a.rows.kernel * a.columns.kernel));
+  over_row_windows(
+      a, row,
+      [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
+        const bool is_whole = decltype(size)::value > 0 || a.count_padding;
+        const float divided = is_whole ? whole : static_cast<float>(1 / a.divisor(row, column));
+        const auto factor = Vec<float, N>::broadcast(divided);
+        const float* gradients = dy + column * a.channels;
+        over_channels<N>(
+            0, a.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+              const auto share = load(gradients + c) * factor;
+              over_taps<decltype(size)::value>(
+                  window, dx_image + window.offset + c,
+                  [&](float* tap) __attribute__((always_inline)) { store(share, tap); });
+            });
+      });
+}
+
+template <int N>
+void average_backward_overlapping_row(const PoolArguments& a, float* dx, const float* dy_image,
+                                      int64_t row) {
   const int64_t first_row = a.rows.first_window(row);
   const int64_t end_row = a.rows.end_window(row);
   for (int64_t column = 0; column < a.columns.input; ++column, dx += a.channels) {
     const int64_t first_column = a.columns.first_window(column);
     const int64_t end_column = a.columns.end_window(column);
-    for (int64_t c = 0; c < a.channels; c += N) {
-      const int64_t lanes = a.channels - c;
-      auto total = Vec<float, N>::zero();
-      for (int64_t i = first_row; i < end_row; ++i) {
-        for (int64_t j = first_column; j < end_column; ++j) {
-          const auto factor = Vec<float, N>::broadcast(static_cast<float>(1 / a.divisor(i, j)));
-          const float* from = dy_image + i * a.output_row() + j * a.channels + c;
-          total = fma(load_lanes<N>(from, lanes), factor, total);
-        }
+    std::fill(dx, dx + a.channels, 0.0f);
+    for (int64_t i = first_row; i < end_row; ++i) {
+      for (int64_t j = first_column; j < end_column; ++j) {
+        const auto factor = Vec<float, N>::broadcast(static_cast<float>(1 / a.divisor(i, j)));
+        const float* from = dy_image + i * a.output_row() + j * a.channels;
+        over_channels<N>(0, a.channels,
+                         [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+                           store(fma(load(from + c), factor, load(dx + c)), dx + c);
+                         });
       }
-      store_lanes<N>(total, dx + c, lanes);
     }
   }
 }
@@ -205,14 +256,21 @@ inline void pool_maximum_backward(const PoolArguments& a, float* dx_image, const
     maximum_backward<decltype(lanes)::value>(a, dx_image, image, dy_row, row, first, last);
   });
 }
-inline void pool_average_backward(const PoolArguments& a, float* dx_row, const float* dy_image,
+inline void pool_average_backward(const PoolArguments& a, float* dx_image, const float* dy_row,
                                   int64_t row) {
   with_lanes(a.channels, [&](auto lanes) {
-    average_backward_row<decltype(lanes)::value>(a, dx_row, dy_image, row);
+    average_backward_row<decltype(lanes)::value>(a, dx_image, dy_row, row);
+  });
+}
+inline void pool_average_backward_overlapping(const PoolArguments& a, float* dx_row,
+                                              const float* dy_image, int64_t row) {
+  with_lanes(a.channels, [&](auto lanes) {
+    average_backward_overlapping_row<decltype(lanes)::value>(a, dx_row, dy_image, row);
   });
 }
 
 inline constexpr PoolTable pool_table = {&pool_maximum, &pool_average, &pool_maximum_backward,
-                                         &pool_average_backward};
+                                         &pool_average_backward,
+                                         &pool_average_backward_overlapping};
 
 }  // namespace nnrt::NNC_ISA
