@@ -6,7 +6,7 @@ Takes a source text; gives `Elaborated`. Raises DiagnosticError with every mista
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,14 @@ def elaborate(
     built: dict[str, tuple[Network, Trained | None]] = {}
     mistakes: list[Diagnostic] = []
     found: dict[str, Any] = {}
-    for program in ("predict",) if section is None else ("predict", "evaluate", "train"):
+    for program in ("predict",) if section is None else ("evaluate", "train"):
         context = Context(loader.sources, program == "train", chosen.name.text)
-        trained = None
         try:
             network, found = build_net(context, module, chosen, settings, loader)
-            if section is not None and program != "predict":
-                trained = build_section(network, section, overrides, loader)
-            built[program] = (network, trained)
+            if program != "train":  # what evaluation adds comes after what inference needs
+                built["predict"] = (network, None)
+            if section is not None:
+                built[program] = (network, build_section(network, section, overrides, loader))
         except Limit as limit:
             context.report(limit)
         except RecursionError:
@@ -117,28 +117,33 @@ def _assemble(
         ]
         if trained is not None:
             outputs = [(name, tensor.value) for name, tensor in trained.scalars]
-        graphs[program] = _graph(network.context, outputs, trained, values)
+        graphs[program] = _graph(network, outputs, trained, values)
     recipe = section.name.text if section is not None and section.name else None
     return Elaborated(net.name.text, recipe, settings, graphs, reading, loader.sources, loaded)
 
 
 def _graph(
-    context: Context,
+    network: Network,
     outputs: list[tuple[str, Value]],
     trained: Trained | None,
     values: Mapping[str, Any],
 ) -> Graph:
+    """The nodes of the net alone, or with a training section's."""
+    context, builder = network.context, network.context.builder
     frozen = trained.frozen if trained is not None else set()
+    specs = list(context.variables.values())
+    nodes, inputs = builder.nodes, builder.inputs
+    if trained is None:
+        nodes, inputs = nodes[: network.nodes], inputs[: network.inputs]
+        specs = specs[: network.variables]
     variables = tuple(
         Variable(
             s.name, s.kind, s.value, values[s.name], s.kind == "parameter" and s.name not in frozen
         )
-        for s in context.variables.values()
+        for s in specs
     )
-    graph = context.builder.graph(
-        outputs, trained.updates if trained is not None and context.training else ()
-    )
-    return replace(graph, variables=variables)
+    updates = trained.updates if trained is not None and context.training else []
+    return Graph(tuple(inputs), variables, tuple(nodes), tuple(outputs), tuple(updates))
 
 
 def choose_section(

@@ -24,10 +24,15 @@ from .values import POISON, Tensor, describe, is_number, is_plain
 
 @dataclass(eq=False)
 class Network:
-    """A net as built in one context, with its scope (for the training section)."""
+    """A net as built in one context, with its scope (for the training section), and how many nodes,
+    inputs and variables are the net's own.
+    """
 
     context: Context
     scope: Scope
+    nodes: int = 0
+    inputs: int = 0
+    variables: int = 0
 
 
 def choose_net(module: Module, loader: Loader, name: str | None) -> syntax.Net:
@@ -201,6 +206,8 @@ def build_net(
             "gives nothing",
             helps=["name what it gives: `output y = ...`"],
         )
+    network.nodes, network.inputs = len(context.builder.nodes), len(context.builder.inputs)
+    network.variables = len(context.variables)
     return network, found
 
 
