@@ -12,7 +12,7 @@ from nnc.elaborate.context import Context
 from nnc.elaborate.module import LIBRARY, PRELUDE, load_text, prelude
 from nnc.elaborate.names import check_names
 from nnc.elaborate.values import Block, Builtin
-from nnlang import parse
+from nnlang import format_source, parse
 from nnlang.syntax import Rule, Source
 
 PAGE = (Path(__file__).parents[2] / "dsl" / "REFERENCE.md").read_text(encoding="utf-8")
@@ -71,3 +71,10 @@ def test_the_library_has_no_unknown_or_unused_names(part: str) -> None:
     context = Context({name: Source(name, text)}, training=False)
     check_names(context, parse(text, name), prelude(loader).scope)
     assert [found.message for found in context.diagnostics] == []
+
+
+@pytest.mark.parametrize("part", PRELUDE)
+def test_the_library_is_formatted(part: str) -> None:
+    text = (LIBRARY / f"{part}.nn").read_text(encoding="utf-8")
+    assert format_source(text) == text
+    assert max(len(line) for line in text.splitlines()) <= 100
