@@ -2,6 +2,7 @@
 // pragma.
 #pragma once
 
+#include "cpu/isa_prelude.h"
 #include "cpu/vector.h"
 #include "cpu/vector/conv.h"
 #include "cpu/vector/matmul.h"
@@ -17,7 +18,6 @@ namespace nnrt::NNC_ISA {
 
 extern const Families families;
 const Families families = {&tile_table,    &reduce_table, &pool_table, &norm_table,
-                           &softmax_table, &matmul_table, &conv_table,
-                           &winograd_table};
+                           &softmax_table, &matmul_table, &conv_table, &winograd_table};
 
 }  // namespace nnrt::NNC_ISA

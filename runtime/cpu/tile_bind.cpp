@@ -1,183 +1,13 @@
 // Makes a BoundTile: classifies loads, fuses instructions, finds places for values.
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <numeric>
-#include <string_view>
 
 #include "cpu/families.h"
 #include "cpu/tile_bound.h"
+#include "cpu/tile_code.h"
 
 namespace nnrt {
 namespace {
-
-constexpr std::string_view kUnaryNames[] = {
-#define NNC_UNARY(name, expression) #name,
-#include "nnrt/elementwise.def"
-};
-constexpr std::string_view kBinaryNames[] = {
-#define NNC_BINARY(name, expression) #name,
-#include "nnrt/elementwise.def"
-};
-constexpr std::string_view kTernaryNames[] = {
-#define NNC_TERNARY(name, expression) #name,
-#include "nnrt/elementwise.def"
-};
-
-template <size_t Count>
-int find_name(const std::string_view (&names)[Count], const std::string& name) {
-  for (size_t i = 0; i < Count; ++i) {
-    if (names[i] == name) return static_cast<int>(i);
-  }
-  return -1;
-}
-
-enum class Op : uint8_t {
-  load,
-  constant,
-  dim,
-  uniform,
-  store,
-  unary,
-  binary,
-  select,
-  multiply_add,
-  negate_multiply_add,
-  add_maximum,
-  choose
-};
-
-struct Instruction {
-  Op op = Op::load;
-  int code = 0;               // of a unary, binary or choose
-  std::vector<int> operands;  // values
-  int slot = -1;
-  double number = 0;
-  uint32_t stream = 0;
-  int uses = 0;
-  bool needed = false;
-};
-
-constexpr size_t kMaxInstructions = 4096;
-constexpr size_t kMaxSlots = 4096;
-
-// What is known of instruction `index` without shapes; throws where it is not well formed.
-Instruction parse_instruction(const TileProgram& program, size_t index) {
-  const TileInstruction& in = program.code[index];
-  const std::string where =
-      "tile program, instruction " + std::to_string(index) + " (" + in.op + ")";
-  Instruction result;
-  auto take = [&](size_t count) {
-    NNC_CHECK(in.arguments.size() == count,
-              where + " takes " + std::to_string(count) + " arguments");
-  };
-  auto registers = [&](size_t first) {
-    for (size_t i = first; i < in.arguments.size(); ++i) {
-      int argument = in.arguments[i];
-      NNC_CHECK(argument >= 0 && static_cast<size_t>(argument) < index,
-                where + " reads a register not yet defined");
-      NNC_CHECK(program.code[argument].op != "store", where + " reads the register of a store");
-      result.operands.push_back(argument);
-    }
-  };
-  auto slot_of = [&](const std::vector<int>& slots) {
-    int slot = in.arguments[0];
-    NNC_CHECK(slot >= 0 && static_cast<size_t>(slot) < slots.size(),
-              where + " names a slot that does not exist");
-    result.slot = slot;
-  };
-  if (in.op == "load") {
-    take(1);
-    slot_of(program.loads);
-    result.op = Op::load;
-  } else if (in.op == "store") {
-    take(2);
-    slot_of(program.stores);
-    registers(1);
-    result.op = Op::store;
-  } else if (in.op == "const") {
-    take(0);
-    result.op = Op::constant;
-    result.number = in.number;
-  } else if (in.op == "dim") {
-    take(0);
-    result.op = Op::dim;
-  } else if (in.op == "uniform") {
-    take(0);
-    NNC_CHECK(in.stream >= 0 && in.stream <= int64_t{0xffffffff}, where + ": a stream has 32 bits");
-    result.op = Op::uniform;
-    result.stream = static_cast<uint32_t>(in.stream);
-  } else if (int code = find_name(kUnaryNames, in.op); code >= 0) {
-    take(1);
-    registers(0);
-    result.op = Op::unary;
-    result.code = code;
-  } else if (int binary = find_name(kBinaryNames, in.op); binary >= 0) {
-    take(2);
-    registers(0);
-    result.op = Op::binary;
-    result.code = binary;
-  } else if (find_name(kTernaryNames, in.op) >= 0) {
-    take(3);
-    registers(0);
-    result.op = Op::select;
-  } else {
-    throw Error(where + " is no operator");
-  }
-  return result;
-}
-
-std::vector<Instruction> parse(const TileProgram& program) {
-  NNC_CHECK(program.compute == DType::f32 || program.compute == DType::f64 ||
-                program.compute == DType::i64,
-            "tile program: registers are f32, f64 or i64");
-  NNC_CHECK(program.code.size() <= kMaxInstructions, "tile program: too many instructions");
-  NNC_CHECK(program.loads.size() <= kMaxSlots && program.stores.size() <= kMaxSlots,
-            "tile program: too many slots");
-  NNC_CHECK(program.domain.size() <= static_cast<size_t>(kMaxRank),
-            "tile program: the domain has too many dimensions");
-  std::vector<Instruction> code;
-  for (size_t i = 0; i < program.code.size(); ++i) code.push_back(parse_instruction(program, i));
-  std::vector<bool> stored(program.stores.size(), false);
-  for (const Instruction& instruction : code) {
-    if (instruction.op != Op::store) continue;
-    NNC_CHECK(!stored[instruction.slot], "tile program: a slot is stored twice");
-    stored[instruction.slot] = true;
-  }
-  NNC_CHECK(
-      !stored.empty() && std::all_of(stored.begin(), stored.end(), [](bool is) { return is; }),
-      "tile program: a store slot is never stored");
-  return code;
-}
-
-bool is_binary(const Instruction& instruction, BinaryOperator code) {
-  return instruction.op == Op::binary && instruction.code == static_cast<int>(code);
-}
-bool is_square(const Instruction& instruction) {
-  return instruction.op == Op::unary && instruction.code == static_cast<int>(UnaryOperator::square);
-}
-
-int comparison_of(const Instruction& instruction) {
-  constexpr std::pair<BinaryOperator, Comparison> all[] = {
-      {BinaryOperator::equal, Comparison::equal},
-      {BinaryOperator::not_equal, Comparison::not_equal},
-      {BinaryOperator::less, Comparison::less},
-      {BinaryOperator::less_equal, Comparison::less_equal},
-      {BinaryOperator::greater, Comparison::greater},
-      {BinaryOperator::greater_equal, Comparison::greater_equal}};
-  for (auto [binary, comparison] : all) {
-    if (is_binary(instruction, binary)) return static_cast<int>(comparison);
-  }
-  return -1;
-}
-
-// Mirrors a comparison: a < b is b > a.
-int mirrored(int comparison) {
-  constexpr Comparison mirror[] = {Comparison::equal,   Comparison::not_equal,
-                                   Comparison::greater, Comparison::greater_equal,
-                                   Comparison::less,    Comparison::less_equal};
-  return static_cast<int>(mirror[comparison]);
-}
 
 class Binder {
  public:
@@ -186,7 +16,7 @@ class Binder {
       : program_(program),
         load_infos_(loads),
         store_infos_(stores),
-        code_(parse(program)),
+        code_(parse_tile(program)),
         tile_(std::make_shared<BoundTile>()) {
     NNC_CHECK(loads.size() == program.loads.size() && stores.size() == program.stores.size(),
               "tile program: wrong number of buffers");
@@ -199,8 +29,8 @@ class Binder {
                    : isa == Isa::reference         ? &scalar_tile_table<float>()
                                                    : families_of(isa).tile;
     for (size_t i = 0; i < code_.size(); ++i) {
-      if (code_[i].op != Op::dim) continue;
-      code_[i].op = Op::constant;
+      if (code_[i].op != TileOp::dim) continue;
+      code_[i].op = TileOp::constant;
       code_[i].number = static_cast<double>(evaluate(program.code[i].dim, symbols));
     }
     collapse(domain);
@@ -209,7 +39,7 @@ class Binder {
 
   std::shared_ptr<const BoundTile> bind() {
     find_varying();
-    fuse();
+    fuse_tile(code_, varies_, program_.compute);
     mark_needed();
     tile_->values.resize(code_.size());
     choose_chunk();
@@ -293,72 +123,19 @@ class Binder {
     }
   }
 
-  // a * b + c, c - a * b, maximum(a + b, c) and select(a < b, c, d) become one instruction each. An
-  // instruction that is used twice stays; one of numbers alone stays too, it costs nothing.
-  void fuse() {
-    for (Instruction& instruction : code_) {
-      for (int operand : instruction.operands) ++code_[operand].uses;
-    }
-    for (Instruction& instruction : code_) {
-      if (is_binary(instruction, BinaryOperator::add)) fuse_product(instruction, Op::multiply_add);
-      if (is_binary(instruction, BinaryOperator::sub))
-        fuse_product(instruction, Op::negate_multiply_add);
-      if (is_binary(instruction, BinaryOperator::maximum)) fuse_sum(instruction);
-      if (instruction.op == Op::select) fuse_comparison(instruction);
-    }
-  }
-
   // Which values differ from element to element: the others are numbers.
   void find_varying() {
-    for (const Instruction& instruction : code_) {
-      bool varies = instruction.op == Op::uniform ||
-                    (instruction.op == Op::load && !walks_[instruction.slot].one);
+    for (const TileCode& instruction : code_) {
+      bool varies = instruction.op == TileOp::uniform ||
+                    (instruction.op == TileOp::load && !walks_[instruction.slot].one);
       for (int operand : instruction.operands) varies = varies || varies_[operand];
       varies_.push_back(varies);
     }
   }
 
-  void fuse_product(Instruction& sum, Op fused) {
-    if (program_.compute == DType::i64) return;
-    for (int side : {1, 0}) {
-      const Instruction& product = code_[sum.operands[side]];
-      if (fused == Op::negate_multiply_add && side == 0) return;
-      bool square = is_square(product);
-      if (!(square || is_binary(product, BinaryOperator::mul)) || product.uses != 1) continue;
-      if (!varies_[sum.operands[side]]) continue;
-      sum.operands = {product.operands[0], product.operands[square ? 0 : 1],
-                      sum.operands[1 - side]};
-      sum.op = fused;
-      return;
-    }
-  }
-
-  void fuse_sum(Instruction& maximum) {
-    const Instruction& sum = code_[maximum.operands[0]];
-    if (!is_binary(sum, BinaryOperator::add) || sum.uses != 1 || !varies_[maximum.operands[0]])
-      return;
-    maximum.operands = {sum.operands[0], sum.operands[1], maximum.operands[1]};
-    maximum.op = Op::add_maximum;
-  }
-
-  void fuse_comparison(Instruction& select) {
-    const Instruction& condition = code_[select.operands[0]];
-    int comparison = comparison_of(condition);
-    if (comparison < 0 || condition.uses != 1 || !varies_[select.operands[0]]) return;
-    int a = condition.operands[0];
-    int b = condition.operands[1];
-    if (!varies_[a]) {
-      std::swap(a, b);
-      comparison = mirrored(comparison);
-    }
-    select.operands = {a, b, select.operands[1], select.operands[2]};
-    select.op = Op::choose;
-    select.code = comparison;
-  }
-
   void mark_needed() {
     for (size_t i = code_.size(); i-- > 0;) {
-      if (code_[i].op == Op::store) code_[i].needed = true;
+      if (code_[i].op == TileOp::store) code_[i].needed = true;
       if (!code_[i].needed) continue;
       for (int operand : code_[i].operands) code_[operand].needed = true;
     }
@@ -369,8 +146,8 @@ class Binder {
     constexpr int64_t kLongest =
         4096;  // bytes of one register: Zen 5, relu and adam over 1 MB: 4 KB is best by a few %
     tile_->chunk = kLongest / static_cast<int64_t>(size_of(tile_->compute));
-    for (const Instruction& instruction : code_) {
-      if (!instruction.needed || instruction.op != Op::load) continue;
+    for (const TileCode& instruction : code_) {
+      if (!instruction.needed || instruction.op != TileOp::load) continue;
       int64_t period = walks_[instruction.slot].period;
       if (period == 0 || period > tile_->chunk) continue;
       // Whole periods, and whole vectors where both fit.
@@ -382,17 +159,17 @@ class Binder {
   }
 
   void emit(int index) {
-    const Instruction& instruction = code_[index];
+    const TileCode& instruction = code_[index];
     switch (instruction.op) {
-      case Op::store:
+      case TileOp::store:
         break;
-      case Op::constant:
+      case TileOp::constant:
         tile_->constants.push_back({index, instruction.number});
         break;
-      case Op::load:
+      case TileOp::load:
         emit_load(index, instruction.slot);
         break;
-      case Op::uniform: {
+      case TileOp::uniform: {
         TileStep step;
         step.kind = TileStep::Kind::uniform;
         step.out = index;
@@ -439,20 +216,20 @@ class Binder {
     tile_->steps.push_back(std::move(step));
   }
 
-  TileLoopFunction function_of(const Instruction& instruction, unsigned mask) const {
+  TileLoopFunction function_of(const TileCode& instruction, unsigned mask) const {
     const TileTable& table = *tile_->table;
     switch (instruction.op) {
-      case Op::unary:
+      case TileOp::unary:
         return table.unary[instruction.code];
-      case Op::binary:
+      case TileOp::binary:
         return table.binary[instruction.code][mask];
-      case Op::select:
+      case TileOp::select:
         return table.select[mask];
-      case Op::multiply_add:
+      case TileOp::multiply_add:
         return table.multiply_add[mask];
-      case Op::negate_multiply_add:
+      case TileOp::negate_multiply_add:
         return table.negate_multiply_add[mask];
-      case Op::add_maximum:
+      case TileOp::add_maximum:
         return table.add_maximum[mask];
       default:
         return table.choose[instruction.code][mask];
@@ -460,7 +237,7 @@ class Binder {
   }
 
   void emit_compute(int index) {
-    const Instruction& instruction = code_[index];
+    const TileCode& instruction = code_[index];
     TileStep step;
     step.out = index;
     unsigned mask = 0;
@@ -497,8 +274,8 @@ class Binder {
   }
 
   void emit_stores() {
-    for (const Instruction& instruction : code_) {
-      if (instruction.op != Op::store) continue;
+    for (const TileCode& instruction : code_) {
+      if (instruction.op != TileOp::store) continue;
       int value = instruction.operands[0];
       if (!varies_[value]) {
         value = in_register(value, true);
@@ -627,7 +404,7 @@ class Binder {
   const TileProgram& program_;
   const std::vector<TensorInfo>& load_infos_;
   const std::vector<TensorInfo>& store_infos_;
-  std::vector<Instruction> code_;
+  std::vector<TileCode> code_;
   std::vector<Walk> walks_;   // of the loads
   std::vector<bool> varies_;  // by instruction
   std::vector<bool> direct_;  // by value: computed where it is stored
@@ -643,7 +420,7 @@ std::shared_ptr<const BoundTile> bind_tile(const TileProgram& program, const Sha
   return Binder(program, domain, loads, stores, symbols, isa).bind();
 }
 
-void check_tile_program(const TileProgram& program) { parse(program); }
+void check_tile_program(const TileProgram& program) { parse_tile(program); }
 
 size_t tile_scratch_bytes(const BoundTile& tile) { return tile.scratch_bytes; }
 int64_t tile_elements(const BoundTile& tile) { return tile.elements; }

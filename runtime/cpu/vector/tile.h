@@ -1,9 +1,12 @@
 // The loops of tile programs over float, a vector at a time.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/tile_table.h"
 #include "cpu/vector.h"
 #include "cpu/vector_math.h"
+#include "nnrt/philox.h"
 
 namespace nnrt::NNC_ISA {
 
