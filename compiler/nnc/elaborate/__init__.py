@@ -1,6 +1,8 @@
-"""From a syntax tree and settings to graphs: `predict`, and with a training section `evaluate` and `train`.
+"""From a syntax tree and settings to graphs: `predict`, and with a training section `evaluate` and
+`train`.
 
-Takes a source text; gives `Elaborated`. Raises DiagnosticError with every mistake found in the phase.
+Takes a source text; gives `Elaborated`. Raises DiagnosticError with every mistake found in the
+phase.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ def elaborate(
 ) -> Elaborated:
     """Elaborate a `.nn` text.
 
-    `settings` are those of the net, `overrides` replace keys of the training section; a value may be `Text`, an
-    expression of the language. `seed` replaces the section's. Raises DiagnosticError.
+    `settings` are those of the net, `overrides` replace keys of the training section; a value may
+    be `Text`, an expression of the language. `seed` replaces the section's. Raises DiagnosticError.
     """
     module, loader = load_text(source)
     _stop(loader.diagnostics, loader)
@@ -202,7 +204,9 @@ def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:
 
 
 def read_source(path_or_text: str | Path) -> syntax.Source:
-    """A path ending in `.nn`, or the text itself, as a Source. Raises OSError where the file cannot be read."""
+    """A path ending in `.nn`, or the text itself, as a Source. Raises OSError where the file cannot
+    be read.
+    """
     if isinstance(path_or_text, Path) or (
         "\n" not in path_or_text and path_or_text.strip().endswith(".nn")
     ):

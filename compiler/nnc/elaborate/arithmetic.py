@@ -1,7 +1,7 @@
 """Operators of the language: `+ - * / // % ** @`, comparisons, `and or not in`.
 
-On compile-time values they compute at once; as soon as a tensor takes part they make a node. A literal adopts the
-element type of the tensor beside it; nothing else converts silently.
+On compile-time values they compute at once; as soon as a tensor takes part they make a node. A
+literal adopts the element type of the tensor beside it; nothing else converts silently.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ LONGEST = 1_000_000  # of lists at compile time
 
 NODES = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_div", "%": "mod", "**": "pow",
-    "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
+    "==": "equal", "!=": "not_equal",
+    "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
     "and": "logical_and", "or": "logical_or",
 }  # fmt: skip
 
 COMPUTE: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "+": operator.add, "-": operator.sub, "*": operator.mul,
+    "/": operator.truediv, "//": operator.floordiv,
     "%": operator.mod, "**": operator.pow, "==": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -69,7 +71,7 @@ def _contains(context: Context, node: syntax.Binary, left: Any, right: Any) -> b
             node.right.span,
             describe(right),
         )
-    return left in right
+    return bool(left in right)
 
 
 def _lengthened(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any:
@@ -90,7 +92,7 @@ def _logic(context: Context, node: syntax.Binary, left: Any, right: Any) -> bool
             context.fail(
                 "N0306", f"`{node.operator}` needs true or false", part.span, describe(value)
             )
-    return (left and right) if node.operator == "and" else (left or right)
+    return bool(left and right if node.operator == "and" else left or right)
 
 
 def numbers(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any:
@@ -179,7 +181,7 @@ RANGES = {
 
 
 def as_tensor(context: Context, value: Any, dtype: str, span: syntax.Span) -> Tensor:
-    """A compile-time number or truth value as a scalar tensor of an element type that can hold it."""
+    """A compile-time number or truth value as a scalar tensor of a type that can hold it."""
     if not is_number(value) and not isinstance(value, bool):
         context.fail("N0306", "a number or a tensor is needed", span, describe(value))
     if dtype == "bool" and not isinstance(value, bool):
@@ -206,7 +208,9 @@ def as_tensor(context: Context, value: Any, dtype: str, span: syntax.Span) -> Te
 
 
 def literal(context: Context, value: Any, beside: Tensor, sign: str, span: syntax.Span) -> Tensor:
-    """A number as a scalar tensor of the element type beside it (f32 where a true division makes one)."""
+    """A number as a scalar tensor of the element type beside it (f32 where a true division makes
+    one).
+    """
     dtype = beside.dtype
     if isinstance(value, bool):
         return as_tensor(context, value, "bool", span)

@@ -1,7 +1,8 @@
 """The functions every file sees without `use`, beside the blocks of the prelude.
 
-Mathematics works on numbers (at once) and on tensors (as a node); the rest asks for shapes, builds tensors or lists.
-`op.<name>` gives every operator of the compiler that is open to the language, under its own name.
+Mathematics works on numbers (at once) and on tensors (as a node); the rest asks for shapes, builds
+tensors or lists. `op.<name>` gives every operator of the compiler that is open to the language,
+under its own name.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from .values import (
 # Mathematics
 
 NUMBERS: dict[str, Callable[[float], Any]] = {
-    "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh, "sin": math.sin, "cos": math.cos,
-    "floor": math.floor, "ceil": math.ceil, "abs": abs, "erf": math.erf, "round": round, "log1p": math.log1p,
+    "exp": math.exp, "log": math.log, "log1p": math.log1p, "sqrt": math.sqrt, "abs": abs,
+    "sin": math.sin, "cos": math.cos, "tanh": math.tanh, "erf": math.erf,
+    "floor": math.floor, "ceil": math.ceil, "round": round,
     "expm1": math.expm1, "square": lambda x: x * x, "sign": lambda x: (x > 0) - (x < 0),
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)), "rsqrt": lambda x: 1 / math.sqrt(x),
 }  # fmt: skip
@@ -205,7 +207,9 @@ def is_number_(context: Context, span: syntax.Span, x: Any) -> Any:
 
 @function("is_integer", "x")
 def is_integer_(context: Context, span: syntax.Span, x: Any) -> Any:
-    """Whether the elements of a tensor are whole numbers; whether a value is one, known when compiling."""
+    """Whether the elements of a tensor are whole numbers; whether a value is one, known when
+    compiling.
+    """
     return x.dtype in INTEGERS if isinstance(x, Tensor) else is_integer(x)
 
 
@@ -276,7 +280,8 @@ def builtins() -> dict[str, Any]:
     table["max"] = _extreme("max", "maximum", max)
     table["min"] = _extreme("min", "minimum", min)
     for made in (
-        select, shape, rank, length, range_, product_, text, is_tensor, is_number_, is_list, is_integer_, is_text, int_,
+        select, shape, rank, length, range_, product_, text, int_,
+        is_tensor, is_number_, is_list, is_integer_, is_text,
     ):  # fmt: skip
         table[made.name] = made
     table.update(tensor_functions.functions())

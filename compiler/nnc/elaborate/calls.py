@@ -46,7 +46,9 @@ def apply(context: Context, function: Any, leading: Sequence[Any], span: syntax.
 def signature(
     definition: syntax.Block | syntax.Rule | syntax.Net, source: str, supplied: int = 0
 ) -> str:
-    """`dense(x, units, bias = true)`, from the text; without the leading ones that a place supplies."""
+    """`dense(x, units, bias = true)`, from the text; without the leading ones that a place
+    supplies.
+    """
     parts = []
     for parameter in definition.parameters[supplied:]:
         default = ""
@@ -62,7 +64,11 @@ def call_block(context: Context, function: Block, given: Arguments, span: syntax
 
 
 def use_paths(context: Context, name: str, given: Arguments, span: syntax.Span) -> Paths:
-    """The paths of one use of a block: under its own name or the one after `as`."""
+    """The paths of one use of a block: under its own name or the one after `as`. Blocks that the
+    library keeps to itself have none.
+    """
+    if name.startswith("_") and span.file.startswith(STANDARD):
+        return context.paths
     if given.label is None:
         return context.paths.use(name)
     paths = context.paths.labelled(given.label)
@@ -79,7 +85,7 @@ def use_paths(context: Context, name: str, given: Arguments, span: syntax.Span) 
 
 
 def call_instance(context: Context, instance: Instance, given: Arguments, span: syntax.Span) -> Any:
-    """Use a shared instance: its paths start afresh, so each parameter meets the one made before."""
+    """Use a shared instance: its paths start afresh, so parameters are met again."""
     joined = instance.arguments.after(given, span)
     before, context.shared = context.shared, instance.block.name
     try:
@@ -104,7 +110,9 @@ def build(
 
 
 def _call_text(function: Block, given: Arguments, scope: Scope) -> str:
-    """`bottleneck(width = 64)`: the compile-time arguments that differ from their defaults, by name."""
+    """`bottleneck(width = 64)`: the compile-time arguments that differ from their defaults, by
+    name.
+    """
     parts = []
     for position, parameter in enumerate(function.definition.parameters):
         key = parameter.name.text

@@ -1,4 +1,6 @@
-"""What every part of elaboration shares while it builds one program: builder, variables, call frames, mistakes."""
+"""What every part of elaboration shares while it builds one program: builder, variables, call
+frames, mistakes.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "another")
 
 
 class Mistake(Exception):
-    """A mistake of the user, found while evaluating. Without a diagnostic it has been reported already."""
+    """A mistake of the user, found while evaluating. Without a diagnostic it has been reported
+    already.
+    """
 
     def __init__(self, diagnostic: Diagnostic | None) -> None:
         super().__init__(diagnostic.message if diagnostic else "")
@@ -38,7 +42,7 @@ class Limit(Mistake):
 
 @dataclass(frozen=True)
 class Frame:
-    """A block being built: its name, its call in words, where, and its definition (for recursion)."""
+    """A block being built: its name, its call in words, where, and its definition."""
 
     name: str
     text: str
@@ -48,7 +52,9 @@ class Frame:
 
 @dataclass(eq=False)
 class VariableSpec:
-    """A parameter, state or slot as declared: its graph value in this program, and how to make its first value."""
+    """A parameter, state or slot as declared: its graph value in this program, and how to make its
+    first value.
+    """
 
     name: str
     kind: str
@@ -194,7 +200,9 @@ class Context:
             self.report(mistake)
 
     def chain(self, place: syntax.Span) -> tuple[str, ...]:
-        """`while building `bottleneck(width = 64)`, line 21 → `ResNet50`` for a place inside blocks."""
+        """`while building `bottleneck(width = 64)`, line 21 → `ResNet50`` for a place inside
+        blocks.
+        """
         steps = []
         for frame in reversed(self.frames):
             library = frame.definition.span.file.startswith(STANDARD)  # the message names it
@@ -241,7 +249,9 @@ class Context:
         shown: str = "",
         **attributes: Any,
     ) -> tuple[Tensor, ...]:
-        """Append a node; a shape mistake becomes a diagnostic that shows where each operand came from."""
+        """Append a node; a shape mistake becomes a diagnostic that shows where each operand came
+        from.
+        """
         try:
             with self.at(span):
                 results = self.builder.emit_all(name, [t.value for t in operands], **attributes)
@@ -295,7 +305,9 @@ class Context:
         return f"from `{text}`, line {place.line}"
 
     def stream(self) -> int:
-        """The random stream of the next random node: by its path, so that other layers do not change it."""
+        """The random stream of the next random node: by its path, so that other layers do not
+        change it.
+        """
         key = self.initializing or self.paths.prefix
         count = self.streams.get(key, 0)
         self.streams[key] = count + 1

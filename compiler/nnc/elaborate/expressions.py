@@ -1,4 +1,6 @@
-"""Evaluate expressions: names, literals, pipes, calls, `if`, `share`. Takes syntax and a scope, gives values."""
+"""Evaluate expressions: names, literals, pipes, calls, `if`, `share`. Takes syntax and a scope,
+gives values.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def evaluate(context: Context, scope: Scope, node: syntax.Expression) -> Any:
 
 
 def evaluate_binding(context: Context, scope: Scope, node: syntax.Expression) -> Any:
-    """The value of an expression that is given a name: a plain name counts as where the value comes from."""
+    """The value of an expression that is given a name: a plain name counts as where the value comes
+    from.
+    """
     value = evaluate(context, scope, node)
     if isinstance(node, syntax.Name) and isinstance(value, Tensor):
         return Tensor(value.value, node.span, node.text)
@@ -61,7 +65,9 @@ def _name(context: Context, scope: Scope, node: syntax.Name) -> Any:
 
 
 def unknown_name(context: Context, scope: Scope, node: syntax.Name) -> NoReturn:
-    """A name without a value: one that is made elsewhere in the same item, or one that does not exist."""
+    """A name without a value: one that is made elsewhere in the same item, or one that does not
+    exist.
+    """
     for other in scope.made_elsewhere(node):
         later = other.span.start > node.span.start
         words = (
@@ -175,7 +181,9 @@ def _index(context: Context, scope: Scope, node: syntax.Index) -> Any:
 
 
 def given_place(scope: Scope, node: syntax.Expression) -> syntax.Span:
-    """Where an argument was written: inside the standard library a parameter stands for the user's text."""
+    """Where an argument was written: inside the standard library a parameter stands for the user's
+    text.
+    """
     if isinstance(node, syntax.Name) and node.span.file.startswith(STANDARD):
         binding = scope.find(node.text)
         if binding is not None and binding.given is not None and binding.kind == "argument":
@@ -238,7 +246,9 @@ def _rule_parameters(function: Any) -> set[Any]:
 
 
 def callee(context: Context, scope: Scope, node: syntax.Expression) -> Any:
-    """The value of what a call calls: a block, a function, a shared instance or a call kept for later."""
+    """The value of what a call calls: a block, a function, a shared instance or a call kept for
+    later.
+    """
     if isinstance(node, syntax.Name) and node.text not in scope.names:
         binding = scope.find(node.text)
         if binding is not None and binding.kind == "net":
@@ -311,7 +321,9 @@ def _share(context: Context, scope: Scope, node: syntax.Share) -> Any:
 
 @dataclass(frozen=True)
 class Later:
-    """A place that takes a rule: how many leading arguments it supplies, and whether plain values do too."""
+    """A place that takes a rule: how many leading arguments it supplies, and whether plain values
+    do too.
+    """
 
     supplies: int
     takes_values: bool = False
@@ -328,7 +340,9 @@ class Later:
 
 
 def defer(context: Context, scope: Scope, node: syntax.Expression, later: Later) -> Any:
-    """An expression named for later use: a call keeps its arguments; the place supplies the leading ones."""
+    """An expression named for later use: a call keeps its arguments; the place supplies the leading
+    ones.
+    """
     if isinstance(node, syntax.List):
         return [defer(context, scope, item, later) for item in node.items]
     if isinstance(node, syntax.IfExpression):
@@ -363,7 +377,9 @@ def dimension(context: Context, scope: Scope, node: syntax.Expression) -> Any:
 def shape_of_type(
     context: Context, scope: Scope, node: syntax.TypeExpression
 ) -> tuple[str, tuple[Any, ...]]:
-    """Element type and shape of a type whose dimensions are all known names; f32 where none is said."""
+    """Element type and shape of a type whose dimensions are all known names; f32 where none is
+    said.
+    """
     if isinstance(node, syntax.LikeType):
         value = evaluate(context, scope, node.value)
         if not isinstance(value, Tensor):

@@ -54,7 +54,9 @@ def signature_of(name: str, parameters: Sequence[tuple[str, Any]]) -> str:
 def function(
     name: str, *parameters: Any, deferred: bool = False
 ) -> Callable[[Callable[..., Any]], Builtin]:
-    """Make a Builtin of `implementation(context, span, *values)`; a parameter is a name or (name, default)."""
+    """Make a Builtin of `implementation(context, span, *values)`; a parameter is a name or (name,
+    default).
+    """
     listed = [(p, REQUIRED) if isinstance(p, str) else p for p in parameters]
 
     def wrap(implementation: Callable[..., Any]) -> Builtin:

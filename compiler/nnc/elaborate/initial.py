@@ -21,7 +21,9 @@ Array = np.ndarray[Any, Any]
 
 
 def initial_values(context: Context, seed: int, known: Mapping[str, Array]) -> dict[str, Array]:
-    """The first value of each variable of a program; those in `known` are taken over. Mistakes are kept."""
+    """The first value of each variable of a program; those in `known` are taken over. Mistakes are
+    kept.
+    """
     found: dict[str, Array] = {}
     for spec in context.variables.values():
         if spec.name in known:

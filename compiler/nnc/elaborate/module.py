@@ -53,7 +53,7 @@ class Loader:
     directory: str = ""  # of the first file
 
     def load(self, source: syntax.Source, parent: Scope | None) -> Module:
-        """Parse a text and bind its items. Mistakes are kept in `diagnostics`; syntax errors raise."""
+        """Parse a text and bind its items. Mistakes are kept, but syntax errors raise."""
         self.sources[source.name] = source
         try:
             file = nnlang.parse(source.text, source.name)
@@ -156,7 +156,7 @@ class Loader:
         return Namespace(item.namespace, members)
 
     def shown(self, path: Path, item: syntax.Use) -> str:
-        """What messages call a file: its path from the first file, so that two of one name differ."""
+        """What messages call a file: its path from the first file."""
         if path.is_relative_to(LIBRARY):
             return STANDARD + path.relative_to(LIBRARY).as_posix()
         try:

@@ -1,7 +1,8 @@
-"""What can be said about names before anything is built: unknown ones, unused ones, keys of training sections.
+"""What can be said about names before anything is built: unknown ones, unused ones, keys of
+training sections.
 
-Takes the items of a file with the names that the file sees; keeps every mistake in the context. It looks at all
-branches and at blocks that nothing calls, which building does not.
+Takes the items of a file with the names that the file sees; keeps every mistake in the context. It
+looks at all branches and at blocks that nothing calls, which building does not.
 """
 
 from __future__ import annotations
@@ -17,9 +18,18 @@ from .expressions import fail_unknown
 from .scope import Scope, bound_names
 
 KEYS = (
-    "data", "validation", "loss", "regularizer", "optimizer", "learning_rate", "clip", "batch", "epochs", "seed",
+    "data",
+    "validation",
+    "loss",
+    "regularizer",
+    "optimizer",
+    "learning_rate",
+    "clip",
+    "batch",
+    "epochs",
+    "seed",
     "shuffle",
-)  # fmt: skip
+)
 """What a training section sets with `key = value`."""
 
 _HABITS = {
@@ -155,9 +165,12 @@ def _unused(
         syntax.State: ("N0210", "state"),
     }[type(node)]
     context.report_failure(
-        code, f"the {word} `{name}` of `{owner}` is never used", node.name.span, "nothing reads it",
+        code,
+        f"the {word} `{name}` of `{owner}` is never used",
+        node.name.span,
+        "nothing reads it",
         helps=["use it or remove it"],
-    )  # fmt: skip
+    )
 
 
 def _check_keys(context: Context, item: syntax.Train) -> None:
@@ -176,14 +189,23 @@ def _check_keys(context: Context, item: syntax.Train) -> None:
         key = f"metric {name.text}" if isinstance(node, syntax.Metric) else name.text
         if key in seen:
             context.report_failure(
-                "N0502", what.format(name.text), name.span, "again here", others=[(seen[key], "first here")],
-                helps=["remove one of them"] if isinstance(node, syntax.Assign) else ["give it another name"],
-            )  # fmt: skip
+                "N0502",
+                what.format(name.text),
+                name.span,
+                "again here",
+                others=[(seen[key], "first here")],
+                helps=["remove one of them"]
+                if isinstance(node, syntax.Assign)
+                else ["give it another name"],
+            )
         elif key == "metric loss":
             context.report_failure(
-                "N0502", "a metric cannot be named `loss`", name.span, "the loss is shown anyway",
+                "N0502",
+                "a metric cannot be named `loss`",
+                name.span,
+                "the loss is shown anyway",
                 helps=["give it another name"],
-            )  # fmt: skip
+            )
         seen.setdefault(key, name.span)
 
 

@@ -41,20 +41,37 @@ def choose_net(module: Module, loader: Loader, name: str | None) -> syntax.Net:
     file = module.source.name
     if not module.nets:
         start = syntax.Span(file, 0, 0, 1, 1, 1, 1)
-        raise _choice(loader, "N0604", f"there is no net in {file}", start,
-                      helps=["declare one: `net Name { input x: f32[N, 4] ... output y = ... }`"])  # fmt: skip
+        raise _choice(
+            loader,
+            "N0604",
+            f"there is no net in {file}",
+            start,
+            helps=["declare one: `net Name { input x: f32[N, 4] ... output y = ... }`"],
+        )
     if name is None:
         trained = {train.net.text for train in module.trains} & set(module.nets)
         if len(module.nets) > 1 and len(trained) != 1:
             places = [(net.name.span, "") for net in module.nets.values()]
-            raise _choice(loader, "N0512", f"{file} has several nets", *places[0], others=places[1:],
-                          helps=["say which: `--net NAME`, in Python `net=...`"])  # fmt: skip
+            raise _choice(
+                loader,
+                "N0512",
+                f"{file} has several nets",
+                *places[0],
+                others=places[1:],
+                helps=["say which: `--net NAME`, in Python `net=...`"],
+            )
         name = trained.pop() if len(trained) == 1 else next(iter(module.nets))
     if name not in module.nets:
         meant = suggest(name, module.nets)
         first = next(iter(module.nets.values()))
-        raise _choice(loader, "N0512", f"there is no net `{name}` in {file}", first.name.span,
-                      notes=[f"it has {known}"], helps=[f"did you mean `{meant}`?"] if meant else [])  # fmt: skip
+        raise _choice(
+            loader,
+            "N0512",
+            f"there is no net `{name}` in {file}",
+            first.name.span,
+            notes=[f"it has {known}"],
+            helps=[f"did you mean `{meant}`?"] if meant else [],
+        )
     return module.nets[name]
 
 
@@ -63,7 +80,7 @@ def _choice(loader: Loader, code: str, message: str, *place: Any, **parts: Any) 
 
 
 def given_value(loader: Loader, key: str, value: Any) -> Any:
-    """A value from outside: `Text` as an expression of the language, anything else as plain values."""
+    """A value from outside: `Text` as an expression, anything else as plain values."""
     if not isinstance(value, Text):
         return plain_value(value)
     name = f"<--set {key}>"
@@ -261,6 +278,8 @@ def declare_input(context: Context, scope: Scope, node: syntax.Input) -> None:
 
 
 def _is_free(scope: Scope, name: str) -> bool:
-    """Whether a name in a shape makes a dimension: nothing has it, or only a block, which is no number."""
+    """Whether a name in a shape makes a dimension: nothing has it, or only a block, which is no
+    number.
+    """
     binding = scope.find(name)
     return binding is None or binding.kind == "library"

@@ -1,4 +1,4 @@
-"""Shapes in signatures: `x: [N, H, W, C]` matches a tensor and binds the names of its dimensions."""
+"""Shapes in signatures: `x: [N, H, W, C]` matches a tensor and binds the names in it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ class _Match:
     """One argument against the type of its parameter, with the places that messages show."""
 
     def __init__(
-        self, context: Context, scope: Scope, parameter: syntax.Parameter, value: Tensor, place: syntax.Span,
-        block: str, call: syntax.Span,
-    ) -> None:  # fmt: skip
+        self,
+        context: Context,
+        scope: Scope,
+        parameter: syntax.Parameter,
+        value: Tensor,
+        place: syntax.Span,
+        block: str,
+        call: syntax.Span,
+    ) -> None:
         assert parameter.type is not None
         self.context, self.scope, self.value, self.place = context, scope, value, place
         self.key, self.type, self.block, self.call = (
@@ -36,7 +42,9 @@ class _Match:
         helps: Sequence[str] = (),
         others: Sequence[tuple[syntax.Span, str]] = (),
     ) -> NoReturn:
-        """The call is the place to go to; the argument says what was found, the signature what was expected."""
+        """The call is the place to go to; the argument says what was found, the signature what was
+        expected.
+        """
         context = self.context
         origin = context.origin(self.value)
         found = f"{self.key}: {describe(self.value)}"
@@ -130,17 +138,29 @@ def callee_span(context: Context, call: syntax.Span) -> syntax.Span:
 
 
 def match_type(
-    context: Context, scope: Scope, parameter: syntax.Parameter, value: Any, place: syntax.Span,
-    block: str, call: syntax.Span,
-) -> None:  # fmt: skip
-    """Match a tensor with the shape in a signature; names in it are bound, or must agree when they are."""
+    context: Context,
+    scope: Scope,
+    parameter: syntax.Parameter,
+    value: Any,
+    place: syntax.Span,
+    block: str,
+    call: syntax.Span,
+) -> None:
+    """Match a tensor with the shape in a signature; names in it are bound, or must agree when they
+    are.
+    """
     pattern = parameter.type
     assert pattern is not None
     if not isinstance(value, Tensor):
         written = context.snippet(pattern.span)
         key = parameter.name.text
-        context.fail("N0303", f"`{key}` of `{block}` must be a tensor", place, describe(value),
-                     notes=[f"`{block}` expects `{key}: {written}`"])  # fmt: skip
+        context.fail(
+            "N0303",
+            f"`{key}` of `{block}` must be a tensor",
+            place,
+            describe(value),
+            notes=[f"`{block}` expects `{key}: {written}`"],
+        )
     match = _Match(context, scope, parameter, value, place, block, call)
     if isinstance(pattern, syntax.LikeType):
         other = evaluate(context, scope, pattern.value)
@@ -162,7 +182,8 @@ def rank_help(expected: int, value: Tensor, file: str) -> list[str]:
     if expected == 4 and found == 3:
         whole = ", ".join(str(dim) for dim in (*value.shape, 1))
         return [
-            f"images are [N, height, width, channels]; add the channels: `reshape({name}, ({whole}))`"
+            "images are [N, height, width, channels]; add the channels: "
+            f"`reshape({name}, ({whole}))`"
         ]
     if expected == 4:
         return ["images are [N, height, width, channels]"]

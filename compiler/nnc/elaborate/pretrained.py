@@ -1,4 +1,6 @@
-"""`load "weights.safetensors"` in a training section: start from stored parameters and states, met by name."""
+"""`load "weights.safetensors"` in a training section: start from stored parameters and states, met
+by name.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from .training import Recipe
 def load_weights(
     context: Context, recipe: Recipe, values: dict[str, np.ndarray[Any, Any]], directory: str | None
 ) -> tuple[str, ...]:
-    """Replace first values by those of the files. Every array of a file must fit a variable; mistakes are kept."""
+    """Replace first values by those of the files. Every array of a file must fit a variable;
+    mistakes are kept.
+    """
     loaded: list[str] = []
     for node in recipe.load:
         path = Path(directory or ".") / node.value

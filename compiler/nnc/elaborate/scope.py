@@ -1,7 +1,8 @@
 """Names and paths.
 
-`Scope` maps the names that a body sees to values; `Paths` hands out the paths by which parameters are known
-(`features.conv_2.weight`): binding names, block names, and an index only where a name repeats.
+`Scope` maps the names that a body sees to values; `Paths` hands out the paths by which parameters
+are known (`features.conv_2.weight`): binding names, block names, and an index only where a name
+repeats.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from nnlang.syntax import Span
 class Binding:
     """`kind`: value, constant, setting, argument, parameter, state, dimension, input, library, net.
 
-    `given`: for an argument, where the caller wrote it; for a dimension, the argument that fixed it.
+    `given`: for an argument, where the caller wrote it; for a dimension, the argument that fixed
+    it.
     """
 
     value: Any
@@ -126,7 +128,8 @@ def bound_names(item: syntax.Node) -> list[syntax.Name]:
 
 @dataclass(eq=False)
 class Paths:
-    """A place in the tree of paths: hands out one child a use, with `_2`, `_3`… where a name repeats.
+    """A place in the tree of paths: hands out one child a use, with `_2`, `_3`… where a name
+    repeats.
 
     Keeps true: no path is handed out twice, whether for a binding, a use or a label.
     """

@@ -11,9 +11,15 @@ from .values import Tensor, describe, shape_text
 
 
 def unequal_sides(
-    context: Context, code: str, message: str, node: syntax.Binary, left: Tensor, right: Tensor, helps: list[str],
+    context: Context,
+    code: str,
+    message: str,
+    node: syntax.Binary,
+    left: Tensor,
+    right: Tensor,
+    helps: list[str],
     dtype: bool = False,
-) -> NoReturn:  # fmt: skip
+) -> NoReturn:
     """A mistake of both operands: each is labelled with its shape and where it came from."""
     first, second = _sides(context, [(node.left, left), (node.right, right)], dtype)
     if context.user_span(node.span) is not node.span:
@@ -28,7 +34,9 @@ def unequal_sides(
 def _sides(
     context: Context, parts: list[tuple[syntax.Expression, Tensor]], dtype: bool
 ) -> list[str]:
-    """`body: [N, 56, 56, 256]   from `conv_norm(4 * width, 1)`, line 11`, with the origins below each other."""
+    """`body: [N, 56, 56, 256]   from `conv_norm(4 * width, 1)`, line 11`, with the origins below
+    each other.
+    """
     shapes = []
     for part, tensor in parts:
         name = f"{part.text}: " if isinstance(part, syntax.Name) else ""
@@ -45,10 +53,10 @@ def _sides(
 def shape_help(context: Context, node: syntax.Binary, left: Tensor, right: Tensor) -> list[str]:
     """What to type to make two shapes equal, where there is something."""
     pairs = ((node.left, left, node.right, right), (node.right, right, node.left, left))
-    for made_node, made, other_node, other in pairs:
+    for _, made, _, other in pairs:
         if made.before == other.shape and _is_plain_name(other) and made.text.endswith(")"):
             return [f"project the shortcut: `{other.text} -> {made.text}`"]
-    for made_node, made, other_node, other in pairs:
+    for _, made, other_node, other in pairs:
         name = _operand_name(other_node, other)
         layer = _projection(made.shape, other.shape)
         if name and layer and (made.before is not None or _is_plain_name(other)):
@@ -74,7 +82,9 @@ def _operand_name(node: syntax.Expression, tensor: Tensor) -> str:
 
 
 def _projection(wanted: tuple[Any, ...], found: tuple[Any, ...]) -> str:
-    """The layer that brings a shape to another one: `conv(256, 1)` of an image, `dense(256)` of vectors."""
+    """The layer that brings a shape to another one: `conv(256, 1)` of an image, `dense(256)` of
+    vectors.
+    """
     if len(wanted) != len(found) or len(wanted) < 2 or not isinstance(wanted[-1], int):
         return ""
     if wanted[:-1] == found[:-1]:

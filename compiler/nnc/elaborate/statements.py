@@ -1,4 +1,6 @@
-"""Execute statements: bindings, parameters, states, loops. Every loop runs here, at compile time, and ends."""
+"""Execute statements: bindings, parameters, states, loops. Every loop runs here, at compile time,
+and ends.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class ReturnValue(Exception):
 def run_body(
     context: Context, scope: Scope, body: tuple[syntax.Statement, ...], name: str, span: syntax.Span
 ) -> Any:
-    """Run a block's statements and give what it returns; all mistakes of a user's block are reported."""
+    """Run a block's statements and give what it returns; all mistakes of a user's block are
+    reported.
+    """
     failed = False
     try:
         for statement in body:
@@ -64,7 +68,9 @@ def execute(context: Context, scope: Scope, statement: syntax.Statement) -> None
 def execute_each(
     context: Context, scope: Scope, statements: Iterable[Any], run: Callable[..., None] = execute
 ) -> None:
-    """Run statements, keeping each mistake: a name whose making failed is poisoned, so none follows from it."""
+    """Run statements, keeping each mistake: a name whose making failed is poisoned, so none follows
+    from it.
+    """
     for statement in statements:
         try:
             run(context, scope, statement)
@@ -151,7 +157,9 @@ def assign_name(context: Context, scope: Scope, target: syntax.Name, value: Any)
 
 
 def _owner(scope: Scope, name: str) -> tuple[Scope | None, Any]:
-    """The body that binds a name: rebinding inside a loop or branch carries out of it; names of the file do not change."""
+    """The body that binds a name: rebinding inside a loop or branch carries out of it; names of the
+    file do not change.
+    """
     current: Scope | None = scope
     while current is not None:
         binding = current.names.get(name)
@@ -248,7 +256,8 @@ def declare(
     name = context.paths.use(node.name.text).prefix
     known = context.variables.get(name)
     if known is None:
-        context.elements += math.prod(type.shape)  # type: ignore[arg-type]
+        sizes = [size for size in type.shape if isinstance(size, int)]
+        context.elements += math.prod(sizes)
         if context.elements > ELEMENT_LIMIT:
             context.exceed(
                 f"`{name}: {type}` is too large",
@@ -262,7 +271,8 @@ def declare(
     elif known.value.type != type:
         context.fail(
             "N0309",
-            f"the shared `{context.shared}` has `{node.name.text}: {known.value.type}` from an earlier use",
+            f"the shared `{context.shared}` has `{node.name.text}: {known.value.type}` "
+            "from an earlier use",
             node.type.span,
             f"{type} in this use",
             helps=["use it on values of the same shape, or make another instance with `share`"],
@@ -330,7 +340,7 @@ def _repeat(context: Context, scope: Scope, node: syntax.Repeat) -> None:
 
 
 def _assert(context: Context, scope: Scope, node: syntax.Assert) -> None:
-    """`assert condition, "message"` or `("message", "help")`; shows the arguments that it is about."""
+    """`assert condition, "message"` or `("message", "help")`; shows what arguments it is about."""
     if condition(context, scope, node.condition, "assert"):
         return
     message = None if node.message is None else evaluate(context, scope, node.message)

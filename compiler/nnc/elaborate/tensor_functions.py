@@ -263,9 +263,15 @@ def _for_first_values(context: Context, name: str, span: syntax.Span) -> None:
 
 
 def _drawn(
-    context: Context, name: str, node: str, span: syntax.Span, shape: Any, shift: Any, factor: Any,
+    context: Context,
+    name: str,
+    node: str,
+    span: syntax.Span,
+    shape: Any,
+    shift: Any,
+    factor: Any,
     spread: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """`shift + factor * drawn`; with `spread`, up to `factor`."""
     dims = _dims(context, shape, name, span)
     shift, factor = number(context, shift, name, span), number(context, factor, name, span)
@@ -322,8 +328,8 @@ def functions() -> dict[str, Builtin]:
     table["reduce_max"] = _reduction("reduce_max", "reduce_max")
     table["reduce_min"] = _reduction("reduce_min", "reduce_min")
     for made in (
-        argmax, reshape, broadcast, transpose, split, one_hot, stop_gradient, uniform, normal, orthogonal_matrix,
-        bernoulli,
+        argmax, reshape, broadcast, transpose, split, one_hot, stop_gradient,
+        uniform, normal, orthogonal_matrix, bernoulli,
     ):  # fmt: skip
         table[made.name] = made
     table["constant"] = Builtin("constant", _constant, "constant(value)", deferred=True)

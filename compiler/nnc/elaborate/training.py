@@ -1,7 +1,9 @@
-"""Build a training section: loss, regularizer, gradients, clipping, schedule, the optimizer's rule, metrics.
+"""Build a training section: loss, regularizer, gradients, clipping, schedule, the optimizer's rule,
+metrics.
 
-Takes a net as built (with `training` true or false) and the section; adds the loss and the metrics to the graph, and for
-the training step the gradients and the updates of parameters, slots and states.
+Takes a net as built (with `training` true or false) and the section; adds the loss and the metrics
+to the graph, and for the training step the gradients and the updates of parameters, slots and
+states.
 """
 
 from __future__ import annotations
@@ -124,7 +126,7 @@ def set_key(
                 ],
             )
         value = syntax.Number(float(value), False, span=span)
-    recipe.expressions[key] = value  # type: ignore[assignment]
+    recipe.expressions[key] = value
 
 
 def checked(context: Context, key: str, value: Any, span: syntax.Span) -> Any:
@@ -332,7 +334,9 @@ def frozen_names(context: Context, recipe: Recipe) -> set[str]:
 
 
 def build_updates(context: Context, scope: Scope, trained: Trained, loss: Tensor | None) -> None:
-    """Differentiate, clip, and run the optimizer's rule for each parameter; then the states of the net."""
+    """Differentiate, clip, and run the optimizer's rule for each parameter; then the states of the
+    net.
+    """
     recipe = trained.recipe
     for spec in context.variables.values():
         if spec.kind == "state" and context.current[spec.name].value is not spec.value:
@@ -487,7 +491,9 @@ def clip(context: Context, recipe: Recipe, rule: Any, gradients: list[Tensor]) -
 
 
 def learning_rate(context: Context, scope: Scope, recipe: Recipe) -> Tensor:
-    """The rate as a scalar of the graph; a schedule gets the clock: steps done, steps in all, steps an epoch."""
+    """The rate as a scalar of the graph; a schedule gets the clock: steps done, steps in all, steps
+    an epoch.
+    """
     node = recipe.expressions.get("learning_rate")
     value = 0.001 if node is None else defer(context, scope, node, Later(3, takes_values=True))
     span = node.span if node is not None else recipe.section.net.span

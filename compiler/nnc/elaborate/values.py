@@ -1,7 +1,8 @@
 """What an expression of the language can be while the compiler evaluates it.
 
-Plain Python values stand for compile-time ones: `int` or `Poly` (dimensions), `float`, `bool`, `str`, `list`, `tuple`.
-The classes here are the rest. `describe` puts any of them in the words of the language.
+Plain Python values stand for compile-time ones: `int` or `Poly` (dimensions), `float`, `bool`,
+`str`, `list`, `tuple`. The classes here are the rest. `describe` puts any of them in the words of
+the language.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Deferred:
-    """A call named for later use (`optimizer = sgd(momentum = 0.9)`): the place supplies the leading arguments."""
+    """A call named for later use (`optimizer = sgd(momentum = 0.9)`): the place supplies the
+    leading arguments.
+    """
 
     function: Any
     arguments: Arguments
