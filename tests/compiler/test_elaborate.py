@@ -1,4 +1,4 @@
-"""What elaboration makes of the language: names of parameters, settings, loops, shapes, types, training."""
+"""What elaboration makes of the language: names, settings, loops, shapes, types, training."""
 
 from __future__ import annotations
 
@@ -107,7 +107,14 @@ def test_parameter_names_in_blocks() -> None:
 
 
 def test_binding_and_block_of_one_name_have_different_paths() -> None:
-    before = "block f(x) {\n    dense = 3\n    g = x -> h(dense)\n    return g -> h(dense)\n}\nblock h(x, n) = x -> dense(n)"
+    before = """
+        block f(x) {
+            dense = 3
+            g = x -> h(dense)
+            return g -> h(dense)
+        }
+        block h(x, n) = x -> dense(n)
+    """
     names = parameters(net("output y = x -> f", before=before))
     assert len(names) == len(set(names)) == 4
 
@@ -168,7 +175,13 @@ def test_formatting_does_not_change_names() -> None:
 
 
 def test_settings_from_outside() -> None:
-    text = "net M(hidden = 4, deep = false) {\n    input x: f32[N, 8]\n    h = x -> dense(hidden)\n    output y = if deep { h -> dense(2) } else { h }\n}"
+    text = """
+        net M(hidden = 4, deep = false) {
+            input x: f32[N, 8]
+            h = x -> dense(hidden)
+            output y = if deep { h -> dense(2) } else { h }
+        }
+    """
     assert shapes(build(text)) == {"y": "f32[N, 4]"}
     assert shapes(build(text, settings={"hidden": 5})) == {"y": "f32[N, 5]"}
     assert shapes(build(text, settings={"hidden": np.int64(6)})) == {"y": "f32[N, 6]"}
@@ -179,7 +192,8 @@ def test_settings_from_outside() -> None:
 
 
 def test_a_default_may_use_the_settings_before_it() -> None:
-    text = "net M(width = 4, wide = 2 * width) {\n    input x: f32[N, 8]\n    output y = x -> dense(width + wide)\n}"
+    head = "net M(width = 4, wide = 2 * width) {\n    input x: f32[N, 8]\n"
+    text = head + "    output y = x -> dense(width + wide)\n}"
     assert shapes(build(text)) == {"y": "f32[N, 12]"}
     assert shapes(build(text, settings={"width": 1})) == {"y": "f32[N, 3]"}
 
@@ -555,7 +569,10 @@ def test_a_block_of_the_file_goes_before_the_library() -> None:
 
 
 def test_initializers_given_by_the_user() -> None:
-    before = 'block halves(shape) = 0.5\nblock ramp(shape) = f32(op.iota(shape = shape, axis = 0, dtype = "f32"))'
+    before = """
+        block halves(shape) = 0.5
+        block ramp(shape) = op.iota(shape = shape, axis = 0, dtype = "f32")
+    """
     body = """
         param a: f32[3] = 2
         param b: f32[3] = constant(0.25)
@@ -586,7 +603,8 @@ def test_first_values_depend_on_the_name_only() -> None:
 
 
 def test_all_mistakes_of_a_phase_are_reported_once() -> None:
-    text = f"{VECTORS}    a = x -> dense(0)\n    b = x + a\n    c = x -> conv(3)\n    output y = b + c\n}}"
+    body = "a = x -> dense(0)\nb = x + a\nc = x -> conv(3)\noutput y = b + c"
+    text = f"{VECTORS}{body}\n}}"
     with pytest.raises(DiagnosticError) as error:
         build(text)
     assert [found.code for found in error.value.diagnostics] == ["N0406", "N0303"]

@@ -1,7 +1,8 @@
 """Whatever a text that parses says, elaboration gives graphs or a DiagnosticError, nothing else.
 
-Good programs are changed at random places with a fixed seed: names, numbers and operators are replaced, lines deleted,
-doubled and swapped. The limits are lowered, so that what grows without end is found soon.
+Good programs are changed at random places with a fixed seed: names, numbers and operators are
+replaced, lines deleted, doubled and swapped. The limits are lowered, so that what grows without end
+is found soon.
 """
 
 from __future__ import annotations
@@ -93,19 +94,39 @@ train Seq as fast {
 }
 """,
 )
-NUMBERS = "0 1 2 3 -1 0.5 7 64 1000000 2147483648 99999999999999999999 1e300 1e-9 10**9 (1/3) -0.0".split()
-NAMES = (
-    "x y h N T K C dense conv relu softmax batch_norm dropout flatten max_pool embedding mean sum reshape concat split "
-    "shape rank range len select training op pi f32 i64 bool zeros he_uniform sgd adam cosine l2 constant uniform normal "
-    "product text conv_transpose avg_pool resize pad layer_norm cross_entropy hinge accuracy label logits image "
-    "bernoulli stop_gradient transpose broadcast one_hot argmax int is_integer floor exp log sqrt max min prelu"
-).split()
-OTHERS = '"same" "" true false [] () [1] (2, 3) ["a"] op.conv2d op.gather op.slice op.pad op.matmul x[0] shape(x)'.split()
-OPERATORS = "+ - * / // % ** @ == != < <= > >= and or in ->".split()
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+NUMBERS = words(
+    "0 1 2 3 -1 0.5 7 64 1000000 2147483648 99999999999999999999 1e300 1e-9 10**9 (1/3) -0.0"
+)
+NAMES = words(
+    """
+    x y h N T K C dense conv relu softmax batch_norm dropout flatten max_pool embedding mean sum
+    reshape concat split shape rank range len select training op pi f32 i64 bool zeros he_uniform
+    sgd adam cosine l2 constant uniform normal product text conv_transpose avg_pool resize pad
+    layer_norm cross_entropy hinge accuracy label logits image bernoulli stop_gradient transpose
+    broadcast one_hot argmax int is_integer floor exp log sqrt max min prelu
+    """
+)
+OTHERS = words(
+    """
+    "same" "" true false [] () [1] (2,3) ["a"] op.conv2d op.gather op.slice op.pad op.matmul x[0]
+    shape(x)
+    """
+)
+OPERATORS = words("+ - * / // % ** @ == != < <= > >= and or in ->")
 TOKEN = re.compile(r'"[^"\n]*"|\d+\.?\d*(?:e-?\d+)?|[A-Za-z_]\w*|->|//|\*\*|[=<>!]=|[-+*/%@<>]')
 KEYWORDS = set(
-    "net block rule train input output param state const if else for in repeat return share metric freeze assert "
-    "like as and or not load".split()
+    words(
+        """
+        net block rule train input output param state const if else for in repeat return share
+        metric freeze assert like as and or not load
+        """
+    )
 )
 
 

@@ -1,7 +1,7 @@
-"""Layers, activations, losses and metrics of the standard library, against PyTorch or a closed form in float64.
+"""Layers, activations, losses and metrics of the library against PyTorch or a closed form.
 
-Each runs through the interpreter: `predict` for values, one step of `train` with plain gradient descent of rate 1 for
-what training adds (batch statistics, gradients).
+Each runs in float64 through the interpreter: `predict` for values, one step of `train` with plain
+gradient descent of rate 1 for what training adds (batch statistics, gradients).
 """
 
 from __future__ import annotations
@@ -61,11 +61,18 @@ def run(
 def train(
     expression: str, given: dict[str, Array] | None = None, metrics: str = "", **arrays: Array
 ) -> tuple[dict[str, Array], dict[str, Array], Array]:
-    """One step of gradient descent of mean(y * factor), rate 1: outputs, updates by ending, the factor."""
+    """One step of descent of mean(y * factor), rate 1: outputs, updates by ending, the factor."""
     shape = run(expression, **arrays).shape
     factor = normal(*shape, seed=3)
     dims = ", ".join(["N", *map(str, shape[1:])])
-    after = f"train M {{\n    input factor: f32[{dims}]\n    loss = mean(y * factor)\n    optimizer = sgd()\n    learning_rate = 1\n{metrics}}}\n"
+    after = f"""
+train M {{
+    input factor: f32[{dims}]
+    loss = mean(y * factor)
+    optimizer = sgd()
+    learning_rate = 1
+{metrics}}}
+"""
     made = build(expression, arrays, after)
     graph = made.graphs["train"]
     clock = {item.name: CLOCK[item.name] for item in graph.inputs if item.role == "clock"}
@@ -314,7 +321,7 @@ def test_batch_norm(shape: tuple[int, ...]) -> None:
     close(updates["offset"], offset - offset.grad)
     axes = tuple(range(x.ndim - 1))
     close(updates["mean"], 0.9 * given["mean"] + 0.1 * x.mean(axes))
-    # Running variances take the variance of the batch as it is; PyTorch takes count / (count - 1) of it.
+    # Running variances take the variance of the batch as it is; PyTorch count / (count - 1) of it.
     close(updates["variance"], 0.9 * given["variance"] + 0.1 * x.var(axes))
 
 
@@ -456,9 +463,20 @@ def test_binary_losses() -> None:
 def test_gradient_of_losses() -> None:
     """The loss of a step through an added offset: its gradient is the sum of that of the logits."""
     logits, label = normal(6, 4), np.array([0, 3, 1, 1, 2, 0])
-    after = "train M {\n    loss = cross_entropy(y, label, smoothing = 0.1)\n    optimizer = sgd()\n    learning_rate = 1\n}"
-    made = build("z + bias_of(z)", {"z": logits, "label": label}, after.replace("loss =", "loss ="),
-                 "block bias_of(z: [N, K]) {\n    param bias: f32[K] = zeros()\n    return bias\n}")  # fmt: skip
+    after = """
+train M {
+    loss = cross_entropy(y, label, smoothing = 0.1)
+    optimizer = sgd()
+    learning_rate = 1
+}
+"""
+    before = """
+block bias_of(z: [N, K]) {
+    param bias: f32[K] = zeros()
+    return bias
+}
+"""
+    made = build("z + bias_of(z)", {"z": logits, "label": label}, after, before)
     graph = made.graphs["train"]
     _, updates = interpret.run(graph, {"z": logits, "label": label}, double=True)
     z = torch.from_numpy(logits).requires_grad_()

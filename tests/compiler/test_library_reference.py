@@ -1,4 +1,4 @@
-"""Every public block of the standard library stands in the reference with its signature, and every function."""
+"""Every public block of the library stands in the reference with its signature."""
 
 from __future__ import annotations
 

@@ -230,7 +230,10 @@ def test_clip_by_value() -> None:
         ("l2(0.1)", lambda w, b: 0.1 * w.square().sum()),
         ("l1(0.1)", lambda w, b: 0.1 * w.abs().sum()),
         ("l2(0.1, true)", lambda w, b: 0.1 * (w.square().sum() + b.square().sum())),
-        ("[l1(0.1), l2(0.2, all = true)]", lambda w, b: 0.1 * w.abs().sum() + 0.2 * (w.square().sum() + b.square().sum())),
+        (
+            "[l1(0.1), l2(0.2, all = true)]",
+            lambda w, b: 0.1 * w.abs().sum() + 0.2 * (w.square().sum() + b.square().sum()),
+        ),
     ],
 )  # fmt: skip
 def test_regularizer(regularizer: str, penalty: Any) -> None:
@@ -242,7 +245,8 @@ def test_regularizer(regularizer: str, penalty: Any) -> None:
 
 
 def first_value(initializer: str, shape: str) -> Array:
-    text = f"net M {{\n    input x: f32[N, 1]\n    param w: f32{shape} = {initializer}\n    output y = x * sum(w)\n}}"
+    parameter = f"param w: f32{shape} = {initializer}"
+    text = f"net M {{\n    input x: f32[N, 1]\n    {parameter}\n    output y = x * sum(w)\n}}"
     return elaborate(Source("<text>", text)).graphs["predict"].variables[0].initial
 
 

@@ -1,7 +1,7 @@
 """Every wrong file of `bad/` gives exactly the message that stands beside it.
 
-`pytest --accept` writes the messages anew. A first line `# settings: hidden=3, train.batch=0` gives settings of the
-net and overrides of the training section, as the command line does.
+`pytest --accept` writes the messages anew. A first line `# settings: hidden=3, train.batch=0` gives
+settings of the net and overrides of the training section, as the command line does.
 """
 
 from __future__ import annotations
