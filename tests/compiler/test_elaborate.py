@@ -565,6 +565,12 @@ def test_a_block_of_the_file_goes_before_the_library() -> None:
     assert shapes(made) == {"y": "f32[N, 8]"}
 
 
+def test_the_order_of_items_does_not_matter() -> None:
+    before = "const k = twice(3)\nblock twice(n) = two() * n\nblock two() = 2\n"
+    after = "block last(x) = x -> dense(k)\n"
+    assert shapes(net("output y = x -> last", before=before, after=after)) == {"y": "f32[N, 6]"}
+
+
 # First values
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from nnlang import syntax
 from nnlang.diagnostics import Diagnostic, DiagnosticError, diagnostic, suggest
+from nnlang.engine import MAX_ERRORS
 
 from ..graph import Graph, Value, Variable
-from .context import Context, Limit, is_known
+from .context import Context, Limit, Mistake, VariableSpec, is_known
 from .initial import initial_values
 from .module import Loader, Module, load_text
 from .network import Network, Text, build_net, choose_net
@@ -81,6 +82,7 @@ def elaborate(
         mistakes += [each for each in context.diagnostics if not is_known(each, mistakes)]
         if program not in built:
             break
+    mistakes += differing_variables([network.context for network, _ in built.values()])
     _stop(_in_order(mistakes, source.name), loader)
     return _assemble(module, loader, chosen, section, found, built, seed)
 
@@ -184,6 +186,28 @@ def choose_section(
     return mine[0] if mine else None
 
 
+def differing_variables(contexts: list[Context]) -> list[Diagnostic]:
+    """Parameters and states whose types differ from program to program: one could not use what
+    another learns.
+    """
+    found: list[Diagnostic] = []
+    known: dict[str, VariableSpec] = {}
+    for context in contexts:
+        for name, spec in context.variables.items():
+            other = known.setdefault(name, spec).value.type
+            if other == spec.value.type:
+                continue
+            message = f"`{name}` is {other} in inference and {spec.value.type} in training"
+            helps = ["give what only training uses a name of its own: `... as name`"]
+            context.frames = list(spec.frames)
+            try:
+                context.fail("N0309", message, spec.node.type.span, helps=helps)
+            except Mistake as mistake:
+                if mistake.diagnostic and not is_known(mistake.diagnostic, found):
+                    found.append(mistake.diagnostic)
+    return found
+
+
 def _in_order(mistakes: list[Diagnostic], first: str) -> list[Diagnostic]:
     """Mistakes as they follow in the text, those of the first file before others."""
 
@@ -200,7 +224,7 @@ def _in_order(mistakes: list[Diagnostic], first: str) -> list[Diagnostic]:
 
 def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:
     if diagnostics:
-        raise DiagnosticError(diagnostics, loader.sources)
+        raise DiagnosticError(diagnostics[:MAX_ERRORS], loader.sources)
 
 
 def read_source(path_or_text: str | Path) -> syntax.Source:

@@ -61,7 +61,7 @@ class Loader:
             raise DiagnosticError(error.diagnostics, self.sources) from None
         module = Module(source, file, Scope(parent, of_file=True, tree=file))
         context = Context(self.sources, training=False, subject=source.name)
-        for item in file.items:
+        for item in sorted(file.items, key=_order):
             try:
                 self.add(module, item, context)
             except (Mistake, RecursionError) as error:
@@ -86,13 +86,15 @@ class Loader:
         assert made is not None
         name, place = made.text, made.span
         if name in scope.names:
-            first = scope.names[name].span
+            other = scope.names[name].span or place
+            first, again = sorted((other, place), key=lambda span: span.start)
             context.fail(
                 "N0202",
                 f"`{name}` is defined twice",
-                place,
+                again,
                 "again here",
-                others=[(first, "first here")] if first else [],
+                others=[(first, "first here")],
+                helps=["give one of them another name"],
             )
         if isinstance(item, (syntax.Block, syntax.Rule)):
             check_parameters(context, item)
@@ -218,6 +220,13 @@ def item_name(item: syntax.Item) -> syntax.Name | None:
     if isinstance(item, syntax.Use):
         return item.alias or syntax.Name(item.namespace, span=item.span)
     return item.name
+
+
+def _order(item: syntax.Item) -> int:
+    """Blocks do not depend on the order of the text; constants may use them, and what is brought in."""
+    if isinstance(item, (syntax.Block, syntax.Rule, syntax.Net)):
+        return 0
+    return 1 if isinstance(item, syntax.Use) else 2
 
 
 def _position(found: Diagnostic) -> int:
