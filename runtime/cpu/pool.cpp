@@ -5,6 +5,7 @@
 #include "cpu/checks.h"
 #include "cpu/families.h"
 #include "cpu/reference/pool.h"
+#include "cpu/tile.h"
 
 namespace nnrt {
 namespace {
@@ -20,6 +21,11 @@ const float* operand(const Call& call, int index) {
 }
 float* result(const Call& call) { return static_cast<float*>(call.results[0]); }
 
+// The epilogue on elements of the result that are finished and still in cache.
+void finish(const Call& call, int64_t begin, int64_t end) {
+  if (call.tile) run_tile(*call.tile, call, call.scratch, begin, end);
+}
+
 // Units of output rows over all images.
 template <auto Member>
 void run_forward(const Call& call, int64_t begin, int64_t end) {
@@ -28,21 +34,30 @@ void run_forward(const Call& call, int64_t begin, int64_t end) {
   for (int64_t at = begin * a.unit; at < last; ++at) {
     const float* image = operand(call, 0) + at / a.rows.output * a.input_image();
     (a.table->*Member)(a, result(call) + at * a.output_row(), image, at % a.rows.output);
+    finish(call, at * a.output_row(), (at + 1) * a.output_row());
   }
 }
 
 // Windows do not overlap: each output row owns the input rows from its start to the next one's.
-// Clears those of them that its windows do not cover.
-void clear_owned_rows(const PoolArguments& a, float* dx_image, int64_t row) {
+struct OwnedRows {
+  int64_t first;
+  int64_t end;
+};
+
+OwnedRows owned_rows(const PoolArguments& a, int64_t row) {
   const bool is_last = row + 1 == a.rows.output;
-  const int64_t first = row == 0 ? 0 : std::clamp<int64_t>(a.rows.start(row), 0, a.rows.input);
-  const int64_t end =
-      is_last ? a.rows.input : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input);
+  return {row == 0 ? 0 : std::clamp<int64_t>(a.rows.start(row), 0, a.rows.input),
+          is_last ? a.rows.input : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input)};
+}
+
+// Clears owned rows, unless the windows cover them.
+void clear_rows(const PoolArguments& a, float* dx_image, int64_t row, OwnedRows owned) {
   const bool covers = a.rows.dilation == 1 && a.columns.dilation == 1 && a.columns.before == 0 &&
                       a.columns.stride == a.columns.kernel &&
                       a.columns.output * a.columns.kernel == a.columns.input &&
-                      end - first == a.rows.kernel && a.rows.start(row) == first;
-  if (!covers) std::fill(dx_image + first * a.input_row(), dx_image + end * a.input_row(), 0.0f);
+                      owned.end - owned.first == a.rows.kernel && a.rows.start(row) == owned.first;
+  if (covers) return;
+  std::fill(dx_image + owned.first * a.input_row(), dx_image + owned.end * a.input_row(), 0.0f);
 }
 
 void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
@@ -51,9 +66,11 @@ void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
   for (int64_t at = begin * a.unit; at < last; ++at) {
     const int64_t image = at / a.rows.output * a.input_image();
     const int64_t row = at % a.rows.output;
-    clear_owned_rows(a, result(call) + image, row);
+    const OwnedRows owned = owned_rows(a, row);
+    clear_rows(a, result(call) + image, row, owned);
     a.table->maximum_backward(a, result(call) + image, operand(call, 0) + image,
                               operand(call, 1) + at * a.output_row(), row, 0, a.channels);
+    finish(call, image + owned.first * a.input_row(), image + owned.end * a.input_row());
   }
 }
 
@@ -61,38 +78,56 @@ void run_average_backward_rows(const Call& call, int64_t begin, int64_t end) {
   const PoolArguments& a = arguments_of(call);
   const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
   for (int64_t at = begin * a.unit; at < last; ++at) {
-    float* dx = result(call) + at / a.rows.output * a.input_image();
+    const int64_t image = at / a.rows.output * a.input_image();
     const int64_t row = at % a.rows.output;
-    clear_owned_rows(a, dx, row);
-    a.table->average_backward(a, dx, operand(call, 0) + at * a.output_row(), row);
+    const OwnedRows owned = owned_rows(a, row);
+    clear_rows(a, result(call) + image, row, owned);
+    a.table->average_backward(a, result(call) + image, operand(call, 0) + at * a.output_row(), row);
+    finish(call, image + owned.first * a.input_row(), image + owned.end * a.input_row());
   }
 }
 
-// Units of an image's block of channels.
+// Sets channels [first, last) of input rows to zero.
+void clear_channels(const PoolArguments& a, float* dx_image, OwnedRows rows, int64_t first,
+                    int64_t last) {
+  float* from = dx_image + rows.first * a.input_row();
+  for (int64_t pixel = 0; pixel < (rows.end - rows.first) * a.columns.input; ++pixel) {
+    std::fill(from + pixel * a.channels + first, from + pixel * a.channels + last, 0.0f);
+  }
+}
+
+// Units of an image's block of channels. Rows are cleared just before windows reach them and
+// finished when no window will, while they are in cache anyway.
 void run_maximum_backward_images(const Call& call, int64_t begin, int64_t end) {
   const PoolArguments& a = arguments_of(call);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t n = unit / a.channel_blocks;
     const int64_t first = unit % a.channel_blocks * kChannelBlock;
     const int64_t last = std::min(first + kChannelBlock, a.channels);
-    float* dx = result(call) + n * a.input_image();
-    int64_t cleared =
-        0;  // input rows; just before windows reach them, while they are in cache anyway
-    auto clear_to = [&](int64_t end_row) {
-      const int64_t pixels = a.columns.input * (std::min(end_row, a.rows.input) - cleared);
-      float* from = dx + cleared * a.input_row();
-      for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-        std::fill(from + pixel * a.channels + first, from + pixel * a.channels + last, 0.0f);
-      }
-      cleared = std::max(cleared, std::min(end_row, a.rows.input));
+    const int64_t image = n * a.input_image();
+    int64_t cleared = 0;
+    int64_t finished = 0;
+    auto clear_to = [&](int64_t row) {
+      const int64_t to = std::clamp(row, cleared, a.rows.input);
+      clear_channels(a, result(call) + image, {cleared, to}, first, last);
+      cleared = to;
+    };
+    auto finish_to = [&](int64_t row) {
+      const int64_t to = std::clamp(row, finished, a.rows.input);
+      // With several blocks a phase of its own does it.
+      if (a.channel_blocks == 1)
+        finish(call, image + finished * a.input_row(), image + to * a.input_row());
+      finished = to;
     };
     for (int64_t row = 0; row < a.rows.output; ++row) {
       clear_to(a.rows.start(row) + (a.rows.kernel - 1) * a.rows.dilation + 1);
       const float* dy = operand(call, 1) + n * a.output_image() + row * a.output_row();
-      a.table->maximum_backward(a, dx, operand(call, 0) + n * a.input_image(), dy, row, first,
+      a.table->maximum_backward(a, result(call) + image, operand(call, 0) + image, dy, row, first,
                                 last);
+      finish_to(std::min(cleared, a.rows.start(row + 1)));
     }
     clear_to(a.rows.input);
+    finish_to(a.rows.input);
   }
 }
 
@@ -104,6 +139,7 @@ void run_average_backward_overlapping(const Call& call, int64_t begin, int64_t e
     const float* dy = operand(call, 0) + at / a.rows.input * a.output_image();
     a.table->average_backward_overlapping(a, result(call) + at * a.input_row(), dy,
                                           at % a.rows.input);
+    finish(call, at * a.input_row(), (at + 1) * a.input_row());
   }
 }
 
@@ -179,8 +215,15 @@ BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const PoolArg
                        Phase fast, PhaseFunction plain, PhaseFunction plain_double) {
   const bool wide = request.operands[0].dtype == DType::f64;
   const bool is_plain = wide || request.isa == Isa::reference;
+  check_epilogue(request, request.results[0].elements());
   BoundKernel bound;
+  bound.scratch_bytes = request.tile_scratch;
   bound.phases.push_back(is_plain ? Phase{wide ? plain_double : plain, 1} : fast);
+  const bool apart =
+      is_plain || (fast.run == &run_maximum_backward_images && arguments->channel_blocks > 1);
+  if (request.tile && apart) {
+    bound.phases.push_back(tile_phase(*request.tile));
+  }
   bound.algorithm = is_plain ? "reference" : "channels";
   bound.flops = as_double(arguments->images * arguments->output_image() * arguments->rows.kernel *
                           arguments->columns.kernel);

@@ -135,6 +135,12 @@ struct Window {
   int64_t n, h, w, c, kernel, stride, pad, dilation;
 };
 
+void verify_pool(const std::string& name, Case test) {
+  verify(name, test, 1e-6);
+  add_epilogue(test);
+  verify(name + " with an epilogue", test, 1e-6);
+}
+
 void test_pool() {
   const Window windows[] = {
       {2, 8, 8, 8, 2, 2, 0, 1},    {3, 7, 9, 16, 2, 2, 0, 1},  {2, 9, 9, 5, 3, 2, 1, 1},
@@ -161,18 +167,18 @@ void test_pool() {
         for (size_t i = 0; i < input.values.size(); i += 17)
           input.values[i] = i % 2 == 0 ? NAN : -INFINITY;
       }
-      verify("max_pool " + name, make("max_pool", attributes, {input}, {y}), 0);
-      verify("max_pool_backward " + name,
-             make("max_pool_backward", attributes, {input, floats(y, 8)}, {x}), 1e-6);
+      verify_pool("max_pool " + name, make("max_pool", attributes, {input}, {y}));
+      verify_pool("max_pool_backward " + name,
+                  make("max_pool_backward", attributes, {input, floats(y, 8)}, {x}));
     }
     if (a.dilation != 1) continue;
     for (bool count_padding : {false, true}) {
       nnrt::AttributeMap average = attributes;
       average.erase("dilation");
       average["count_padding"] = integer(count_padding);
-      verify("avg_pool " + name, make("avg_pool", average, {floats(x, 9)}, {y}), 1e-6);
-      verify("avg_pool_backward " + name, make("avg_pool_backward", average, {floats(y, 10)}, {x}),
-             1e-6);
+      verify_pool("avg_pool " + name, make("avg_pool", average, {floats(x, 9)}, {y}));
+      verify_pool("avg_pool_backward " + name,
+                  make("avg_pool_backward", average, {floats(y, 10)}, {x}));
     }
   }
 }
