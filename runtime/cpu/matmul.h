@@ -28,7 +28,7 @@ struct MatmulArguments {
   const int64_t* a_rows = nullptr;   // row_block entries
   const int64_t* a_steps = nullptr;  // depth_block entries
   const int64_t* c_rows = nullptr;   // row_block entries
-  bool copy_a = false;  // into scratch, where its rows do not fall upon the same cache sets
+  bool copy_a = false;               // a transposed A into scratch, where its steps are short
   int64_t copy_stride = 0;
 
   // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by

@@ -31,15 +31,12 @@ inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-// Rows [0, rows) of one pass over the depth, copied side by side.
+// Rows [0, rows) of one pass over the depth of a transposed A, step by step.
 inline void matmul_copy_a(const MatmulArguments& m, const float* a, int64_t rows, int64_t depth,
                           float* copy) {
-  const int64_t lines = m.a_step == 1 ? rows : depth;
-  const int64_t length = m.a_step == 1 ? depth : rows;
-  const int64_t stride = m.a_step == 1 ? m.a_row : m.a_step;
-  for (int64_t i = 0; i < lines; ++i) {
-    __builtin_memcpy(copy + i * m.copy_stride, a + i * stride,
-                     static_cast<size_t>(length) * sizeof(float));
+  for (int64_t k = 0; k < depth; ++k) {
+    __builtin_memcpy(copy + k * m.copy_stride, a + k * m.a_step,
+                     static_cast<size_t>(rows) * sizeof(float));
   }
 }
 

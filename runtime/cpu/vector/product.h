@@ -57,17 +57,29 @@ void multiply_tile(const TileOperands& tile) {
     }
   }
   const int64_t last = tile.width - (Vectors - 1) * kLanes;
+  const bool whole = last == kLanes;
+  if (tile.accumulate) {
+    // All loads, then all stores: none has to wait for a store it might overlap.
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const float* c = tile.c + tile.c_rows[r];
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) {
+        const float* from = c + v * kLanes;
+        sum[r][v] += whole || v + 1 < Vectors ? Float::load(from) : Float::load_partial(from, last);
+      }
+    }
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
     float* c = tile.c + tile.c_rows[r];
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
       float* to = c + v * kLanes;
-      if (v + 1 < Vectors || last == kLanes) {
-        (tile.accumulate ? Float::load(to) + sum[r][v] : sum[r][v]).store(to);
+      if (whole || v + 1 < Vectors) {
+        sum[r][v].store(to);
       } else {
-        (tile.accumulate ? Float::load_partial(to, last) + sum[r][v] : sum[r][v])
-            .store_partial(to, last);
+        sum[r][v].store_partial(to, last);
       }
     }
   }
