@@ -22,6 +22,7 @@ STANDARD = "std/"  # names of standard-library files begin with this
 STATEMENT_LIMIT = 1_000_000
 NODE_LIMIT = 300_000
 FRAME_LIMIT = 32
+CHAIN_LIMIT = 6  # of the calls that a message names
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "another")
 
@@ -214,6 +215,8 @@ class Context:
                 steps.append(f"`{frame.text}`, {line}")
         if not steps:
             return ()
+        if len(steps) > CHAIN_LIMIT:
+            steps[CHAIN_LIMIT - 2 : -1] = ["…"]
         return ("while building " + " → ".join([*steps, f"`{self.subject}`"]),)
 
     def report(self, mistake: Mistake) -> None:

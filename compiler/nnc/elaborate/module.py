@@ -223,7 +223,7 @@ def item_name(item: syntax.Item) -> syntax.Name | None:
 
 
 def _order(item: syntax.Item) -> int:
-    """Blocks do not depend on the order of the text; constants may use them, and what is brought in."""
+    """Blocks do not depend on the order of the text; constants may use them and what is used."""
     if isinstance(item, (syntax.Block, syntax.Rule, syntax.Net)):
         return 0
     return 1 if isinstance(item, syntax.Use) else 2

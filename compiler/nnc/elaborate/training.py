@@ -386,12 +386,12 @@ def differentiate(
                 context.builder, loss.value, [spec.value for spec in learned]
             )
     except autodiff.AutodiffError as error:
-        where = f"it is in {error.origin.source}" if error.origin.source else ""
+        where = f" in {error.origin.source}" if error.origin.source else ""
         context.fail(
             "N0510",
-            f"the loss has no gradient: {error}",
+            f"the loss has no gradient: {error.reason}",
             span,
-            notes=[where] if where else [],
+            notes=[f"`{error.operator}`{where} stands between the loss and the parameters"],
             helps=["keep it out of the gradient: `stop_gradient(...)`"],
         )
     pairs = [
