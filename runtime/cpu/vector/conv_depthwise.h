@@ -3,8 +3,7 @@
 #pragma once
 
 #include "cpu/conv.h"
-#include "cpu/tile.h"
-#include "cpu/vector/conv_window.h"
+#include "cpu/vector/conv_block.h"
 
 namespace nnrt::NNC_ISA {
 

@@ -4,7 +4,8 @@
 #pragma once
 
 #include "cpu/conv.h"
-#include "cpu/vector/conv_window.h"
+#include "cpu/vector/conv_block.h"
+#include "cpu/vector/product.h"
 
 namespace nnrt::NNC_ISA {
 
