@@ -62,7 +62,9 @@ def initial_value(context: Context, spec: VariableSpec, seed: int) -> Array:
         return np.ascontiguousarray(np.broadcast_to(made, shape), dtype)
     if isinstance(rule, bool) or (is_number(rule) and not isinstance(rule, Poly)):
         as_tensor(inner, bool(rule) if dtype == np.bool_ else rule, spec.value.dtype, place)
-        return np.full(shape, rule, dtype)
+        return (
+            np.full(shape, rule, dtype) if rule else np.zeros(shape, dtype)
+        )  # zeros cost no memory yet
     inner.fail(
         "N0404",
         f"the first value of `{spec.node.name.text}` must be a number or an initializer",
