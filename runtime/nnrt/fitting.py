@@ -74,6 +74,7 @@ def columns(model: Model, program: str, given: Mapping[str, Any], what: str) -> 
     section = model.training or {}
     also = [item["name"] for item in section.get("inputs", [])]
     arrays = validate.checked(validate.match(given, inputs, also), inputs, finite=True)
+    arrays = [np.asarray(array, order="C") for array in arrays]  # copied once, and not every epoch
     rows = validate.row_count(arrays, inputs)
     if rows == 0:
         raise Error(f"the {what} data is empty: it has no rows.", "N0705")
