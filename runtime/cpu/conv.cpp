@@ -12,6 +12,7 @@
 #include "cpu/families.h"
 #include "cpu/reference/conv.h"
 #include "cpu/tile.h"
+#include "cpu/winograd.h"
 
 namespace nnrt {
 
@@ -362,6 +363,11 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
   if (request.results[0].elements() == 0) {
     bound.algorithm = "nothing";
   } else if (is_f32 && request.isa != Isa::reference) {
+    const ConvDirection direction =
+        backward ? ConvDirection::backward_data : ConvDirection::forward;
+    if (choose_winograd(request, conv->shape, direction)) {
+      return bind_winograd(request, conv->shape, direction);
+    }
     bind_vector(request, *conv, bound);
   } else {
     bound.algorithm = "reference";

@@ -1,7 +1,9 @@
 // Winograd's algorithm for 3x3 convolutions of stride 1, F(4x4, 3x3) over the points 0, +-2/3,
 // +-3/2 and infinity: tiles of 6x6 source pixels (4x4 result pixels) are transformed, multiplied at
-// 36 positions, and transformed back. A quarter of the multiplications of the direct sum; the
-// points keep the rounding error at about twice its own (tests/cpp/test_winograd.cpp).
+// 36 positions, and transformed back: a quarter of the multiplications of the direct sum. With
+// these points the rounding error is 1e-6 of the rms of the result (256 channels), where the direct
+// kernels' is 2e-7 and that of the usual points 0, +-1, +-2 is 3e-6 (tests/cpp/test_winograd.cpp).
+// What is infinite or no number spreads over the pixels of its tiles.
 #pragma once
 
 #include <cstdint>

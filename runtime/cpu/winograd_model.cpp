@@ -1,5 +1,6 @@
-// A model of what convolutions cost on one core, fitted to measurements, and the search for the cut
-// of Winograd's algorithm that costs least by it. It knows shapes and the instruction set only.
+// A model of what 3x3 convolutions cost on one core, fitted to measurements, and the search for the
+// cut of Winograd's algorithm that costs least by it. It knows shapes and the instruction set only,
+// never the number of threads.
 #include "cpu/winograd_model.h"
 
 #include <algorithm>
@@ -11,58 +12,98 @@
 namespace nnrt {
 namespace {
 
-// Measured on Zen 5 (EPYC, 1 MB of L2 a core, 245 GF/s with AVX-512), huge pages, float32, in
-// nanoseconds and bytes.
+// All numbers: Zen 5 (EPYC, 48 KB of L1, 1 MB of L2 a core, 32 MB of L3), float32, huge pages, one
+// thread, the least of many runs of bench/kernels; clocks are of 3.83 GHz, at which AVX-512 makes
+// 245 GF/s.
+constexpr double kClock = 3.83;         // clocks in a nanosecond
+constexpr double kCache = 900e3;        // bytes of L2 that a unit may count on
+constexpr double kFarCache = 16e6;      // bytes that come back from L3
+constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and beside products
+constexpr double kFarBytes = 200;       // the same, where they are written too
+constexpr double kMemoryBytes = 30;     // from memory
+constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
+constexpr double kTileClocks = 40;      // of each register tile, beside its steps
+
+// Clocks for a vector of channels of one tile, in and out of the caches as a unit has them.
 struct Speed {
-  double product;   // GF/s of the products at the positions, data in L2
-  double direct;    // GF/s of the direct kernels, many channels
-  double source;    // ns to transform a vector of a source tile that is in L2
-  double result;    // of products to a tile of the result
-  double weights;   // of weights
-  double gradient;  // of the result's gradient
+  double source = 200, result = 110, gradient = 160, weights = 150;
+  double sums = 150;      // of products to weights: once a block, from L3
+  double operations = 1;  // a multiply-add, in halves of a clock
 };
 
 Speed speed_of(Isa isa) {
   switch (isa) {
     case Isa::avx512:
-      return {235, 230, 60, 40, 60, 50};
+      return {};
     case Isa::avx2:
-      return {118, 115, 45, 30, 40, 35};
+      return {150, 80, 120, 110, 110, 1};
     default:
-      return {22, 22, 60, 45, 50, 50};
+      return {170, 100, 140, 120, 110, 1.6};
   }
 }
 
-constexpr double kCache = 900e3;         // bytes of L2 that a unit may count on
-constexpr double kFarCache = 16e6;       // bytes that come back from L3
-constexpr double kFarBytes = 60;         // bytes a ns from L3, beside products
-constexpr double kMemoryBytes = 20;      // from memory
-constexpr double kCallNanoseconds = 15;  // of one tile of a product
-
-// Share of the full speed of products whose register tiles are `rows` high, for heights 1 to 6.
-double tile_share(int64_t rows) {
-  constexpr double share[] = {0.35, 0.62, 0.82, 0.93, 0.97, 1.0};
-  const int64_t tiles = ceil_div(rows, kTileRows);
-  const int64_t low = rows / tiles, tall = rows % tiles;
-  double time = 0;
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t height = low + (t < tall ? 1 : 0);
-    time += static_cast<double>(height) / share[height - 1];
+// Clocks of a product of `rows` x `depth` x `columns` at one position.
+double product_clocks(const WinogradTable& table, const Speed& speed, int64_t rows, int64_t depth,
+                      int64_t columns) {
+  double clocks = 0;
+  for (int64_t n = 0; n < columns; n += table.panel) {
+    const int64_t vectors = ceil_div(std::min(table.panel, columns - n), table.lanes);
+    const int64_t tall = vectors == 1 ? 2 * kTileRows : kTileRows;
+    const int64_t tiles = ceil_div(rows, tall);
+    const double height = static_cast<double>(rows) / static_cast<double>(tiles);
+    const double loads = (height + static_cast<double>(vectors)) / 2;
+    const double sums = speed.operations * height * static_cast<double>(vectors) / 2;
+    // Four clocks from a sum to the next one with it.
+    const double step = std::max({4.0, loads, sums});
+    clocks += static_cast<double>(tiles) * (static_cast<double>(depth) * step + kTileClocks);
   }
-  return static_cast<double>(rows) / time;
+  return clocks;
 }
 
-double bytes_per_ns(double bytes) { return bytes > kFarCache ? kMemoryBytes : kFarBytes; }
+// The direct kernels' time: a step of six rows costs so much for each vector and for the row, and
+// so much at least.
+double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa) {
+  const WinogradTable& table = *families_of(isa).winograd;
+  const bool backward = direction == ConvDirection::backward_data;
+  const double pixels =
+      static_cast<double>(shape.images * (backward ? shape.in_height * shape.in_width
+                                                   : shape.out_height * shape.out_width));
+  const int64_t columns = backward ? shape.in_channels : shape.out_channels;
+  const int64_t channels = backward ? shape.out_channels : shape.in_channels;
+  // The kernel for few result channels makes 0.7 of a vector of multiply-adds a clock.
+  if (direction != ConvDirection::backward_weight && columns <= kNarrowChannels &&
+      channels >= table.lanes) {
+    return shape.flops() / (1.4 * static_cast<double>(table.lanes) * kClock);
+  }
+  const double depth = 9.0 * static_cast<double>(channels);
+  double clocks = 0;
+  for (int64_t n = 0; n < columns; n += table.panel) {
+    const int64_t vectors = ceil_div(std::min(table.panel, columns - n), table.lanes);
+    const double step = std::max(6.4, 3.1 * static_cast<double>(vectors) + 0.9);
+    clocks += pixels / kTileRows * (depth * step * speed_of(isa).operations + kTileClocks);
+  }
+  if (direction == ConvDirection::backward_weight) clocks *= 1.08;
+  // Packing the weights, which the gradient of the data turns.
+  const double weights = 9.0 * static_cast<double>(shape.in_channels * shape.out_channels);
+  if (direction == ConvDirection::forward) clocks += 0.6 * weights;
+  if (backward) clocks += 2 * weights;
+  return clocks / kClock;
+}
 
-// Threads share the units in ranges: the longest of eight.
+double read_ns(double bytes, double far_bytes) {
+  return bytes / (bytes > kFarCache ? kMemoryBytes : far_bytes);
+}
+
+// Threads share the units in ranges: how much longer the longest of four is than a quarter.
 double imbalance(int64_t units) {
-  constexpr int64_t kThreads = 8;
+  constexpr int64_t kThreads = 4;
   return static_cast<double>(ceil_div(units, kThreads) * kThreads) / static_cast<double>(units);
 }
 
 struct Sizes {
   double tiles, depth, columns;  // columns in whole vectors
   double depth_vectors, column_vectors;
+  double pixel_ns;  // to read the source and write the result
   int64_t strips;
 };
 
@@ -73,6 +114,11 @@ Sizes sizes_of(const WinogradTiles& tiles, const WinogradTable& table) {
   sizes.depth_vectors = static_cast<double>(ceil_div(tiles.source_channels, table.lanes));
   sizes.column_vectors = static_cast<double>(ceil_div(tiles.result_channels, table.lanes));
   sizes.columns = sizes.column_vectors * static_cast<double>(table.lanes);
+  const double pixel_bytes =
+      4.0 * static_cast<double>(tiles.images) *
+      static_cast<double>(tiles.source_height * tiles.source_width * tiles.source_channels +
+                          2 * tiles.result_height * tiles.result_width * tiles.result_channels);
+  sizes.pixel_ns = pixel_bytes > kCache ? pixel_bytes / kScatteredBytes : 0;
   sizes.strips = ceil_div(tiles.result_channels, table.panel);
   return sizes;
 }
@@ -83,33 +129,65 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   const int64_t tile_blocks = ceil_div(tiles.count, cut.tile_block);
   const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
   const int64_t strip_blocks = ceil_div(s.strips, cut.strip_block);
-  const double block = static_cast<double>(std::min(cut.tile_block, tiles.count));
+  const double block = static_cast<double>(cut.tile_block);
   const double channels = static_cast<double>(cut.channel_block);
   const double panel = std::min(static_cast<double>(table.panel), s.columns);
+  const double blocks = static_cast<double>(tile_blocks);
 
-  double time = 72 * s.tiles * s.depth * s.columns /
-                (speed.product * tile_share(std::min(cut.tile_block, tiles.count)));
+  double clocks =
+      36 * s.tiles / block *
+      product_clocks(table, speed, cut.tile_block, cut.channel_block, tiles.result_channels) *
+      s.depth / channels;
   const double passes = static_cast<double>(channel_blocks > 1 ? s.strips : strip_blocks);
-  time += s.tiles * s.depth_vectors * speed.source * passes;
-  time += s.tiles * s.column_vectors * speed.result;
-  // Sums that are kept between blocks of channels are read and written again.
-  time += 36 * s.tiles * s.columns * 8 * static_cast<double>(channel_blocks - 1) / (4 * kFarBytes);
-  const double weight_vectors = s.depth * s.column_vectors;
+  clocks += s.tiles * s.depth_vectors * speed.source * passes;
+  clocks += s.tiles * s.column_vectors * speed.result;
+  const double weight_clocks = s.depth * s.column_vectors * speed.weights;
+  double time = s.pixel_ns;
   const double weight_bytes = 144 * s.depth * s.columns;
-  double scratch = 144 * (block * channels + block * panel);
+  double scratch = 144 * block * (channels + panel);
   if (cut.weights_first) {
-    time += weight_vectors * speed.weights + weight_bytes / bytes_per_ns(weight_bytes);
-    if (weight_bytes > kCache)
-      time += static_cast<double>(tile_blocks) * weight_bytes / (2 * bytes_per_ns(weight_bytes));
+    clocks += weight_clocks;
+    time += read_ns(weight_bytes, kScatteredBytes);
+    if (weight_bytes > kCache) time += blocks * read_ns(weight_bytes, kStreamBytes);
   } else {
-    time += weight_vectors * speed.weights * static_cast<double>(tile_blocks);
+    clocks += weight_clocks * blocks;
+    time += blocks * read_ns(36 * s.depth * s.columns, kFarBytes);
     scratch += 144 * channels * panel;
   }
-  // What does not stay in L2 is written and read through L3, for each strip.
-  if (scratch > kCache) {
-    time += 144 * s.tiles * (s.depth + s.columns) * static_cast<double>(s.strips) / kFarBytes;
+  // Sums that are kept between blocks of channels are read and written again.
+  time += 288 * s.tiles * s.columns * static_cast<double>(channel_blocks - 1) / kFarBytes;
+  // What does not stay in L2, beside the pixels that come and go and the weights that could, comes
+  // through L3, for each strip.
+  double working = scratch + 96 * block * (channels + s.columns);
+  if (cut.weights_first && weight_bytes < kCache) working += weight_bytes;
+  const double outside = std::clamp(working / kCache - 1, 0.0, 1.0);
+  time += outside * 144 * s.tiles * (s.depth + s.columns) * static_cast<double>(s.strips) /
+          kScatteredBytes;
+  return (clocks / kClock + time) * imbalance(tile_blocks * strip_blocks);
+}
+
+double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
+                      const WinogradTable& table, const Speed& speed) {
+  const Sizes s = sizes_of(tiles, table);
+  const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
+  const int64_t column_blocks = ceil_div(tiles.result_channels, cut.column_block);
+  const double block = static_cast<double>(cut.tile_block);
+  const double passes = s.tiles / block;
+  double clocks =
+      36 * passes * s.depth / static_cast<double>(cut.channel_block) *
+      product_clocks(table, speed, cut.channel_block, cut.tile_block, tiles.result_channels);
+  clocks += s.tiles * s.depth_vectors * speed.source * static_cast<double>(column_blocks);
+  clocks += s.tiles * s.column_vectors * speed.gradient * static_cast<double>(channel_blocks);
+  clocks += static_cast<double>(cut.splits) * s.depth * s.column_vectors * speed.sums;
+  double time = s.pixel_ns;
+  const double sum_bytes = 288 * s.depth * s.columns;
+  const double scratch = 144 * (static_cast<double>(cut.channel_block * cut.column_block) +
+                                block * static_cast<double>(cut.channel_block + cut.column_block));
+  time += passes * sum_bytes / (scratch > kCache ? kFarBytes : 2 * kFarBytes);
+  if (cut.splits > 1) {
+    time += static_cast<double>(cut.splits) * 72 * s.depth * s.columns / kScatteredBytes;
   }
-  return time * imbalance(tile_blocks * strip_blocks);
+  return (clocks / kClock + time) * imbalance(channel_blocks * column_blocks * cut.splits);
 }
 
 }  // namespace
@@ -124,13 +202,14 @@ WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa) {
     const double cost = cost_of(tiles, cut, table, speed);
     if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
   };
-  for (int64_t tile_block : {4, 6, 8, 10, 12, 14, 16, 18, 21, 24, 28, 32, 36, 42, 48, 64, 96}) {
+  for (int64_t tile_block : {4, 6, 8, 12, 18, 24, 36, 48, 64, 96}) {
     tile_block = std::min(tile_block, tiles.count);
     for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
       consider({tile_block, depth, strip_block, true});
     }
-    for (int64_t channel_block : {16, 32, 64})
+    for (int64_t channel_block : {16, 32, 64}) {
       consider({tile_block, std::min(channel_block, depth), 1, false});
+    }
   }
   return best;
 }
@@ -138,41 +217,27 @@ WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa) {
 WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
-  const Sizes s = sizes_of(tiles, table);
   WinogradWeightChoice best;
-  // Blocks of 64 x 64 channels: the sums of all positions are 590 KB, in L2 beside 16 tiles of both
-  // operands.
-  const int64_t channel_block = even_part(tiles.source_channels, 64);
-  const int64_t column_block = std::min<int64_t>(tiles.result_channels, 64);
-  const int64_t channel_blocks = ceil_div(tiles.source_channels, channel_block);
-  const int64_t column_blocks = ceil_div(tiles.result_channels, column_block);
-  const double product = 72 * s.tiles * s.depth * s.columns / speed.product;
-  const double transforms =
-      s.tiles * (s.depth_vectors * speed.source * static_cast<double>(column_blocks) +
-                 s.column_vectors * speed.gradient * static_cast<double>(channel_blocks));
-  for (int64_t tile_block : {8, 12, 16, 24, 32}) {
-    for (int64_t splits : {1, 2, 4, 8, 16, 32}) {
-      if (splits > 1 && tiles.count < splits * tile_block) continue;
-      WinogradWeightCut cut{std::min(tile_block, tiles.count), channel_block, column_block, splits};
-      const double passes = std::ceil(s.tiles / static_cast<double>(cut.tile_block));
-      double time = product + transforms;
-      time += passes * 36 * s.depth * s.columns * 8 / (4 * kFarBytes);
-      time += static_cast<double>(splits) * s.depth * s.column_vectors * (speed.result + 9);
-      const double block = static_cast<double>(cut.tile_block);
-      const double scratch = 144 * (static_cast<double>(channel_block * column_block) +
-                                    block * static_cast<double>(channel_block + column_block));
-      if (scratch > kCache) time += passes * 36 * s.depth * s.columns * 8 / kFarBytes;
-      time *= imbalance(channel_blocks * column_blocks * splits);
-      if (best.nanoseconds == 0 || time < best.nanoseconds) best = {cut, time};
+  for (int64_t side : {32, 64, 128}) {
+    const int64_t channel_block = even_part(tiles.source_channels, side);
+    const int64_t column_block =
+        std::min(tiles.result_channels, std::max<int64_t>(table.panel, side));
+    for (int64_t tile_block : {12, 16, 24, 32}) {
+      tile_block = std::min(tile_block, tiles.count);
+      for (int64_t splits : {1, 2, 4, 8, 16, 32}) {
+        if (splits > 1 && tiles.count < splits * tile_block) continue;
+        const WinogradWeightCut cut{tile_block, channel_block, column_block, splits};
+        const double cost = weight_cost_of(tiles, cut, table, speed);
+        if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
+      }
     }
   }
   return best;
 }
 
 ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa) {
-  const Speed speed = speed_of(isa);
   ConvPrediction prediction;
-  prediction.direct = shape.flops() / speed.direct;
+  prediction.direct = direct_nanoseconds(shape, direction, isa);
   prediction.winograd = HUGE_VAL;
   if (!winograd_applies(shape)) return prediction;
   const WinogradTiles tiles = winograd_tiles(shape, direction);

@@ -144,6 +144,7 @@ struct Job {
   std::vector<const Tensor<T>*> operands;
   nnrt::Shape result;
   const Tensor<T>* row = nullptr;  // with it, the epilogue bias_relu_program
+  bool strict = false;
 };
 
 template <class T>
@@ -160,6 +161,7 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   }
   request.results.push_back(result.info());
   request.isa = isa;
+  request.strict = job.strict;
   void* results[] = {result.values.data()};
   void* loads[] = {result.values.data(), nullptr};
   void* stores[] = {result.values.data()};

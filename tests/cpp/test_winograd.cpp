@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <string>
 
-#include "cpu/attributes.h"
 #include "cpu/winograd.h"
 #include "kernel_runner.h"
 #include "test.h"
@@ -277,27 +276,48 @@ void test_cuts() {
   }
 }
 
-// A transposed convolution may give more pixels than the convolution of its result would read.
+// A transposed convolution may give more pixels than the windows of its source cover.
 void test_transposed() {
   const Case sizes{2, 9, 11, 8, 20, 1, 1, 1, 1};
   const Operands operands(sizes);
-  Tensor<float> dy = test::random_tensor<float>({2, 8, 9, 20}, 3);
-  const Job<float> job{bind_of(ConvDirection::backward_data),
-                       sizes.attributes(),
-                       {&dy, &operands.w},
-                       sizes.x(),
-                       nullptr};
+  const Tensor<float> dy = test::random_tensor<float>({2, 8, 9, 20}, 3);
+  Job<float> job = operands.job(sizes, ConvDirection::backward_data, false);
+  job.operands = {&dy, &operands.w};
   Job<float> direct = job;
   direct.bind = direct_of(ConvDirection::backward_data);
-  Tensor<double> expected;
-  bool taken = true;
-  try {
-    expected = test::exact(direct);
-  } catch (const nnrt::Error&) {
-    taken = false;
+  const Tensor<double> expected = test::exact(direct);
+  for (nnrt::Isa isa : test::available_isas()) {
+    if (isa == nnrt::Isa::reference) continue;
+    CHECK(test::largest_difference(test::run(job, isa), expected) <= tolerance(180));
   }
-  if (!taken) return;
-  CHECK(test::largest_difference(test::run(job, nnrt::Isa::generic), expected) <= tolerance(180));
+}
+
+std::string algorithm_of(Job<float> job, ConvDirection direction, nnrt::Isa isa, bool strict) {
+  job.bind = direct_of(direction);
+  job.strict = strict;
+  std::string name;
+  test::run(job, isa, Cut::whole, &name);
+  return name;
+}
+
+// It is taken where it pays, and where the sizes and the precision allow it.
+void test_choice() {
+  const Case wide{2, 28, 28, 64, 64, 1, 1, 1, 1}, narrow{2, 28, 28, 64, 1, 1, 1, 1, 1};
+  const Operands operands(wide), few(narrow);
+  for (nnrt::Isa isa : test::available_isas()) {
+    for (ConvDirection direction : kDirections) {
+      const Job<float> job = operands.job(wide, direction, false);
+      const bool vectors = isa != nnrt::Isa::reference;
+      CHECK((algorithm_of(job, direction, isa, false).find("winograd") == 0) == vectors);
+      CHECK(algorithm_of(job, direction, isa, true).find("winograd") != 0);
+    }
+    const ConvDirection forward = ConvDirection::forward;
+    CHECK(algorithm_of(few.job(narrow, forward, false), forward, isa, false).find("winograd") != 0);
+    Job<float> strided = operands.job(wide, forward, false);
+    strided.attributes["stride"] = test::dims({2, 2});
+    strided.result = {2, 14, 14, 64};
+    CHECK(algorithm_of(strided, forward, isa, false).find("winograd") != 0);
+  }
 }
 
 struct Errors {
@@ -328,6 +348,7 @@ void test_accuracy() {
       Job<float> job = operands.job(sizes, direction, false);
       const Errors winograd = errors_of(test::run(job, isa), expected);
       job.bind = direct_of(direction);
+      job.strict = true;
       const Errors direct = errors_of(test::run(job, isa), expected);
       std::printf("error %s direction %d: rms %.2g largest %.2g, direct rms %.2g largest %.2g\n",
                   nnrt::name_of(isa), static_cast<int>(direction), winograd.rms, winograd.largest,
@@ -346,6 +367,7 @@ int main() {
   test_channels();
   test_cuts();
   test_transposed();
+  test_choice();
   test_accuracy();
   return test::finish();
 }

@@ -260,14 +260,14 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   }
   PixelsAhead result(tiles, memory.result, tiles.result_height, tiles.result_width,
                      tiles.result_channels, stage.first_tile, stage.last_tile);
-  if (stage.last == tiles.source_channels) result.set_window(0, 0, 4, stage.strip * kPanel, width);
+  if (stage.last == tiles.source_channels) result.set_window(0, 0, stage.strip * kPanel, width);
   const WinogradStage& after = next != nullptr ? *next : stage;
   PixelsAhead source(tiles, memory.source, tiles.source_height, tiles.source_width,
                      tiles.source_channels, after.first_tile, after.last_tile);
   WeightsAhead own_weights;
   if (next != nullptr) {
     if (winograd.channel_blocks > 1 || next->strip == next->first_strip) {
-      source.set_window(-tiles.pad_top, 2 - tiles.pad_left, 6, next->first,
+      source.set_window(2 - tiles.pad_top, 2 - tiles.pad_left, next->first,
                         next->last - next->first);
     }
     if (!winograd.cut.weights_first)

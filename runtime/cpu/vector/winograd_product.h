@@ -1,7 +1,6 @@
 // The product at one position of Winograd's algorithm: C[rows][columns] (+)= A[rows][depth]
 // B[depth][columns], all of it in the cache, A with any strides. The tile is that of
-// vector/product.h; here rows and steps are regular, so nothing is looked up, and C may be asked
-// for ahead.
+// vector/product.h; here rows and steps are regular, so nothing is looked up.
 #pragma once
 
 #include "cpu/vector/product.h"
@@ -22,10 +21,9 @@ void multiply_position_tile(const PositionProduct& product, const float* a, cons
                             float* c) {
   Float sum[Rows][Vectors];
   const float* row[Rows];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < Rows; ++r) {
     row[r] = a + r * product.a_row;
-    if (product.accumulate) __builtin_prefetch(c + r * product.c_row, 1);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) sum[r][v] = Float::zero();
   }
@@ -39,7 +37,7 @@ void multiply_position_tile(const PositionProduct& product, const float* a, cons
       column[v] = Float::load(b + v * kLanes);
     }
     b += b_step;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
       const Float value = Float::broadcast(row[r][at]);
 #pragma GCC unroll 8
@@ -47,7 +45,7 @@ void multiply_position_tile(const PositionProduct& product, const float* a, cons
     }
     at += a_step;
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < Rows; ++r) {
     float* to = c + r * product.c_row;
 #pragma GCC unroll 8
@@ -58,33 +56,41 @@ void multiply_position_tile(const PositionProduct& product, const float* a, cons
   }
 }
 
+// A lone vector of columns needs more rows for as many sums as hide the latency of an addition.
+inline constexpr int kNarrowRows = 2 * static_cast<int>(kTileRows);
+constexpr int64_t position_rows(int64_t vectors) { return vectors == 1 ? kNarrowRows : kTileRows; }
+
 using PositionTile = void (*)(const PositionProduct&, const float* a, const float* b, float* c);
-template <int... Vectors>
 struct PositionTiles {
-  PositionTile of[kTileRows][sizeof...(Vectors)] = {
-      {&multiply_position_tile<1, Vectors + 1>...}, {&multiply_position_tile<2, Vectors + 1>...},
-      {&multiply_position_tile<3, Vectors + 1>...}, {&multiply_position_tile<4, Vectors + 1>...},
-      {&multiply_position_tile<5, Vectors + 1>...}, {&multiply_position_tile<6, Vectors + 1>...}};
+  PositionTile of[kPanelVectors][kNarrowRows];
 };
-template <int... Vectors>
-constexpr PositionTiles<Vectors...> make_position_tiles(std::integer_sequence<int, Vectors...>) {
-  return {};
+template <int Vectors, int... Row>
+constexpr void set_position_tiles(PositionTiles& tiles, std::integer_sequence<int, Row...>) {
+  ((tiles.of[Vectors - 1][Row] = &multiply_position_tile<Row + 1, Vectors>), ...);
 }
-inline constexpr auto kPositionTiles =
+template <int... Vector>
+constexpr PositionTiles make_position_tiles(std::integer_sequence<int, Vector...>) {
+  PositionTiles tiles = {};
+  (set_position_tiles<Vector + 1>(tiles,
+                                  std::make_integer_sequence<int, position_rows(Vector + 1)>()),
+   ...);
+  return tiles;
+}
+inline constexpr PositionTiles kPositionTiles =
     make_position_tiles(std::make_integer_sequence<int, kPanelVectors>());
 
 // Tiles of nearly equal height, as in multiply_block.
 inline void multiply_position(const PositionProduct& product, const float* a, const float* b,
                               float* c) {
-  const int64_t tiles = ceil_div(product.rows, kTileRows);
+  const int64_t tiles = ceil_div(product.rows, position_rows(product.vectors));
   if (tiles == 0) return;
+  const PositionTile* of = kPositionTiles.of[product.vectors - 1];
   const int64_t low = product.rows / tiles;
   const int64_t tall = product.rows % tiles;
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t height = low + (t < tall ? 1 : 0);
-    kPositionTiles.of[height - 1][product.vectors - 1](product, a + row * product.a_row, b,
-                                                       c + row * product.c_row);
+    of[height - 1](product, a + row * product.a_row, b, c + row * product.c_row);
     row += height;
   }
 }

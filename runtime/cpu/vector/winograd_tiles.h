@@ -25,13 +25,11 @@ struct TileIndex {
   }
 };
 
-// Asks for the pixels of some tiles ahead of their use, a few rows of pixels at a time between
-// products: what lies in the cache when the transformation comes costs a third of what memory does
-// (Zen 5, 64 channels of 56x56: 12.8 MB a tensor).
+// Asks for the pixels of some tiles ahead of their use, some rows of pixels at each position: what
+// lies in the cache when the transformation comes costs a third of what memory does, and a few at a
+// time go unnoticed beside the products (Zen 5, 64 channels of 56x56: 12.8 MB a tensor).
 class PixelsAhead {
  public:
-  // Rows [top, top + rows) and columns [left, left + 4) from the corner of each tile in [begin,
-  // end), clipped to the image, of channels [first, first + channels).
   NNC_INLINE PixelsAhead(const WinogradTiles& tiles, const float* images, int64_t height,
                          int64_t width, int64_t stride, int64_t begin, int64_t end)
       : tiles_(tiles),
@@ -40,49 +38,50 @@ class PixelsAhead {
         height_(height),
         width_(width),
         stride_(stride),
-        left_tiles_(end - begin) {}
-  NNC_INLINE void set_window(int64_t top, int64_t left, int64_t rows, int64_t first,
-                             int64_t channels) {
+        count_(end - begin) {}
+  // Four rows from `top` and columns from `left` of the corner of each tile, clipped to the image,
+  // of channels [first, first + channels).
+  NNC_INLINE void set_window(int64_t top, int64_t left, int64_t first, int64_t channels) {
     top_ = top;
     left_ = left;
-    rows_ = rows;
     first_ = first;
     channels_ = channels;
-    total_ = left_tiles_ * rows;
+    total_ = 4 * count_;
   }
-  // The part that belongs to position p of all positions.
+  // The rows whose turn it is at position p.
   template <int Write>
   NNC_INLINE void ask(int p) {
     const int64_t until = total_ * (p + 1) / kPositions;
     for (; done_ < until; ++done_) {
-      ask_row<Write>();
-      if (++row_ == rows_) {
-        row_ = 0;
-        tile_.next(tiles_);
-      }
+      ask_row<Write>(done_ % 4);
+      if (done_ % 4 == 3) tile_.next(tiles_);
     }
   }
 
  private:
   template <int Write>
-  NNC_INLINE void ask_row() const {
-    const int64_t y = tile_.row * 4 + top_ + row_;
+  NNC_INLINE void ask_row(int64_t row) const {
+    const int64_t y = tile_.row * 4 + top_ + row, x = tile_.column * 4 + left_;
     if (y < 0 || y >= height_) return;
-    const int64_t x = tile_.column * 4 + left_;
-    const int64_t last = smaller(width_, x + 4);
-    for (int64_t i = larger(0, x); i < last; ++i) {
-      const float* pixel = images_ + ((tile_.image * height_ + y) * width_ + i) * stride_ + first_;
-      for (int64_t c = 0; c < channels_; c += kLine / 4) __builtin_prefetch(pixel + c, Write, 2);
+    const int64_t left = larger(0, x), pixels = smaller(width_, x + 4) - left;
+    const float* run = images_ + ((tile_.image * height_ + y) * width_ + left) * stride_ + first_;
+    if (channels_ == stride_) {
+      for (int64_t c = 0; c < pixels * channels_; c += kLine / 4) {
+        __builtin_prefetch(run + c, Write, 2);
+      }
+      return;
+    }
+    for (int64_t i = 0; i < pixels; ++i, run += stride_) {
+      for (int64_t c = 0; c < channels_; c += kLine / 4) __builtin_prefetch(run + c, Write, 2);
     }
   }
 
   const WinogradTiles& tiles_;
   TileIndex tile_;
   const float* images_;
-  int64_t height_, width_, stride_;
-  int64_t left_tiles_;
-  int64_t top_ = 0, left_ = 0, rows_ = 0, first_ = 0, channels_ = 0;
-  int64_t total_ = 0, done_ = 0, row_ = 0;
+  int64_t height_, width_, stride_, count_;
+  int64_t top_ = 0, left_ = 0, first_ = 0, channels_ = 0;
+  int64_t total_ = 0, done_ = 0;
 };
 
 // Side x Side pixels of an image from (top, left) on, some of which may lie outside.
@@ -115,43 +114,38 @@ struct PixelSquare {
 template <class Transform, int Side>
 NNC_INLINE void transform_pixels(const PixelSquare<Side>& square, int64_t first, int64_t channels,
                                  float* to, int64_t position) {
-  auto store = [&](int64_t c) __attribute__((always_inline)) {
-    return [to, c, position](int i, int j, Float value)
-               __attribute__((always_inline)) { value.store(to + (i * kSide + j) * position + c); };
-  };
-  int64_t c = 0;
-  if (square.inside) {
-    const float* origin = square.origin + first;
-    const int64_t row_stride = square.row_stride, pixel_stride = square.pixel_stride;
-    for (; c + kLanes <= channels; c += kLanes) {
-      transform_square<Transform>(
-          [&](int i, int j) __attribute__((always_inline)) {
-            return Float::load(origin + i * row_stride + j * pixel_stride + c);
-          },
-          store(c));
+  for (int64_t c = 0; c < channels; c += kLanes) {
+    const VectorSquare<float> out(to + c, kSide * position, position);
+    auto store = [&](int i, int j, Float value)
+                     __attribute__((always_inline)) { value.store(out.at(i, j)); };
+    const int64_t lanes = channels - c;
+    if (square.inside) {
+      const VectorSquare<const float> in(square.origin + first + c, square.row_stride,
+                                         square.pixel_stride);
+      if (lanes >= kLanes) {
+        transform_square<Transform>(
+            [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
+            store);
+      } else {
+        transform_square<Transform>(
+            [&](int i, int j)
+                __attribute__((always_inline)) { return Float::load_partial(in.at(i, j), lanes); },
+            store);
+      }
+    } else {
+      auto pixel = [&](int i, int j)
+                       __attribute__((always_inline)) { return square.pixels[i][j] + first + c; };
+      if (lanes >= kLanes) {
+        transform_square<Transform>(
+            [&](int i, int j) __attribute__((always_inline)) { return Float::load(pixel(i, j)); },
+            store);
+      } else {
+        transform_square<Transform>(
+            [&](int i, int j)
+                __attribute__((always_inline)) { return Float::load_partial(pixel(i, j), lanes); },
+            store);
+      }
     }
-    if (c < channels) {
-      transform_square<Transform>(
-          [&](int i, int j) __attribute__((always_inline)) {
-            return Float::load_partial(origin + i * row_stride + j * pixel_stride + c,
-                                       channels - c);
-          },
-          store(c));
-    }
-    return;
-  }
-  for (; c + kLanes <= channels; c += kLanes) {
-    transform_square<Transform>(
-        [&](int i, int j)
-            __attribute__((always_inline)) { return Float::load(square.pixels[i][j] + first + c); },
-        store(c));
-  }
-  if (c < channels) {
-    transform_square<Transform>(
-        [&](int i, int j) __attribute__((always_inline)) {
-          return Float::load_partial(square.pixels[i][j] + first + c, channels - c);
-        },
-        store(c));
   }
 }
 
@@ -210,21 +204,18 @@ inline void transform_result(const WinogradTiles& tiles, const float* products, 
         first;
     const float* from = products + t * row;
     for (int64_t c = 0; c < columns; c += kLanes) {
-      auto load = [&](int i, int j) __attribute__((always_inline)) {
-        return Float::load(from + (i * kSide + j) * position + c);
-      };
-      const int64_t lanes = columns - c;
-      if (rows == 4 && pixels == 4 && lanes >= kLanes) {
-        transform_square<ResultTransform>(
-            load, [&](int i, int j, Float value) __attribute__((always_inline)) {
-              value.store(to + i * row_stride + j * channels + c);
-            });
+      const VectorSquare<const float> in(from + c, kSide * position, position);
+      const VectorSquare<float> out(to + c, row_stride, channels);
+      auto load = [&](int i, int j)
+                      __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
+      const int64_t lanes = smaller(kLanes, columns - c);
+      if (rows == 4 && pixels == 4 && lanes == kLanes) {
+        transform_square<ResultTransform>(load, [&](int i, int j, Float value) __attribute__((
+                                                    always_inline)) { value.store(out.at(i, j)); });
       } else {
-        const int64_t count = lanes < kLanes ? lanes : kLanes;
         transform_square<ResultTransform>(
             load, [&](int i, int j, Float value) __attribute__((always_inline)) {
-              if (i < rows && j < pixels)
-                value.store_partial(to + i * row_stride + j * channels + c, count);
+              if (i < rows && j < pixels) value.store_partial(out.at(i, j), lanes);
             });
       }
     }

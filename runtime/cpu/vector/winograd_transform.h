@@ -15,23 +15,40 @@ inline constexpr float kQ = 3.0f / 2, kQ2 = 9.0f / 4, kQ3 = 27.0f / 8;
 NNC_INLINE Float times(float a, Float b) { return Float::broadcast(a) * b; }
 NNC_INLINE Float add_times(float a, Float b, Float c) { return fma(Float::broadcast(a), b, c); }
 
+// A transformation of one dimension gives its rows in groups, which share even and odd parts: in
+// two dimensions the rows of a group, over all columns, stay in registers. Group g gives rows
+// row(g, 0) and, where count(g) is 2, row(g, 1); needs(g, i) tells whether operand i takes part.
+
+NNC_INLINE void add_and_subtract(Float even, Float odd, Float* to) {
+  to[0] = even + odd;
+  to[1] = even - odd;
+}
+
+// The groups of rows that belong to the points 0, +-p, +-q and infinity.
+struct PointGroups {
+  static constexpr int out = kSide, groups = 4;
+  static constexpr int count(int group) { return group == 0 || group == 3 ? 1 : 2; }
+  static constexpr int row(int group, int k) { return group == 0 ? 0 : 2 * group - 1 + k; }
+};
+
 // Source pixels, 6 to 6: the rows are
-//   1  0  -97/36  0  1  0;   0  -+q  -q2  +-p  1  0;   0  -+p  -p2  +-q  1  0;   0  1  0  -97/36
-//   0  1.
-struct SourceTransform {
-  static constexpr int in = 6, out = kSide;
+//   1 0 -97/36 0 1 0;  0 -+q -q2 +-p 1 0;  0 -+p -p2 +-q 1 0;  0 1 0 -97/36 0 1.
+struct SourceTransform : PointGroups {
+  static constexpr int in = 6;
+  static constexpr bool needs(int group, int i) {
+    return group == 0 ? i % 2 == 0 && i < 5 : group == 3 ? i % 2 == 1 : i > 0 && i < 5;
+  }
+  template <int Group>
   NNC_INLINE static void apply(const Float* d, Float* to) {
     constexpr float middle = -97.0f / 36;
-    const Float even_p = add_times(-kQ2, d[2], d[4]);
-    const Float odd_p = times(kP, add_times(-kQ2, d[1], d[3]));
-    const Float even_q = add_times(-kP2, d[2], d[4]);
-    const Float odd_q = times(kQ, add_times(-kP2, d[1], d[3]));
-    to[0] = add_times(middle, d[2], d[0] + d[4]);
-    to[1] = even_p + odd_p;
-    to[2] = even_p - odd_p;
-    to[3] = even_q + odd_q;
-    to[4] = even_q - odd_q;
-    to[5] = add_times(middle, d[3], d[1] + d[5]);
+    if constexpr (Group == 0) to[0] = add_times(middle, d[2], d[0] + d[4]);
+    if constexpr (Group == 1) {
+      add_and_subtract(add_times(-kQ2, d[2], d[4]), times(kP, add_times(-kQ2, d[1], d[3])), to);
+    }
+    if constexpr (Group == 2) {
+      add_and_subtract(add_times(-kP2, d[2], d[4]), times(kQ, add_times(-kP2, d[1], d[3])), to);
+    }
+    if constexpr (Group == 3) to[0] = add_times(middle, d[3], d[1] + d[5]);
   }
 };
 
@@ -39,88 +56,139 @@ struct SourceTransform {
 inline constexpr float kScaleP = -81.0f / 130, kScaleQ = 8.0f / 65;
 
 // Weights, 3 to 6: 1 0 0; scale (1 +-p p2); scale (1 +-q q2); 0 0 1.
-struct WeightTransform {
-  static constexpr int in = 3, out = kSide;
+struct WeightTransform : PointGroups {
+  static constexpr int in = 3;
+  static constexpr bool needs(int group, int i) {
+    return group == 0 ? i == 0 : group == 3 ? i == 2 : true;
+  }
+  template <int Group>
   NNC_INLINE static void apply(const Float* g, Float* to) {
-    const Float even_p = add_times(kScaleP * kP2, g[2], times(kScaleP, g[0]));
-    const Float odd_p = times(kScaleP * kP, g[1]);
-    const Float even_q = add_times(kScaleQ * kQ2, g[2], times(kScaleQ, g[0]));
-    const Float odd_q = times(kScaleQ * kQ, g[1]);
-    to[0] = g[0];
-    to[1] = even_p + odd_p;
-    to[2] = even_p - odd_p;
-    to[3] = even_q + odd_q;
-    to[4] = even_q - odd_q;
-    to[5] = g[2];
+    if constexpr (Group == 0) to[0] = g[0];
+    if constexpr (Group == 1) {
+      add_and_subtract(add_times(kScaleP * kP2, g[2], times(kScaleP, g[0])),
+                       times(kScaleP * kP, g[1]), to);
+    }
+    if constexpr (Group == 2) {
+      add_and_subtract(add_times(kScaleQ * kQ2, g[2], times(kScaleQ, g[0])),
+                       times(kScaleQ * kQ, g[1]), to);
+    }
+    if constexpr (Group == 3) to[0] = g[2];
+  }
+};
+
+// Gradients of result pixels, 4 to 6: what the weights are in the forward pass, with one more power
+// of the points.
+struct GradientTransform : PointGroups {
+  static constexpr int in = 4;
+  static constexpr bool needs(int group, int i) {
+    return group == 0 ? i == 0 : group == 3 ? i == 3 : true;
+  }
+  template <int Group>
+  NNC_INLINE static void apply(const Float* g, Float* to) {
+    if constexpr (Group == 0) to[0] = g[0];
+    if constexpr (Group == 1) {
+      add_and_subtract(add_times(kScaleP * kP2, g[2], times(kScaleP, g[0])),
+                       add_times(kScaleP * kP3, g[3], times(kScaleP * kP, g[1])), to);
+    }
+    if constexpr (Group == 2) {
+      add_and_subtract(add_times(kScaleQ * kQ2, g[2], times(kScaleQ, g[0])),
+                       add_times(kScaleQ * kQ3, g[3], times(kScaleQ * kQ, g[1])), to);
+    }
+    if constexpr (Group == 3) to[0] = g[3];
   }
 };
 
 // Products to result pixels, 6 to 4: 1 1 1 1 1 0; 0 p -p q -q 0; 0 p2 p2 q2 q2 0; 0 p3 -p3 q3
 // -q3 1.
 struct ResultTransform {
-  static constexpr int in = kSide, out = 4;
+  static constexpr int in = kSide, out = 4, groups = 2;
+  static constexpr int count(int) { return 2; }
+  static constexpr int row(int group, int k) { return group + 2 * k; }
+  static constexpr bool needs(int group, int i) { return group == 0 ? i < 5 : i > 0; }
+  template <int Group>
   NNC_INLINE static void apply(const Float* m, Float* to) {
-    const Float even_p = m[1] + m[2], odd_p = m[1] - m[2];
-    const Float even_q = m[3] + m[4], odd_q = m[3] - m[4];
-    to[0] = m[0] + (even_p + even_q);
-    to[1] = add_times(kP, odd_p, times(kQ, odd_q));
-    to[2] = add_times(kP2, even_p, times(kQ2, even_q));
-    to[3] = add_times(kP3, odd_p, add_times(kQ3, odd_q, m[5]));
-  }
-};
-
-// Gradients of result pixels, 4 to 6: what the weights are in the forward pass, with one more power
-// of the points.
-struct GradientTransform {
-  static constexpr int in = 4, out = kSide;
-  NNC_INLINE static void apply(const Float* g, Float* to) {
-    const Float even_p = add_times(kScaleP * kP2, g[2], times(kScaleP, g[0]));
-    const Float odd_p = add_times(kScaleP * kP3, g[3], times(kScaleP * kP, g[1]));
-    const Float even_q = add_times(kScaleQ * kQ2, g[2], times(kScaleQ, g[0]));
-    const Float odd_q = add_times(kScaleQ * kQ3, g[3], times(kScaleQ * kQ, g[1]));
-    to[0] = g[0];
-    to[1] = even_p + odd_p;
-    to[2] = even_p - odd_p;
-    to[3] = even_q + odd_q;
-    to[4] = even_q - odd_q;
-    to[5] = g[3];
+    if constexpr (Group == 0) {
+      const Float even_p = m[1] + m[2], even_q = m[3] + m[4];
+      to[0] = m[0] + (even_p + even_q);
+      to[1] = add_times(kP2, even_p, times(kQ2, even_q));
+    } else {
+      const Float odd_p = m[1] - m[2], odd_q = m[3] - m[4];
+      to[0] = add_times(kP, odd_p, times(kQ, odd_q));
+      to[1] = add_times(kP3, odd_p, add_times(kQ3, odd_q, m[5]));
+    }
   }
 };
 
 // Products to the gradient of the weights, 6 to 3: the first rows of the result's, infinity in the
 // last.
 struct WeightGradientTransform {
-  static constexpr int in = kSide, out = 3;
+  static constexpr int in = kSide, out = 3, groups = 2;
+  static constexpr int count(int group) { return group == 0 ? 2 : 1; }
+  static constexpr int row(int group, int k) { return group + 2 * k; }
+  static constexpr bool needs(int group, int i) { return group == 0 || (i > 0 && i < 5); }
+  template <int Group>
   NNC_INLINE static void apply(const Float* m, Float* to) {
-    const Float even_p = m[1] + m[2], odd_p = m[1] - m[2];
-    const Float even_q = m[3] + m[4], odd_q = m[3] - m[4];
-    to[0] = m[0] + (even_p + even_q);
-    to[1] = add_times(kP, odd_p, times(kQ, odd_q));
-    to[2] = add_times(kP2, even_p, add_times(kQ2, even_q, m[5]));
+    if constexpr (Group == 0) {
+      const Float even_p = m[1] + m[2], even_q = m[3] + m[4];
+      to[0] = m[0] + (even_p + even_q);
+      to[1] = add_times(kP2, even_p, add_times(kQ2, even_q, m[5]));
+    } else {
+      to[0] = add_times(kP, m[1] - m[2], times(kQ, m[3] - m[4]));
+    }
   }
 };
 
-// Transforms a square of vectors: `load(row, column)` gives it, `store(row, column, value)` takes
-// the result.
-template <class Transform, class Load, class Store>
-NNC_INLINE void transform_square(Load load, Store store) {
-  constexpr int in = Transform::in, out = Transform::out;
-  Float half[out][in];
-#pragma GCC unroll 6
-  for (int j = 0; j < in; ++j) {
-    Float column[in], transformed[out];
-#pragma GCC unroll 6
-    for (int i = 0; i < in; ++i) column[i] = load(i, j);
-    Transform::apply(column, transformed);
-#pragma GCC unroll 6
-    for (int i = 0; i < out; ++i) half[i][j] = transformed[i];
+template <class Transform, int Group = 0>
+NNC_INLINE void transform_line(const Float* from, Float* to) {
+  if constexpr (Group < Transform::groups) {
+    Float part[2];
+    Transform::template apply<Group>(from, part);
+    to[Transform::row(Group, 0)] = part[0];
+    if constexpr (Transform::count(Group) == 2) to[Transform::row(Group, 1)] = part[1];
+    transform_line<Transform, Group + 1>(from, to);
   }
+}
+
+// A square of vectors in memory. Where it lies is worked out anew for each square: kept from square
+// to square, the 36 addresses would fill the stack and be loaded one by one.
+template <class Number>
+struct VectorSquare {
+  Number* corner;
+  int64_t row_stride, column_stride;
+
+  NNC_INLINE VectorSquare(Number* first, int64_t row, int64_t column)
+      : corner(first), row_stride(row), column_stride(column) {
+    __asm__("" : "+r"(row_stride), "+r"(column_stride));
+  }
+  NNC_INLINE Number* at(int i, int j) const { return corner + i * row_stride + j * column_stride; }
+};
+
+// Transforms a square of vectors: `load(row, column)` gives it, `store(row, column, value)` takes
+// the result. Vectors are loaded again for each group: that is cheaper than to keep all columns.
+template <class Transform, int Group = 0, class Load, class Store>
+NNC_INLINE void transform_square(Load load, Store store) {
+  if constexpr (Group < Transform::groups) {
+    constexpr int in = Transform::in, count = Transform::count(Group);
+    Float half[2][in];
 #pragma GCC unroll 6
-  for (int i = 0; i < out; ++i) {
-    Float transformed[out];
-    Transform::apply(half[i], transformed);
+    for (int j = 0; j < in; ++j) {
+      Float column[in], part[2];
 #pragma GCC unroll 6
-    for (int j = 0; j < out; ++j) store(i, j, transformed[j]);
+      for (int i = 0; i < in; ++i) {
+        if (Transform::needs(Group, i)) column[i] = load(i, j);
+      }
+      Transform::template apply<Group>(column, part);
+#pragma GCC unroll 2
+      for (int k = 0; k < count; ++k) half[k][j] = part[k];
+    }
+#pragma GCC unroll 2
+    for (int k = 0; k < count; ++k) {
+      Float line[Transform::out];
+      transform_line<Transform>(half[k], line);
+#pragma GCC unroll 6
+      for (int j = 0; j < Transform::out; ++j) store(Transform::row(Group, k), j, line[j]);
+    }
+    transform_square<Transform, Group + 1>(load, store);
   }
 }
 

@@ -13,25 +13,78 @@ NNC_INLINE const WinogradWeightArguments& winograd_weight_arguments(const Call& 
   return *static_cast<const WinogradWeightArguments*>(call.arguments);
 }
 
+// Some tiles of a unit, for its block of source channels and its block of result channels.
+struct WeightStage {
+  int64_t first_tile, last_tile;  // of this stage
+  int64_t part_begin, part_end;   // of the unit
+  int64_t first_channel, channels;
+  int64_t first_column, columns;
+  int64_t split;
+};
+
+NNC_INLINE void set_tiles(const WinogradWeightArguments& winograd, WeightStage& stage,
+                          int64_t first) {
+  stage.first_tile = first;
+  stage.last_tile = smaller(stage.part_end, first + winograd.cut.tile_block);
+}
+
+NNC_INLINE WeightStage first_weight_stage(const WinogradWeightArguments& winograd, int64_t unit) {
+  const WinogradTiles& tiles = winograd.tiles;
+  const WinogradWeightCut& cut = winograd.cut;
+  // The blocks of one part vary fastest: they read the same pixels.
+  WeightStage stage;
+  stage.first_channel = unit % winograd.channel_blocks * cut.channel_block;
+  stage.channels = smaller(cut.channel_block, tiles.source_channels - stage.first_channel);
+  const int64_t rest = unit / winograd.channel_blocks;
+  stage.first_column = rest % winograd.column_blocks * cut.column_block;
+  stage.columns = smaller(cut.column_block, tiles.result_channels - stage.first_column);
+  stage.split = rest / winograd.column_blocks;
+  stage.part_begin = stage.split * winograd.split_tiles;
+  stage.part_end = smaller(tiles.count, stage.part_begin + winograd.split_tiles);
+  set_tiles(winograd, stage, stage.part_begin);
+  return stage;
+}
+
+struct WeightMemory {
+  const float* x;
+  const float* dy;
+  float* zeros;
+  float* source;
+  float* gradient;
+  float* sums;
+};
+
 // sums[position][channel][column] += source[position][tile][channel] *
-// gradient[position][tile][column] over the tiles.
-inline void add_positions(const WinogradWeightArguments& winograd, const float* source,
-                          const float* gradient, float* sums, int64_t tiles, int64_t channels,
-                          int64_t columns, bool accumulate) {
+// gradient[position][tile][column] over the stage's tiles; meanwhile asks for the next stage's
+// pixels.
+inline void add_stage(const WinogradWeightArguments& winograd, const WeightMemory& memory,
+                      const WeightStage& stage, const WeightStage* next) {
+  const WinogradTiles& tiles = winograd.tiles;
   PositionProduct product;
   product.a_row = 1;
   product.a_step = winograd.channel_stride;
   product.b_step = winograd.column_stride;
   product.c_row = winograd.column_stride;
-  product.rows = channels;
-  product.depth = tiles;
-  product.accumulate = accumulate;
+  product.rows = stage.channels;
+  product.depth = stage.last_tile - stage.first_tile;
+  product.accumulate = stage.first_tile > stage.part_begin;
+  const WeightStage& after = next != nullptr ? *next : stage;
+  PixelsAhead source(tiles, memory.x, tiles.source_height, tiles.source_width,
+                     tiles.source_channels, after.first_tile, after.last_tile);
+  PixelsAhead gradient(tiles, memory.dy, tiles.result_height, tiles.result_width,
+                       tiles.result_channels, after.first_tile, after.last_tile);
+  if (next != nullptr) {
+    source.set_window(2 - tiles.pad_top, 2 - tiles.pad_left, next->first_channel, next->channels);
+    gradient.set_window(0, 0, next->first_column, next->columns);
+  }
   for (int p = 0; p < kPositions; ++p) {
-    for (int64_t n = 0; n < columns; n += kPanel) {
-      product.vectors = ceil_div(smaller(kPanel, columns - n), kLanes);
-      multiply_position(product, source + p * winograd.source_position,
-                        gradient + p * winograd.gradient_position + n,
-                        sums + p * winograd.sum_position + n);
+    source.ask<0>(p);
+    gradient.ask<0>(p);
+    for (int64_t n = 0; n < stage.columns; n += kPanel) {
+      product.vectors = ceil_div(smaller(kPanel, stage.columns - n), kLanes);
+      multiply_position(product, memory.source + p * winograd.source_position,
+                        memory.gradient + p * winograd.gradient_position + n,
+                        memory.sums + p * winograd.sum_position + n);
     }
   }
 }
@@ -67,39 +120,42 @@ inline void transform_sums(const WinogradWeightArguments& winograd, const float*
 inline void winograd_weight(const Call& call, int64_t begin, int64_t end) {
   const WinogradWeightArguments& winograd = winograd_weight_arguments(call);
   const WinogradTiles& tiles = winograd.tiles;
-  const WinogradWeightCut& cut = winograd.cut;
   const int64_t elements = 9 * tiles.source_channels * tiles.result_channels;
-  const float* x = static_cast<const float*>(call.operands[0]);
-  const float* dy = static_cast<const float*>(call.operands[1]);
   auto scratch = [&](int64_t offset) {
     return reinterpret_cast<float*>(static_cast<char*>(call.scratch) + offset);
   };
-  float* zeros = scratch(winograd.zero_offset);
-  float* source = scratch(winograd.source_offset);
-  float* gradient = scratch(winograd.gradient_offset);
-  float* sums = scratch(winograd.sum_offset);
-  zero_floats(zeros, round_up(larger(tiles.source_channels, tiles.result_channels), kLanes));
-  for (int64_t unit = begin; unit < end; ++unit) {
-    // The blocks of one part vary fastest: they read the same pixels.
-    const int64_t first_channel = unit % winograd.channel_blocks * cut.channel_block;
-    const int64_t channels = smaller(cut.channel_block, tiles.source_channels - first_channel);
-    const int64_t rest = unit / winograd.channel_blocks;
-    const int64_t first_column = rest % winograd.column_blocks * cut.column_block;
-    const int64_t columns = smaller(cut.column_block, tiles.result_channels - first_column);
-    const int64_t split = rest / winograd.column_blocks;
-    const int64_t first_tile = split * winograd.split_tiles;
-    const int64_t last_tile = smaller(tiles.count, first_tile + winograd.split_tiles);
-    for (int64_t t = first_tile; t < last_tile; t += cut.tile_block) {
-      const int64_t stop = smaller(last_tile, t + cut.tile_block);
-      transform_source(tiles, x, t, stop, first_channel, channels, zeros,
-                       {source, winograd.channel_stride, winograd.source_position});
-      transform_gradient(tiles, dy, t, stop, first_column, columns, zeros,
-                         {gradient, winograd.column_stride, winograd.gradient_position});
-      add_positions(winograd, source, gradient, sums, stop - t, channels, columns, t > first_tile);
+  const WeightMemory memory = {static_cast<const float*>(call.operands[0]),
+                               static_cast<const float*>(call.operands[1]),
+                               scratch(winograd.zero_offset),
+                               scratch(winograd.source_offset),
+                               scratch(winograd.gradient_offset),
+                               scratch(winograd.sum_offset)};
+  if (begin == end) return;
+  zero_floats(memory.zeros, round_up(larger(tiles.source_channels, tiles.result_channels), kLanes));
+  WeightStage stage = first_weight_stage(winograd, begin);
+  for (int64_t unit = begin; unit < end;) {
+    const bool complete = stage.last_tile == stage.part_end;
+    WeightStage next = stage;
+    if (!complete) {
+      set_tiles(winograd, next, stage.last_tile);
+    } else if (++unit < end) {
+      next = first_weight_stage(winograd, unit);
     }
-    float* dw = cut.splits == 1 ? static_cast<float*>(call.results[0])
-                                : static_cast<float*>(call.workspace) + split * elements;
-    transform_sums(winograd, sums, first_channel, channels, first_column, columns, dw);
+    transform_source(tiles, memory.x, stage.first_tile, stage.last_tile, stage.first_channel,
+                     stage.channels, memory.zeros,
+                     {memory.source, winograd.channel_stride, winograd.source_position});
+    transform_gradient(tiles, memory.dy, stage.first_tile, stage.last_tile, stage.first_column,
+                       stage.columns, memory.zeros,
+                       {memory.gradient, winograd.column_stride, winograd.gradient_position});
+    add_stage(winograd, memory, stage, unit < end ? &next : nullptr);
+    if (complete) {
+      float* dw = winograd.cut.splits == 1
+                      ? static_cast<float*>(call.results[0])
+                      : static_cast<float*>(call.workspace) + stage.split * elements;
+      transform_sums(winograd, memory.sums, stage.first_channel, stage.channels, stage.first_column,
+                     stage.columns, dw);
+    }
+    stage = next;
   }
 }
 
