@@ -1,8 +1,10 @@
 #include "core/executor.h"
 
 #include <omp.h>
+#include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <mutex>
@@ -18,6 +20,18 @@ namespace {
 std::pair<int64_t, int64_t> share(int64_t units, int thread, int threads) {
   if (units == 1) return {0, thread == 0 ? 1 : 0};
   return {units * thread / threads, units * (thread + 1) / threads};
+}
+
+// A child process has none of its parent's OpenMP threads, and the library would wait for them for
+// ever: a child of a process that has used them runs on one thread, which changes no bit.
+std::atomic<bool> used_threads{false};
+std::atomic<bool> lost_threads{false};
+
+void note_threads() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    if (used_threads.load()) lost_threads.store(true);
+  });
+  if (registered == 0) used_threads.store(true, std::memory_order_relaxed);
 }
 
 std::string expected_shape(const BufferSpec& spec) {
@@ -189,9 +203,10 @@ void Executor::run_locked(size_t, Binding& binding, void* const* outputs,
                           const Prologue& prologue) {
   const bool prepare =
       !binding.prepare.steps.empty() && binding.prepared_version != executable_.version();
-  if (binding.threads == 1) {
+  if (binding.threads == 1 || lost_threads.load(std::memory_order_relaxed)) {
     work(binding, prologue, prepare, 0, 1);
   } else {
+    note_threads();
 #pragma omp parallel num_threads(binding.threads)
     work(binding, prologue, prepare, omp_get_thread_num(), omp_get_num_threads());
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import Any
 
@@ -166,6 +168,20 @@ def test_threads_share_a_model(model: Model, data: dict[str, Array]) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_runs_on(data: dict[str, Array]) -> None:
+    engine = make_engine(2)
+    x = np.tile(data["x"], (5000, 1))
+    assert engine.describe("predict", {"N": len(x)})["threads"] == 2
+    expected = engine.call("predict", [x])[0]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # a child that hangs must not keep the test waiting
+        os._exit(0 if np.array_equal(engine.call("predict", [x])[0], expected) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    np.testing.assert_array_equal(engine.call("predict", [x])[0], expected)
 
 
 def test_describe_shows_the_binding() -> None:
