@@ -20,7 +20,7 @@ from .values import Tensor, shape_text
 
 STANDARD = "std/"  # names of standard-library files begin with this
 STATEMENT_LIMIT = 1_000_000
-NODE_LIMIT = 300_000
+NODE_LIMIT = 100_000
 FRAME_LIMIT = 32
 CHAIN_LIMIT = 6  # of the calls that a message names
 

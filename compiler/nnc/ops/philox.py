@@ -5,6 +5,8 @@ Word `i % 4` of block `i / 4` belongs to element i. The runtime computes the sam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .base import Array
@@ -36,22 +38,39 @@ def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> 
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 
 
+_CHUNK = 1 << 15  # blocks at a time: what philox needs stays in the cache, and no fresh pages
+
+
+def _chunks(count: int, seed: int, step: int, stream: int) -> Iterator[tuple[slice, Array]]:
+    """The words of elements 0 .. count - 1, a piece at a time, each with its place."""
+    key = (seed & _MASK, (seed >> 32) & _MASK)
+    for start in range(0, (count + 3) // 4, _CHUNK):
+        blocks = np.arange(start, min(start + _CHUNK, (count + 3) // 4), dtype=np.uint64)
+        counter = (
+            blocks & _LOW,
+            blocks >> _HALF,
+            np.full_like(blocks, step & _MASK),
+            np.full_like(blocks, stream & _MASK),
+        )
+        place = slice(4 * start, min(4 * (start + _CHUNK), count))
+        yield place, philox(counter, key).reshape(-1)[: place.stop - place.start]
+
+
 def random_words(count: int, seed: int, step: int, stream: int) -> Array:
     """The 32-bit words of elements 0 .. count - 1."""
-    blocks = np.arange((count + 3) // 4, dtype=np.uint64)
-    counter = (
-        blocks & _LOW,
-        blocks >> _HALF,
-        np.full_like(blocks, step & _MASK),
-        np.full_like(blocks, stream & _MASK),
-    )
-    return philox(counter, (seed & _MASK, (seed >> 32) & _MASK)).reshape(-1)[:count]
+    words = np.empty(count, np.uint32)
+    for place, piece in _chunks(count, seed, step, stream):
+        words[place] = piece
+    return words
 
 
 def uniform(shape: tuple[int, ...], seed: int, step: int, stream: int) -> Array:
     """Float64 numbers in [0, 1) on a grid of 2^-24: exact in f32, too."""
-    words = random_words(int(np.prod(shape, dtype=np.int64)), seed, step, stream)
-    return np.asarray((words >> np.uint32(8)).astype(np.float64) * 2.0**-24).reshape(shape)
+    count = int(np.prod(shape, dtype=np.int64))
+    numbers = np.empty(count, np.float64)
+    for place, piece in _chunks(count, seed, step, stream):
+        numbers[place] = (piece >> np.uint32(8)) * 2.0**-24
+    return numbers.reshape(shape)
 
 
 def normal(shape: tuple[int, ...], seed: int, step: int, stream: int) -> Array:
