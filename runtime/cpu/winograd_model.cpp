@@ -22,6 +22,7 @@ constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and besi
 constexpr double kFarBytes = 200;       // the same, where they are written too
 constexpr double kMemoryBytes = 30;     // from memory
 constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
+constexpr double kBarrier = 1000;       // ns from one phase to the next
 constexpr double kTileClocks = 40;      // of each register tile, beside its steps
 
 // Clocks for a vector of channels of one tile, in and out of the caches as a unit has them.
@@ -70,23 +71,23 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
                                                    : shape.out_height * shape.out_width));
   const int64_t columns = backward ? shape.in_channels : shape.out_channels;
   const int64_t channels = backward ? shape.out_channels : shape.in_channels;
-  // The kernel for few result channels makes 0.7 of a vector of multiply-adds a clock.
+  // The kernel for few result channels: a quarter of a vector of multiply-adds a clock for each.
   if (direction != ConvDirection::backward_weight && columns <= kNarrowChannels &&
       channels >= table.lanes) {
-    return shape.flops() / (1.4 * static_cast<double>(table.lanes) * kClock);
+    return shape.flops() / (0.5 * static_cast<double>(columns * table.lanes) * kClock);
   }
   const double depth = 9.0 * static_cast<double>(channels);
   double clocks = 0;
   for (int64_t n = 0; n < columns; n += table.panel) {
     const int64_t vectors = ceil_div(std::min(table.panel, columns - n), table.lanes);
-    const double step = std::max(6.4, 3.1 * static_cast<double>(vectors) + 0.9);
+    const double step = std::max(4.8, 3.1 * static_cast<double>(vectors) + 0.9);
     clocks += pixels / kTileRows * (depth * step * speed_of(isa).operations + kTileClocks);
   }
   if (direction == ConvDirection::backward_weight) clocks *= 1.08;
-  // Packing the weights, which the gradient of the data turns.
+  // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
   const double weights = 9.0 * static_cast<double>(shape.in_channels * shape.out_channels);
-  if (direction == ConvDirection::forward) clocks += 0.6 * weights;
-  if (backward) clocks += 2 * weights;
+  if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
+  if (backward) clocks += (4 * weights > kCache ? 2.0 : 0.7) * weights;
   return clocks / kClock;
 }
 
@@ -94,10 +95,11 @@ double read_ns(double bytes, double far_bytes) {
   return bytes / (bytes > kFarCache ? kMemoryBytes : far_bytes);
 }
 
-// Threads share the units in ranges: how much longer the longest of four is than a quarter.
-double imbalance(int64_t units) {
-  constexpr int64_t kThreads = 4;
-  return static_cast<double>(ceil_div(units, kThreads) * kThreads) / static_cast<double>(units);
+// Threads share the units in ranges: how much longer the longest of them is than an even part. Of
+// little work more than two threads make little.
+double imbalance(int64_t units, double nanoseconds) {
+  const int64_t threads = nanoseconds < 100e3 ? 2 : 4;
+  return static_cast<double>(ceil_div(units, threads) * threads) / static_cast<double>(units);
 }
 
 struct Sizes {
@@ -163,7 +165,8 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   const double outside = std::clamp(working / kCache - 1, 0.0, 1.0);
   time += outside * 144 * s.tiles * (s.depth + s.columns) * static_cast<double>(s.strips) /
           kScatteredBytes;
-  return (clocks / kClock + time) * imbalance(tile_blocks * strip_blocks);
+  time += clocks / kClock;
+  return time * imbalance(tile_blocks * strip_blocks, time) + (cut.weights_first ? kBarrier : 0);
 }
 
 double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
@@ -187,7 +190,9 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
   if (cut.splits > 1) {
     time += static_cast<double>(cut.splits) * 72 * s.depth * s.columns / kScatteredBytes;
   }
-  return (clocks / kClock + time) * imbalance(channel_blocks * column_blocks * cut.splits);
+  time += clocks / kClock;
+  return time * imbalance(channel_blocks * column_blocks * cut.splits, time) +
+         (cut.splits > 1 ? kBarrier : 0);
 }
 
 }  // namespace
