@@ -22,8 +22,8 @@ constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and besi
 constexpr double kFarBytes = 200;       // the same, where they are written too
 constexpr double kMemoryBytes = 30;     // from memory
 constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
-constexpr double kBarrier = 1000;       // ns from one phase to the next
 constexpr double kTileClocks = 40;      // of each register tile, beside its steps
+constexpr double kBarrier = 1000;       // ns from one phase to the next
 
 // Clocks for a vector of channels of one tile, in and out of the caches as a unit has them.
 struct Speed {
@@ -71,10 +71,10 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
                                                    : shape.out_height * shape.out_width));
   const int64_t columns = backward ? shape.in_channels : shape.out_channels;
   const int64_t channels = backward ? shape.out_channels : shape.in_channels;
-  // The kernel for few result channels: a quarter of a vector of multiply-adds a clock for each.
+  // The kernel for few result channels is held up by the sums over its lanes.
   if (direction != ConvDirection::backward_weight && columns <= kNarrowChannels &&
       channels >= table.lanes) {
-    return shape.flops() / (0.5 * static_cast<double>(columns * table.lanes) * kClock);
+    return shape.flops() / (static_cast<double>(table.lanes + 2 * columns + 4) * kClock);
   }
   const double depth = 9.0 * static_cast<double>(channels);
   double clocks = 0;
