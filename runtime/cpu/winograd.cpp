@@ -155,6 +155,9 @@ bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDir
   if (request.strict || request.isa == Isa::reference || request.operands[0].dtype != DType::f32)
     return false;
   if (!winograd_applies(shape)) return false;
+  // Few channels leave most of a vector empty, and have a direct kernel of their own.
+  const bool narrow = std::min(shape.in_channels, shape.out_channels) <= kNarrowChannels;
+  if (narrow && direction != ConvDirection::backward_weight) return false;
   const ConvPrediction prediction = predict_conv(shape, direction, request.isa);
   return prediction.winograd < prediction.direct;
 }

@@ -71,11 +71,6 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
                                                    : shape.out_height * shape.out_width));
   const int64_t columns = backward ? shape.in_channels : shape.out_channels;
   const int64_t channels = backward ? shape.out_channels : shape.in_channels;
-  // The kernel for few result channels is held up by the sums over its lanes.
-  if (direction != ConvDirection::backward_weight && columns <= kNarrowChannels &&
-      channels >= table.lanes) {
-    return shape.flops() / (static_cast<double>(table.lanes + 2 * columns + 4) * kClock);
-  }
   const double depth = 9.0 * static_cast<double>(channels);
   double clocks = 0;
   for (int64_t n = 0; n < columns; n += table.panel) {
