@@ -59,7 +59,7 @@ def _output(op: str, shape: Shape, attributes: Mapping[str, Any]) -> Shape:
 
 class Pooling(Operator, abstract=True):
     operands: ClassVar[tuple[str, ...]] = ("x",)
-    traits = frozenset({"pure"})
+    traits = frozenset({"pure", "epilogue"})
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         require_float(self.name, operands, (0,))
