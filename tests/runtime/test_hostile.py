@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 import zipfile
 from collections.abc import Iterator
@@ -125,6 +126,53 @@ def test_mutated_plans_give_an_error_or_run(part: int, data: dict[str, Any]) -> 
     choose = random.Random(part)
     ran = sum(run_everything(mutated(plan, choose), inputs) > 0 for _ in range(500))
     assert 0 < ran < 500
+
+
+def with_hostile_steps(program: dict[str, Any], choose: random.Random) -> dict[str, Any]:
+    """A program whose form is sound, but whose kernels get what does not fit together."""
+    changed = copy.deepcopy(program)
+    for _ in range(choose.choice((1, 1, 2))):
+        step = choose.choice(changed["steps"])
+        buffer = choose.choice(changed["buffers"])
+        action = choose.randrange(4)
+        if action == 0 and step["attributes"]:
+            name = choose.choice(list(step["attributes"]))
+            value = step["attributes"][name]
+            if isinstance(value, list) and value:
+                value[choose.randrange(len(value))] = choose.choice((*NUMBERS, "N"))
+            elif isinstance(value, (int, float)):
+                step["attributes"][name] = choose.choice((*NUMBERS, 0.5))
+        elif action == 1 and buffer["shape"] and buffer["kind"] == "temporary":
+            sizes = (0, 1, 2, 3, 5, 7, 31, 64, "N", "N*2", "N+1")
+            buffer["shape"][choose.randrange(len(buffer["shape"]))] = choose.choice(sizes)
+        elif action == 2:
+            indices = step[choose.choice(("operands", "results"))]
+            if indices:
+                indices[choose.randrange(len(indices))] = choose.randrange(len(changed["buffers"]))
+        elif action == 3:
+            buffer["dtype"] = choose.choice(("f32", "f64", "i32", "i64", "u8", "bool"))
+    return changed
+
+
+@pytest.mark.parametrize("program", ["predict", "train"])
+def test_kernels_face_hostile_steps(program: str) -> None:
+    import nnc
+
+    source = Path(__file__).parents[2] / "examples" / "fashion.nn"
+    plan = json.loads(json.dumps(nnc.compile(source).plan))
+    generator = np.random.default_rng(0)
+    inputs: dict[str, Any] = {
+        "image": generator.integers(0, 256, (3, 28, 28, 1), np.uint8),
+        "label": generator.integers(0, 10, 3),
+    }
+    clocks = ("step", "steps", "epoch", "epoch_steps")
+    inputs.update({name: np.ones((), np.float32) for name in clocks})
+    choose = random.Random(1)
+    ran = 0
+    for _ in range(200):
+        hostile = with_hostile_steps(plan["programs"][program], choose)
+        ran += run_everything({**plan, "programs": {program: hostile}}, inputs) > 0
+    assert 0 < ran < 200
 
 
 def test_what_is_no_plan_is_refused() -> None:
