@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nnc
 from networks import NETWORKS
 
 HERE = Path(__file__).parent
@@ -115,7 +116,7 @@ def versions() -> dict[str, str]:
     found = {
         "python": platform.python_version(),
         "processor": processor(),
-        "nnc": importlib.metadata.version("nnc"),
+        "nnc": nnc.__version__,
     }
     for name in ("numpy", "torch", "jax", "onnxruntime", "openvino"):
         try:

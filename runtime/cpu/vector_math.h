@@ -113,7 +113,7 @@ template <int N>
 NNC_INLINE FloatN<N> log(FloatN<N> x) {
   MaskN<N> denormal = x < splat<N>(1.17549435e-38f);
   FloatN<N> scaled = choose(denormal, x * 33554432.0f, x);  // 2^25
-  IntN<N> bits = bits_of(scaled);
+  IntN<N> bits = {bits_of(scaled).v & 0x7fffffff};          // a negative x has no logarithm anyway
   // Subtracting the bits of sqrt(1/2) makes the exponent field the wanted e, whatever half of the
   // octave x is in.
   IntN<N> exponent = {(bits.v - 0x3f3504f3) >> 23};
