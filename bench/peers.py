@@ -182,7 +182,7 @@ def main() -> None:
             peers = ["nnc", *(p for p in PEERS[kind] if p in allowed)]
             for batch in batches:
                 rows.append(measure(network, kind, batch, peers, options))
-                print(table(rows[-1:], versions(), options.threads).splitlines()[-2], flush=True)
+                print(table(rows[-1:], versions(), options.threads).splitlines()[-1], flush=True)
                 for peer, why in rows[-1]["failed"].items():
                     print(f"  {peer} failed: {' '.join(why)}", flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
