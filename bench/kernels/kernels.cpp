@@ -81,36 +81,51 @@ Memory filled(const TensorInfo& info) {
   return memory;
 }
 
-// One core's multiply-add peak with the vectors of the chosen instruction set, in FLOP/s.
-template <int kLanes>
-double peak_loop() {
-  typedef float Vector __attribute__((vector_size(kLanes * 4)));
-  constexpr int kChains = 12;
+// The best of a few runs of `round`, which does `flops` operations, in FLOP/s.
+template <class Round>
+double peak_of(double flops, Round round) {
   constexpr int64_t kRounds = 4'000'000;
   double best = 0;
   for (int attempt = 0; attempt < 5; ++attempt) {
-    Vector sums[kChains] = {};
-    Vector a, b;
-    for (int lane = 0; lane < kLanes; ++lane) a[lane] = 1.0f, b[lane] = 1e-9f;
     const double start = omp_get_wtime();
-    for (int64_t i = 0; i < kRounds; ++i) {
-      asm volatile("" : "+m"(a));
-      for (int c = 0; c < kChains; ++c) sums[c] = sums[c] * a + b;
-    }
-    const double seconds = omp_get_wtime() - start;
-    benchmark::DoNotOptimize(sums);
-    best = std::max(best, 2.0 * kLanes * kChains * kRounds / seconds);
+    for (int64_t i = 0; i < kRounds; ++i) round();
+    best = std::max(best, flops * static_cast<double>(kRounds) / (omp_get_wtime() - start));
   }
   return best;
 }
+
+// One core's multiply-add peak with the vectors of the chosen instruction set: twelve chains hide
+// the latency.
 #if defined(__x86_64__)
-__attribute__((target("avx512f,fma"), optimize("fp-contract=fast"))) double peak_avx512() {
-  return peak_loop<16>();
+#define NNC_FMA(set, sum) "vfmadd231ps %%" set "14, %%" set "15, %%" set sum "\n\t"
+#define NNC_TWELVE(set)                                                                          \
+  NNC_FMA(set, "0")                                                                              \
+  NNC_FMA(set, "1") NNC_FMA(set, "2") NNC_FMA(set, "3") NNC_FMA(set, "4") NNC_FMA(set, "5")      \
+      NNC_FMA(set, "6") NNC_FMA(set, "7") NNC_FMA(set, "8") NNC_FMA(set, "9") NNC_FMA(set, "10") \
+          NNC_FMA(set, "11")
+#define NNC_CLOBBERED \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
+double peak_avx512() {
+  return peak_of(2 * 16 * 12, [] { asm volatile(NNC_TWELVE("zmm")::: NNC_CLOBBERED); });
 }
-__attribute__((target("avx2,fma"), optimize("fp-contract=fast"))) double peak_avx2() {
-  return peak_loop<8>();
+double peak_avx2() {
+  return peak_of(2 * 8 * 12, [] { asm volatile(NNC_TWELVE("ymm")::: NNC_CLOBBERED); });
 }
+#undef NNC_CLOBBERED
+#undef NNC_TWELVE
+#undef NNC_FMA
 #endif
+double peak_generic() {
+  typedef float Vector __attribute__((vector_size(16)));
+  Vector sums[12] = {}, factor = Vector{} + 1.0f, term = Vector{} + 1e-9f;
+  const double best = peak_of(2 * 4 * 12, [&] {
+    benchmark::DoNotOptimize(factor);
+#pragma GCC unroll 12
+    for (Vector& sum : sums) sum = sum * factor + term;
+  });
+  benchmark::DoNotOptimize(sums);
+  return best;
+}
 
 double peak(nnrt::Isa isa) {
 #if defined(__x86_64__)
@@ -118,7 +133,7 @@ double peak(nnrt::Isa isa) {
   if (isa == nnrt::Isa::avx2) return peak_avx2();
 #endif
   (void)isa;
-  return peak_loop<4>();
+  return peak_generic();
 }
 
 void run_case(benchmark::State& state, const Case& item, const nnrt::Options& options,
