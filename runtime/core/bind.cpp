@@ -19,9 +19,10 @@ class Binder {
 
   std::unique_ptr<Binding> bind() {
     binding_->buffers = evaluate_buffers(program_, binding_->symbols);
-    bind_part(program_.prepare, binding_->prepare);
-    bind_part(program_.steps, binding_->main);
+    bind_part(program_.prepare, binding_->prepare, no_buffers());
+    bind_part(program_.steps, binding_->main, fixed_buffers());
     place_buffers();
+    place_packed();
     plan();
     for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
       for (BoundStep& step : part->steps) {
@@ -43,7 +44,21 @@ class Binder {
   }
   const TensorInfo& info_of(size_t buffer) const { return binding_->buffers[buffer]; }
 
-  void bind_part(const std::vector<StepSpec>& specs, BoundPart& part) {
+  std::vector<bool> no_buffers() const { return std::vector<bool>(program_.buffers.size(), false); }
+
+  // Buffers that depend on variables alone, where the program changes no variable.
+  std::vector<bool> fixed_buffers() const {
+    std::vector<bool> fixed = no_buffers();
+    for (size_t i = 0; i < fixed.size() && !info_.writes_variables; ++i) {
+      const BufferKind kind = program_.buffers[root(static_cast<int>(i))].kind;
+      fixed[i] = kind == BufferKind::variable || kind == BufferKind::constant ||
+                 kind == BufferKind::prepared;
+    }
+    return fixed;
+  }
+
+  void bind_part(const std::vector<StepSpec>& specs, BoundPart& part,
+                 const std::vector<bool>& fixed) {
     for (size_t i = 0; i < specs.size(); ++i) {
       const StepAccess access = access_of(specs[i]);
       const bool empty = std::all_of(
@@ -51,7 +66,8 @@ class Binder {
           [this](int buffer) { return info_of(static_cast<size_t>(buffer)).elements() == 0; });
       if (empty) continue;
       check_hazards(specs[i], i, access);
-      part.steps.push_back(bind_step(specs[i], i, binding_->buffers, binding_->symbols, options_));
+      part.steps.push_back(
+          bind_step(specs[i], i, binding_->buffers, fixed, binding_->symbols, options_));
     }
   }
 
@@ -110,8 +126,25 @@ class Binder {
         binding_->copies.emplace_back(static_cast<int>(buffer), i);
       }
     }
-    require_memory(prepared_bytes, "prepared weights");
-    binding_->prepared = Block(prepared_bytes);
+    if (prepared_bytes > 0) binding_->prepared = options_.store->find("buffers", prepared_bytes);
+  }
+
+  // Memory and order of what kernels prepare. They read variables and prepared buffers alone, so
+  // only the phases of one kernel wait for each other.
+  void place_packed() {
+    for (size_t i = 0; i < binding_->main.steps.size(); ++i) {
+      BoundStep& step = binding_->main.steps[i];
+      if (step.kernel.prepare.empty()) continue;
+      step.prepared =
+          options_.store->find("step " + std::to_string(step.index) + " " + step.kernel.layout,
+                               step.kernel.prepared_bytes);
+      bool waits = false;
+      for (const Phase& phase : step.kernel.prepare) {
+        if (phase.units <= 0) continue;
+        binding_->packing.push_back({phase, static_cast<uint32_t>(i), waits});
+        waits = true;
+      }
+    }
   }
 
   bool in_arena(size_t buffer) const { return binding_->places[buffer].kind == Place::Kind::arena; }
@@ -216,6 +249,7 @@ class Binder {
         step.call.tile_stores = add_list(step.spec->tile->stores);
       }
       step.call.arguments = step.kernel.arguments.get();
+      if (step.prepared) step.call.prepared = step.prepared->memory.data();
       step.call.tile = step.tile.get();
     });
   }

@@ -112,7 +112,8 @@ std::vector<TensorInfo> evaluate_buffers(const Program& program,
 }
 
 BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<TensorInfo>& buffers,
-                    const std::vector<int64_t>& symbols, const BindOptions& options) {
+                    const std::vector<bool>& fixed, const std::vector<int64_t>& symbols,
+                    const BindOptions& options) {
   BoundStep step;
   step.spec = &spec;
   step.index = index;
@@ -123,6 +124,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
     request.attributes = &attributes;
     request.operands = infos_of(spec.operands, buffers);
     request.results = infos_of(spec.results, buffers);
+    for (int operand : spec.operands) request.fixed.push_back(fixed[static_cast<size_t>(operand)]);
     request.isa = options.isa;
     request.strict = options.strict;
     if (spec.tile) {

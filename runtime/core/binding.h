@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/prepared.h"
 #include "core/program.h"
 #include "nnrt/kernel.h"
 
@@ -25,7 +26,8 @@ struct BoundStep {
   BoundKernel kernel;
   std::shared_ptr<const BoundTile> tile;
   Call call;
-  size_t workspace = 0;  // offset in the arena
+  size_t workspace = 0;                // offset in the arena
+  std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   double flops = 0;
   double bytes = 0;
 };
@@ -48,6 +50,7 @@ struct Binding {
   std::vector<Place> places;  // of root buffers
   BoundPart prepare;
   BoundPart main;
+  std::vector<BoundPhase> packing;  // the kernels' `prepare` phases, by steps of `main`
   std::vector<std::pair<int, size_t>>
       copies;  // root buffer, output: outputs that cannot be written directly
 
@@ -68,9 +71,9 @@ struct Binding {
   std::vector<Patch> input_patches;
   std::vector<Patch> output_patches;
 
-  Block prepared;
-  uint64_t prepared_version = 0;  // of the variables; 0: never
-  uint64_t arena_generation = 0;  // of the resolved pointers
+  std::shared_ptr<Prepared> prepared;  // the plan's prepared buffers; nullptr without any
+  uint64_t prepared_version = 0;       // of the variables, when this binding last looked; 0: never
+  uint64_t arena_generation = 0;       // of the resolved pointers
   uint64_t last_use = 0;
   std::vector<double> step_seconds;  // NNC_DEBUG=2: sums over the runs since the last report
   int64_t timed_runs = 0;
@@ -82,6 +85,7 @@ struct BindOptions {
   bool verify = false;
   bool strict = false;
   KernelLookup lookup = nullptr;
+  PreparedStore* store = nullptr;
 };
 
 // Throws Error where actual shapes do not fit each other.
@@ -93,7 +97,8 @@ std::unique_ptr<Binding> bind_program(const Program& program, const ProgramInfo&
 std::vector<TensorInfo> evaluate_buffers(const Program& program,
                                          const std::vector<int64_t>& symbols);
 BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<TensorInfo>& buffers,
-                    const std::vector<int64_t>& symbols, const BindOptions& options);
+                    const std::vector<bool>& fixed, const std::vector<int64_t>& symbols,
+                    const BindOptions& options);
 // Whether the step may write `written` over `read` element by element: a tile program that reads
 // all of it, in order, before it stores.
 bool in_place_safe(const StepSpec& step, const std::vector<int>& roots, int read_root,

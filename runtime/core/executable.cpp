@@ -11,7 +11,8 @@ Executable::Executable(Plan plan, const Options& options, KernelLookup lookup)
     : plan_(std::move(plan)), options_(options), lookup_(lookup) {
   check_plan(plan_, lookup_);
   for (const auto& [name, program] : plan_.programs)
-    programs_.push_back({name, &program, analyze(plan_, program)});
+    programs_.push_back(
+        {name, &program, analyze(plan_, program), std::make_unique<PreparedStore>()});
   size_t total = 0;
   for (const VariableSpec& variable : plan_.variables) {
     variable_offsets_.push_back(total);

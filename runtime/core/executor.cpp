@@ -22,6 +22,15 @@ std::pair<int64_t, int64_t> share(int64_t units, int thread, int threads) {
   return {units * thread / threads, units * (thread + 1) / threads};
 }
 
+// A thread's part of a phase.
+void work_phase(const BoundStep& step, const Phase& phase, void* scratch, int thread, int threads) {
+  const auto [begin, end] = share(phase.units, thread, threads);
+  if (begin >= end) return;
+  Call call = step.call;
+  call.scratch = scratch;
+  phase.run(call, begin, end);
+}
+
 // A child process has none of its parent's OpenMP threads, and the library would wait for them for
 // ever: a child of a process that has used them runs on one thread, which changes no bit.
 std::atomic<bool> used_threads{false};
@@ -130,6 +139,7 @@ Binding& Executor::bind_symbols(size_t program, const std::vector<int64_t>& symb
   bind_options.verify = options.verify;
   bind_options.strict = executable_.plan().strict;
   bind_options.lookup = executable_.lookup();
+  bind_options.store = entry.prepared.get();
   std::unique_ptr<Binding> binding =
       bind_program(*entry.program, entry.info, symbols_, bind_options);
   arena_.reserve(binding->total_bytes());
@@ -157,7 +167,7 @@ void Executor::resolve(Binding& binding) {
     if (place.kind == Place::Kind::variable)
       binding.pointers[slot] = executable_.variable(place.at);
     if (place.kind == Place::Kind::prepared)
-      binding.pointers[slot] = binding.prepared.data() + place.at;
+      binding.pointers[slot] = binding.prepared->memory.data() + place.at;
   }
   for (BoundPart* part : {&binding.prepare, &binding.main}) {
     for (BoundStep& step : part->steps) {
@@ -184,11 +194,21 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
   state_ = state;
   if (executable_.programs()[program].info.writes_variables) {
     const std::unique_lock<std::shared_mutex> lock(executable_.mutex());
-    run_locked(program, binding, outputs, prologue);
+    prepare(binding);
+    run_locked(binding, outputs, prologue);
     executable_.variables_changed();
   } else {
-    const std::shared_lock<std::shared_mutex> lock(executable_.mutex());
-    run_locked(program, binding, outputs, prologue);
+    std::shared_lock<std::shared_mutex> lock(executable_.mutex());
+    while (binding.prepared_version != executable_.version()) {
+      // Others read what is prepared: it is made again while nothing runs.
+      lock.unlock();
+      {
+        const std::unique_lock<std::shared_mutex> alone(executable_.mutex());
+        prepare(binding);
+      }
+      lock.lock();
+    }
+    run_locked(binding, outputs, prologue);
   }
   for (const auto& [buffer, output] : binding.copies) {
     const Place place = binding.places[static_cast<size_t>(buffer)];
@@ -199,62 +219,93 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
   }
 }
 
-void Executor::run_locked(size_t, Binding& binding, void* const* outputs,
-                          const Prologue& prologue) {
-  const bool prepare =
-      !binding.prepare.steps.empty() && binding.prepared_version != executable_.version();
+template <class Body>
+void Executor::on_threads(const Binding& binding, Body body) {
   if (binding.threads == 1 || lost_threads.load(std::memory_order_relaxed)) {
-    work(binding, prologue, prepare, 0, 1);
+    body(0, 1);
   } else {
     note_threads();
 #pragma omp parallel num_threads(binding.threads)
-    work(binding, prologue, prepare, omp_get_thread_num(), omp_get_num_threads());
+    body(omp_get_thread_num(), omp_get_num_threads());
   }
-  if (prepare) binding.prepared_version = executable_.version();
+}
+
+// Makes what depends on variables alone, where they changed since it was made. Needs the exclusive
+// lock.
+void Executor::prepare(Binding& binding) {
+  const uint64_t version = executable_.version();
+  if (binding.prepared_version == version) return;
+  if (!binding.prepare.phases.empty() || !binding.packing.empty()) {
+    on_threads(binding, [&](int thread, int threads) { work_prepare(binding, thread, threads); });
+  }
+  if (binding.prepared) binding.prepared->version = version;
+  for (const BoundStep& step : binding.main.steps) {
+    if (step.prepared) step.prepared->version = version;
+  }
+  binding.prepared_version = version;
+}
+
+void Executor::run_locked(Binding& binding, void* const* outputs, const Prologue& prologue) {
+  on_threads(binding, [&](int thread, int threads) { work(binding, prologue, thread, threads); });
   for (const auto& [buffer, output] : binding.copies) {
     const Place place = binding.places[static_cast<size_t>(buffer)];
     const size_t bytes = binding.buffers[static_cast<size_t>(buffer)].bytes();
     const char* source = nullptr;
     if (place.kind == Place::Kind::arena) source = arena_.data() + place.at;
     if (place.kind == Place::Kind::variable) source = executable_.variable(place.at);
-    if (place.kind == Place::Kind::prepared) source = binding.prepared.data() + place.at;
+    if (place.kind == Place::Kind::prepared) source = binding.prepared->memory.data() + place.at;
     if (source != nullptr && bytes > 0) std::memcpy(outputs[output], source, bytes);
   }
 }
 
-void Executor::work(Binding& binding, const Prologue& prologue, bool prepare, int thread,
-                    int threads) {
+void* Executor::scratch_of(const Binding& binding, int thread) const {
+  return arena_.data() + binding.arena_bytes + static_cast<size_t>(thread) * binding.scratch_bytes;
+}
+
+void Executor::work_prepare(Binding& binding, int thread, int threads) {
   const FlushDenormals flush;
-  void* scratch =
-      arena_.data() + binding.arena_bytes + static_cast<size_t>(thread) * binding.scratch_bytes;
-  bool waiting = false;  // something ran that the next part depends on
+  void* scratch = scratch_of(binding, thread);
+  const uint64_t version = executable_.version();
+  bool waiting = false;
+  if (!binding.prepared || binding.prepared->version != version) {
+    work_phases(binding.prepare.steps, binding.prepare.phases, scratch, thread, threads, false);
+    waiting = !binding.prepare.phases.empty();
+  }
+  for (const BoundPhase& bound : binding.packing) {
+    const BoundStep& step = binding.main.steps[bound.step];
+    if (step.prepared->version == version) continue;
+    if (threads > 1 && (waiting || bound.barrier)) barrier_.wait(threads);
+    waiting = false;
+    work_phase(step, bound.phase, scratch, thread, threads);
+  }
+}
+
+void Executor::work(Binding& binding, const Prologue& prologue, int thread, int threads) {
+  const FlushDenormals flush;
+  void* scratch = scratch_of(binding, thread);
+  bool waiting = false;  // something ran that the steps depend on
   if (prologue.units > 0) {
     const auto [begin, end] = share(prologue.units, thread, threads);
     if (begin < end) prologue.run(prologue.arguments, begin, end);
     waiting = true;
   }
-  if (prepare) work_part(binding.prepare, scratch, thread, threads, waiting);
   if (executable_.options().debug >= 2) {
     if (waiting && threads > 1) barrier_.wait(threads);
     work_timed(binding, scratch, thread, threads);
   } else {
-    work_part(binding.main, scratch, thread, threads, waiting);
+    work_phases(binding.main.steps, binding.main.phases, scratch, thread, threads, waiting);
   }
 }
 
-void Executor::work_part(const BoundPart& part, void* scratch, int thread, int threads,
-                         bool& waiting) {
+void Executor::work_phases(const std::vector<BoundStep>& steps,
+                           const std::vector<BoundPhase>& phases, void* scratch, int thread,
+                           int threads, bool waiting) {
   bool first = true;
-  for (const BoundPhase& bound : part.phases) {
+  for (const BoundPhase& bound : phases) {
     if (threads > 1 && (first ? waiting : bound.barrier)) barrier_.wait(threads);
     first = false;
-    const auto [begin, end] = share(bound.phase.units, thread, threads);
-    if (begin >= end) continue;
-    Call call = part.steps[bound.step].call;
-    call.scratch = scratch;
-    bound.phase.run(call, begin, end);
+    work_phase(steps[bound.step], bound.phase, scratch, thread, threads);
   }
-  waiting = waiting || !part.phases.empty();
 }
 
 // The same with a barrier after every phase, so that thread 0 can tell how long each step took.
@@ -262,12 +313,7 @@ void Executor::work_timed(Binding& binding, void* scratch, int thread, int threa
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
   for (const BoundPhase& bound : binding.main.phases) {
-    const auto [begin, end] = share(bound.phase.units, thread, threads);
-    if (begin < end) {
-      Call call = binding.main.steps[bound.step].call;
-      call.scratch = scratch;
-      bound.phase.run(call, begin, end);
-    }
+    work_phase(binding.main.steps[bound.step], bound.phase, scratch, thread, threads);
     if (threads > 1) barrier_.wait(threads);
     if (thread == 0) {
       const Clock::time_point now = Clock::now();

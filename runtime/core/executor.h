@@ -56,9 +56,15 @@ class Executor {
   void resolve(Binding& binding);
   void resolve_part(Binding& binding, BoundPart& part);
   void patch(Binding& binding, const void* const* inputs, void* const* outputs);
-  void run_locked(size_t program, Binding& binding, void* const* outputs, const Prologue& prologue);
-  void work(Binding& binding, const Prologue& prologue, bool prepare, int thread, int threads);
-  void work_part(const BoundPart& part, void* scratch, int thread, int threads, bool& waiting);
+  template <class Body>
+  void on_threads(const Binding& binding, Body body);
+  void prepare(Binding& binding);
+  void run_locked(Binding& binding, void* const* outputs, const Prologue& prologue);
+  void* scratch_of(const Binding& binding, int thread) const;
+  void work(Binding& binding, const Prologue& prologue, int thread, int threads);
+  void work_prepare(Binding& binding, int thread, int threads);
+  void work_phases(const std::vector<BoundStep>& steps, const std::vector<BoundPhase>& phases,
+                   void* scratch, int thread, int threads, bool waiting);
   void work_timed(Binding& binding, void* scratch, int thread, int threads);
 
   Executable& executable_;

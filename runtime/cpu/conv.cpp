@@ -171,14 +171,14 @@ void make_classes(BoundConv& conv, bool depthwise) {
 
 // Strips of every class: the same columns, other places in the packed weights. Returns the packed
 // floats.
-int64_t cut_strips(BoundConv& conv, const ConvTable& table) {
+int64_t cut_strips(BoundConv& conv, const ConvTable& table, bool kept) {
   const int64_t columns = conv.result.channels / conv.shape.groups;
   const int64_t channels = conv.source.channels / conv.shape.groups;
   // A matrix of weights no wider than a strip is its own packed copy; for a few pixels a copy does
-  // not pay.
+  // not pay, unless it is kept.
   const int64_t pixels = conv.images * conv.result.height * conv.result.width;
   const bool plain = !conv.backward && conv.shape.groups == 1 && columns % table.lanes == 0 &&
-                     (columns <= table.panel || pixels <= kPlainPixels);
+                     (columns <= table.panel || (!kept && pixels <= kPlainPixels));
   int64_t packed = 0;
   for (ConvClass& part : conv.class_list) {
     std::vector<ProductStrip> strips;
@@ -322,27 +322,30 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;
   conv.strip_count = 1;
-  if (narrow) bound.workspace_bytes = line_bytes(place_narrow_weights(conv, table) * 4);
-  if (!narrow && !depthwise) bound.workspace_bytes = line_bytes(cut_strips(conv, table) * 4);
+  const bool kept = is_fixed(request, 1);
+  size_t packed_bytes = 0;
+  if (narrow) packed_bytes = line_bytes(place_narrow_weights(conv, table) * 4);
+  if (!narrow && !depthwise) packed_bytes = line_bytes(cut_strips(conv, table, kept) * 4);
+  (kept ? bound.prepared_bytes : bound.workspace_bytes) = packed_bytes;
   cut_blocks(conv);
   fill_tables(conv, table);
   conv.window_offset = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
   bound.scratch_bytes = static_cast<size_t>(conv.window_offset) + line_bytes(window_bytes(conv));
   const int64_t units = conv.image_blocks * conv.row_blocks * conv.strip_blocks;
+  std::vector<Phase>& packing = kept ? bound.prepare : bound.phases;
+  bound.layout = narrow ? "narrow" : "strips";
   if (depthwise) {
     bound.algorithm = "conv depthwise";
     bound.phases = {{table.depthwise, units}};
   } else if (narrow) {
     bound.algorithm = "conv narrow";
-    bound.phases = {{table.narrow_pack, conv.pack_units}, {table.narrow, units}};
+    packing.push_back({table.narrow_pack, conv.pack_units});
+    bound.phases.push_back({table.narrow, units});
   } else {
     bound.algorithm = algorithm_name(conv, table);
-    if (bound.flops <= kWholeFlops) {
-      bound.phases = {{table.whole, 1}};
-      return;
-    }
-    if (conv.pack_units > 0) bound.phases.push_back({table.pack, conv.pack_units});
-    bound.phases.push_back({table.multiply, units});
+    const bool whole = bound.flops <= kWholeFlops;
+    if (conv.pack_units > 0 && (kept || !whole)) packing.push_back({table.pack, conv.pack_units});
+    bound.phases.push_back(whole ? Phase{table.whole, 1} : Phase{table.multiply, units});
   }
 }
 

@@ -31,6 +31,8 @@ constexpr double kWholeFlops = 5e5;
 // Up to this many rows B is read where it lies: its strips are passed over too few times to pay for
 // a packed copy.
 constexpr int64_t kPlainRows = 32;
+// Packed copies of fixed matrices up to this size (32 MB) are kept from run to run.
+constexpr int64_t kKeptFloats = 8 * 1024 * 1024;
 // Up to this many rows against a transposed B, dot products: no transposition, both operands are
 // read along the depth.
 constexpr int64_t kDotRows = 8;
@@ -201,9 +203,16 @@ bool set_stream(BoundMatmul& m) {
   return true;
 }
 
-void cut_strips(const MatmulTable& table, BoundMatmul& m) {
+// B depends on variables alone: its packed copy is made once, unless it is so large that the copy
+// is too much memory.
+bool keeps_packed(const BindRequest& request, const BoundMatmul& m) {
+  return is_fixed(request, static_cast<size_t>(m.b_operand)) &&
+         m.pack_batches * m.depth * m.columns <= kKeptFloats;
+}
+
+void cut_strips(const MatmulTable& table, bool kept, BoundMatmul& m) {
   const bool aligned_row = m.columns <= table.panel && m.columns % table.lanes == 0;
-  const bool plain = m.b_column == 1 && (m.rows <= kPlainRows || aligned_row);
+  const bool plain = m.b_column == 1 && ((m.rows <= kPlainRows && !kept) || aligned_row);
   int64_t packed_floats = 0;
   int64_t column = 0;
   auto add = [&](int64_t width, bool packed) {
@@ -230,7 +239,7 @@ void cut_strips(const MatmulTable& table, BoundMatmul& m) {
 
 // Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each,
 // whichever block is longer.
-void cut_blocks(const MatmulTable& table, double flops, BoundMatmul& m) {
+void cut_blocks(const MatmulTable& table, bool kept, double flops, BoundMatmul& m) {
   m.row_block =
       std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
   m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kColumnBlock / table.panel));
@@ -258,7 +267,7 @@ void cut_blocks(const MatmulTable& table, double flops, BoundMatmul& m) {
   cut_depth(m);
   m.depth_block = std::max<int64_t>(1, even_part(m.split_depth, kDepthBlock));
   m.pack_depth_blocks = ceil_div(m.depth, m.depth_block);
-  m.pack_in_unit = m.row_blocks == 1;
+  m.pack_in_unit = m.row_blocks == 1 && !kept;
 }
 
 void fill_tables(const MatmulTable& table, BoundMatmul& m) {
@@ -295,7 +304,7 @@ const char* algorithm_name(const MatmulTable& table, const BoundMatmul& m) {
 }
 
 // Where the copies of A and B and the partial sums lie.
-void set_memory(BoundMatmul& m, BoundKernel& bound) {
+void set_memory(BoundMatmul& m, bool kept, BoundKernel& bound) {
   for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i)
     m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
   m.copy_offset = static_cast<int64_t>(bound.scratch_bytes);
@@ -307,7 +316,9 @@ void set_memory(BoundMatmul& m, BoundKernel& bound) {
       widest = std::max(widest, strip.packed ? strip.stride : 0);
     bound.scratch_bytes += line_bytes(widest * m.depth_block * 4);
   } else {
-    bound.workspace_bytes = line_bytes(m.pack_batches * m.packed_floats * 4);
+    (kept ? bound.prepared_bytes : bound.workspace_bytes) =
+        line_bytes(m.pack_batches * m.packed_floats * 4);
+    bound.layout = "strips";
   }
   m.partial_offset = static_cast<int64_t>(bound.workspace_bytes);
 }
@@ -326,17 +337,20 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
     bound.algorithm = "matmul stream";
     bound.phases = {{table.stream, m.batches * m.splits * ceil_div(m.columns, m.stream_columns)}};
   } else {
-    cut_strips(table, m);
-    cut_blocks(table, bound.flops, m);
+    const bool kept = keeps_packed(request, m);
+    cut_strips(table, kept, m);
+    cut_blocks(table, kept, bound.flops, m);
     fill_tables(table, m);
-    set_memory(m, bound);
+    set_memory(m, kept, bound);
     bound.algorithm = algorithm_name(table, m);
-    if (bound.flops <= kWholeFlops && m.splits == 1) {
-      bound.phases = {{table.whole, elements > 0 ? 1 : 0}};
+    const bool whole = bound.flops <= kWholeFlops && m.splits == 1;
+    const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
+    if (packs > 0 && !m.pack_in_unit && (kept || !whole))
+      (kept ? bound.prepare : bound.phases).push_back({table.pack, packs});
+    if (whole) {
+      bound.phases.push_back({table.whole, elements > 0 ? 1 : 0});
       return;
     }
-    const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
-    if (packs > 0 && !m.pack_in_unit) bound.phases.push_back({table.pack, packs});
     bound.phases.push_back({table.multiply, m.batches * m.row_blocks * m.strip_blocks * m.splits});
   }
   if (m.splits > 1) {

@@ -77,7 +77,7 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   auto winograd = std::make_shared<WinogradArguments>();
   WinogradArguments& w = *winograd;
   w.tiles = winograd_tiles(shape, direction);
-  w.cut = cut != nullptr ? *cut : best_cut(w.tiles, request.isa).cut;
+  w.cut = cut != nullptr ? *cut : best_cut(w.tiles, request.isa, is_fixed(request, 1)).cut;
   w.backward = direction == ConvDirection::backward_data;
   const int64_t depth = w.tiles.source_channels;
   const int64_t panel = std::min(table.panel, round_up(w.tiles.result_channels, table.lanes));
@@ -100,8 +100,13 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   w.zero_offset = scratch.add(round_up(depth, table.lanes));
   w.tile_offset = scratch.add(36 * w.tile_position);
   w.product_offset = scratch.add(36 * w.product_position);
-  if (w.cut.weights_first) {
-    bound.workspace_bytes = line_bytes(w.strip_count * w.weight_strip * 4);
+  const size_t weight_bytes = line_bytes(w.strip_count * w.weight_strip * 4);
+  if (w.cut.weights_first && is_fixed(request, 1)) {
+    bound.prepared_bytes = weight_bytes;
+    bound.layout = "winograd";
+    bound.prepare.push_back({table.weights, w.weight_units});
+  } else if (w.cut.weights_first) {
+    bound.workspace_bytes = weight_bytes;
     bound.phases.push_back({table.weights, w.weight_units});
   } else {
     w.weight_offset = scratch.add(36 * w.weight_position);
@@ -158,7 +163,8 @@ bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDir
   // Few channels leave most of a vector empty, and have a direct kernel of their own.
   const bool narrow = std::min(shape.in_channels, shape.out_channels) <= kNarrowChannels;
   if (narrow && direction != ConvDirection::backward_weight) return false;
-  const ConvPrediction prediction = predict_conv(shape, direction, request.isa);
+  const ConvPrediction prediction =
+      predict_conv(shape, direction, request.isa, is_fixed(request, 1));
   return prediction.winograd < prediction.direct;
 }
 

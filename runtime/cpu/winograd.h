@@ -93,7 +93,9 @@ bool winograd_applies(const ConvShape& shape);
 struct ConvPrediction {
   double direct = 0, winograd = 0;
 };
-ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa);
+// `prepared`: what is made of the weights alone is kept from run to run.
+ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa,
+                            bool prepared);
 // The two predictions as text, for NNC_DEBUG=2.
 std::string text_of(const ConvPrediction& prediction);
 

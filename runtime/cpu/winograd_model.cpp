@@ -63,7 +63,7 @@ double product_clocks(const WinogradTable& table, const Speed& speed, int64_t ro
 
 // The direct kernels' time: a step of six rows costs so much for each vector and for the row, and
 // so much at least.
-double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa) {
+double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa, bool prepared) {
   const WinogradTable& table = *families_of(isa).winograd;
   const bool backward = direction == ConvDirection::backward_data;
   const double pixels =
@@ -81,6 +81,7 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
   if (direction == ConvDirection::backward_weight) clocks *= 1.08;
   // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
   const double weights = 9.0 * static_cast<double>(shape.in_channels * shape.out_channels);
+  if (prepared) return clocks / kClock;
   if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
   if (backward) clocks += (4 * weights > kCache ? 2.0 : 0.7) * weights;
   return clocks / kClock;
@@ -121,7 +122,7 @@ Sizes sizes_of(const WinogradTiles& tiles, const WinogradTable& table) {
 }
 
 double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const WinogradTable& table,
-               const Speed& speed) {
+               const Speed& speed, bool prepared) {
   const Sizes s = sizes_of(tiles, table);
   const int64_t tile_blocks = ceil_div(tiles.count, cut.tile_block);
   const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
@@ -143,9 +144,12 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   const double weight_bytes = 144 * s.depth * s.columns;
   double scratch = 144 * block * (channels + panel);
   if (cut.weights_first) {
-    clocks += weight_clocks;
-    time += read_ns(weight_bytes, kScatteredBytes);
-    if (weight_bytes > kCache) time += blocks * read_ns(weight_bytes, kStreamBytes);
+    if (!prepared) {
+      clocks += weight_clocks;
+      time += read_ns(weight_bytes, kScatteredBytes);
+    }
+    const double reads = prepared || weight_bytes > kCache ? blocks : 0;
+    time += reads * read_ns(weight_bytes, kStreamBytes);
   } else {
     clocks += weight_clocks * blocks;
     time += blocks * read_ns(36 * s.depth * s.columns, kFarBytes);
@@ -161,7 +165,8 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   time += outside * 144 * s.tiles * (s.depth + s.columns) * static_cast<double>(s.strips) /
           kScatteredBytes;
   time += clocks / kClock;
-  return time * imbalance(tile_blocks * strip_blocks, time) + (cut.weights_first ? kBarrier : 0);
+  const bool waits = cut.weights_first && !prepared;
+  return time * imbalance(tile_blocks * strip_blocks, time) + (waits ? kBarrier : 0);
 }
 
 double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
@@ -192,14 +197,14 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
 
 }  // namespace
 
-WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa) {
+WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
   const int64_t depth = tiles.source_channels;
   const int64_t strips = ceil_div(tiles.result_channels, table.panel);
   WinogradChoice best;
   auto consider = [&](const WinogradCut& cut) {
-    const double cost = cost_of(tiles, cut, table, speed);
+    const double cost = cost_of(tiles, cut, table, speed, prepared);
     if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
   };
   for (int64_t tile_block : {4, 6, 8, 12, 18, 24, 36, 48, 64, 96}) {
@@ -207,6 +212,7 @@ WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa) {
     for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
       consider({tile_block, depth, strip_block, true});
     }
+    if (prepared) continue;
     for (int64_t channel_block : {16, 32, 64}) {
       consider({tile_block, std::min(channel_block, depth), 1, false});
     }
@@ -235,15 +241,16 @@ WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa) {
   return best;
 }
 
-ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa) {
+ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa,
+                            bool prepared) {
   ConvPrediction prediction;
-  prediction.direct = direct_nanoseconds(shape, direction, isa);
+  prediction.direct = direct_nanoseconds(shape, direction, isa, prepared);
   prediction.winograd = HUGE_VAL;
   if (!winograd_applies(shape)) return prediction;
   const WinogradTiles tiles = winograd_tiles(shape, direction);
   prediction.winograd = direction == ConvDirection::backward_weight
                             ? best_weight_cut(tiles, isa).nanoseconds
-                            : best_cut(tiles, isa).nanoseconds;
+                            : best_cut(tiles, isa, prepared).nanoseconds;
   return prediction;
 }
 

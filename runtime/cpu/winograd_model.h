@@ -11,7 +11,8 @@ struct WinogradChoice {
   WinogradCut cut;
   double nanoseconds = 0;
 };
-WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa);
+// `prepared`: the transformed weights are kept from run to run.
+WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared);
 
 struct WinogradWeightChoice {
   WinogradWeightCut cut;

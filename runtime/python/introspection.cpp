@@ -48,7 +48,11 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
   result["arena_bytes"] = binding.arena_bytes;
   result["lower_bound_bytes"] = binding.lower_bound;
   result["scratch_bytes"] = binding.scratch_bytes;
-  result["prepared_bytes"] = binding.prepared.bytes();
+  size_t prepared = binding.prepared ? binding.prepared->memory.bytes() : 0;
+  for (const BoundStep& step : binding.main.steps) {
+    if (step.prepared) prepared += step.prepared->memory.bytes();
+  }
+  result["prepared_bytes"] = prepared;
   result["barriers"] = std::count_if(binding.main.phases.begin(), binding.main.phases.end(),
                                      [](const BoundPhase& phase) { return phase.barrier; });
   py::list steps;

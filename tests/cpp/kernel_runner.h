@@ -89,13 +89,8 @@ using Bind = nnrt::BoundKernel (*)(const nnrt::BindRequest&);
 // last to the first.
 enum class Cut { whole, single, backward };
 
-inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut) {
-  Memory workspace(bound.workspace_bytes);
-  Memory scratch(bound.scratch_bytes);
-  call.arguments = bound.arguments.get();
-  call.workspace = workspace.get();
-  call.scratch = scratch.get();
-  for (const nnrt::Phase& phase : bound.phases) {
+inline void run_units(const std::vector<nnrt::Phase>& phases, const nnrt::Call& call, Cut cut) {
+  for (const nnrt::Phase& phase : phases) {
     if (cut == Cut::whole) {
       phase.run(call, 0, phase.units);
     } else if (cut == Cut::single) {
@@ -109,6 +104,18 @@ inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut)
       }
     }
   }
+}
+
+inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut) {
+  Memory workspace(bound.workspace_bytes);
+  Memory scratch(bound.scratch_bytes);
+  Memory prepared(bound.prepared_bytes);
+  call.arguments = bound.arguments.get();
+  call.workspace = workspace.get();
+  call.scratch = scratch.get();
+  if (!bound.prepare.empty()) call.prepared = prepared.get();
+  run_units(bound.prepare, call, cut);
+  run_units(bound.phases, call, cut);
 }
 
 // The epilogue max(value + row, 0) * 0.5 over a result of this shape; `row` has the last axis'
@@ -145,6 +152,7 @@ struct Job {
   nnrt::Shape result;
   const Tensor<T>* row = nullptr;  // with it, the epilogue bias_relu_program
   bool strict = false;
+  bool fixed = false;  // the second operand depends on variables alone
 };
 
 template <class T>
@@ -162,6 +170,7 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   request.results.push_back(result.info());
   request.isa = isa;
   request.strict = job.strict;
+  if (job.fixed) request.fixed = {false, true};
   void* results[] = {result.values.data()};
   void* loads[] = {result.values.data(), nullptr};
   void* stores[] = {result.values.data()};

@@ -74,6 +74,9 @@ void check_job(Job<float> job, int64_t depth, const Case& sizes, const char* nam
       std::printf("  %s %s %s: %s: %g\n", name, nnrt::name_of(isa), algorithm.c_str(),
                   sizes.text().c_str(), difference);
     }
+    Job<float> fixed = job;
+    fixed.fixed = true;
+    CHECK(test::same_bits(found, test::run(fixed, isa)));
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));

@@ -331,6 +331,58 @@ void preparation_runs_only_when_variables_changed() {
   CHECK(preparations == 2);
 }
 
+// y = x * (10 w), where the kernel keeps 10 w.
+BoundKernel keeping_bind(const BindRequest& request) {
+  BoundKernel kernel;
+  CHECK(nnrt::is_fixed(request, 1) && !nnrt::is_fixed(request, 0));
+  kernel.prepared_bytes = 16;
+  kernel.prepare = {{+[](const Call& call, int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         if (i == 0) ++preparations;
+                         static_cast<float*>(call.prepared)[i] =
+                             10 * static_cast<const float*>(call.operands[1])[i];
+                       }
+                     },
+                     4}};
+  kernel.phases = {{+[](const Call& call, int64_t begin, int64_t end) {
+                      for (int64_t i = begin; i < end; ++i) {
+                        static_cast<float*>(call.results[0])[i] =
+                            static_cast<const float*>(call.operands[0])[i] *
+                            static_cast<const float*>(call.prepared)[i % 4];
+                      }
+                    },
+                    request.results[0].elements()}};
+  return kernel;
+}
+
+const KernelSpec* find_keeping(const std::string& name) {
+  static const KernelSpec keeping = {"keeping", KernelSpec::Tile::none, &toy_check, &keeping_bind};
+  return name == "keeping" ? &keeping : find_toy(name);
+}
+
+void bindings_share_what_kernels_prepare() {
+  PlanWriter writer;
+  const int x = writer.input("x", {"N", "4"});
+  const int w = writer.variable("w", {4});
+  writer.step("keeping", {x, w}, {writer.output("y", {"N", "4"})});
+  Executable executable(writer.plan(), toy_options(2), &find_keeping);
+  Runner first(executable), second(executable);
+  preparations = 0;
+  const std::vector<std::vector<float>> weights = {{1, 2, 3, 4}, {2, 2, 2, 2}};
+  for (size_t i = 0; i < weights.size(); ++i) {
+    executable.set_variable(0, weights[i].data(), 16);
+    std::vector<float> expected;
+    for (float value : weights[i]) expected.push_back(10 * value);
+    for (Runner* run : {&first, &second, &first}) {
+      CHECK((*run)({{{1, 4}, {1, 1, 1, 1}}})[0] == expected);
+      std::vector<float> twice = expected;
+      twice.insert(twice.end(), expected.begin(), expected.end());
+      CHECK((*run)({{{2, 4}, {1, 1, 1, 1, 1, 1, 1, 1}}})[0] == twice);
+    }
+    CHECK(preparations == static_cast<int>(i) + 1);
+  }
+}
+
 void attributes_are_evaluated() {
   PlanWriter writer;
   const int x = writer.input("x", {"N"});
@@ -396,6 +448,7 @@ int main() {
        {"tiles that do not fit are refused", tiles_that_do_not_fit_are_refused},
        {"preparation runs only when variables changed",
         preparation_runs_only_when_variables_changed},
+       {"bindings share what kernels prepare", bindings_share_what_kernels_prepare},
        {"attributes are evaluated", attributes_are_evaluated},
        {"threads run side by side", threads_run_side_by_side},
        {"denormals count as zero only inside", denormals_count_as_zero_only_inside}});

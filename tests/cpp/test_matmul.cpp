@@ -52,6 +52,9 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
                   static_cast<long>(sizes.depth), sizes.transpose_a, sizes.transpose_b, with_tile,
                   difference);
     }
+    Job<float> fixed = job;
+    fixed.fixed = true;
+    CHECK(test::same_bits(found, test::run(fixed, isa)));
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));

@@ -201,6 +201,11 @@ void check_direction(const Case& sizes, const Operands& operands, ConvDirection 
                   static_cast<long>(sizes.bottom), static_cast<long>(sizes.left),
                   static_cast<long>(sizes.right), difference);
     }
+    if (cut_of_work != nullptr) {
+      Job<float> fixed = job;
+      fixed.fixed = true;
+      CHECK(test::same_bits(found, test::run(fixed, isa)));
+    }
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));

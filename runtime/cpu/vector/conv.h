@@ -17,7 +17,7 @@ inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
   const ConvArguments& conv = conv_arguments(call);
   const ConvShape& shape = conv.shape;
   const float* w = static_cast<const float*>(call.operands[1]);
-  float* packed = static_cast<float*>(call.workspace);
+  float* packed = packed_memory(call);
   for (int64_t unit = begin; unit < end; ++unit) {
     const ConvClass* pixels = conv.classes;
     while (unit - pixels->pack_begin >= conv.strip_count * pixels->tap_count) ++pixels;
@@ -67,7 +67,7 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
   block.c = class_result(conv, pixels, call, unit.image, rows.first);
   block.c_rows = pixels.result_rows;
   block.rows = unit.images * rows.count * pixels.columns;
-  block.packed = static_cast<const float*>(call.workspace);
+  block.packed = packed_memory(call);
   block.plain = static_cast<const float*>(call.operands[1]);
   block.strips = pixels.strips + unit.strip;
   block.strip_count = unit.strips;
@@ -111,7 +111,7 @@ inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
 inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
   const ConvArguments& conv = conv_arguments(call);
-  conv_pack(call, 0, conv.pack_units);
+  if (call.prepared == nullptr) conv_pack(call, 0, conv.pack_units);
   conv_multiply(call, 0, conv.image_blocks * conv.row_blocks * conv.strip_blocks);
 }
 

@@ -25,8 +25,8 @@ inline void conv_narrow_pack(const Call& call, int64_t begin, int64_t end) {
     const int64_t tap = unit - pixels->pack_begin;
     const float* from = w + pixels->taps[tap] * shape.in_channels * shape.out_channels;
     for (int64_t n = 0; n < conv.result.channels; ++n) {
-      float* to = static_cast<float*>(call.workspace) + pixels->narrow_offset +
-                  (n * pixels->tap_count + tap) * padded;
+      float* to =
+          packed_memory(call) + pixels->narrow_offset + (n * pixels->tap_count + tap) * padded;
       for (int64_t c = 0; c < channels; ++c) to[c] = from[c * source_stride + n * result_stride];
       for (int64_t c = channels; c < padded; ++c) to[c] = 0;
     }
@@ -127,7 +127,7 @@ inline void conv_narrow(const Call& call, int64_t begin, int64_t end) {
       tile.tap_steps = pixels.tap_steps;
       tile.tap_count = pixels.tap_count;
       tile.channels = conv.source.channels;
-      tile.w = static_cast<const float*>(call.workspace) + pixels.narrow_offset;
+      tile.w = packed_memory(call) + pixels.narrow_offset;
       tile.result = class_result(conv, pixels, call, unit.image, rows.first);
       tile.result_rows = pixels.result_rows;
       kColumns[conv.result.channels - 1](tile, unit.images * rows.count * pixels.columns);

@@ -17,7 +17,7 @@ inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
   const int64_t strips = m.strip_count - m.pack_begin;
   const float* b = static_cast<const float*>(call.operands[m.b_operand]);
-  float* packed = static_cast<float*>(call.workspace);
+  float* packed = packed_memory(call);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t block = unit % m.pack_depth_blocks;
     const int64_t index = unit / m.pack_depth_blocks;
@@ -75,7 +75,7 @@ inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int
 // Unit: one block of rows and strips, of one batch and one part of the depth.
 inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
-  const float* packed = static_cast<const float*>(call.workspace);
+  const float* packed = packed_memory(call);
   float* result = static_cast<float*>(call.results[0]);
   float* copy = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.copy_offset);
   float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
@@ -150,7 +150,7 @@ inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
 inline void matmul_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
   const MatmulArguments& m = matmul_arguments(call);
-  if (!m.pack_in_unit)
+  if (!m.pack_in_unit && call.prepared == nullptr)
     matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
   matmul_multiply(call, 0, m.batches * m.row_blocks * m.strip_blocks);
 }

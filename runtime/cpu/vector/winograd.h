@@ -106,7 +106,7 @@ inline void transform_weights(const WinogradArguments& winograd, const float* w,
   }
 }
 
-// Unit: a block of depths of one strip, into the workspace.
+// Unit: a block of depths of one strip.
 inline void winograd_weights(const Call& call, int64_t begin, int64_t end) {
   const WinogradArguments& winograd = winograd_arguments(call);
   const int64_t depth = winograd.tiles.source_channels;
@@ -115,11 +115,10 @@ inline void winograd_weights(const Call& call, int64_t begin, int64_t end) {
     const int64_t strip = unit / blocks;
     const int64_t first = unit % blocks * winograd.weight_depth;
     const int64_t padded = round_up(strip_width(winograd, strip), kLanes);
-    transform_weights(
-        winograd, static_cast<const float*>(call.operands[1]), strip, first,
-        smaller(depth, first + winograd.weight_depth),
-        static_cast<float*>(call.workspace) + strip * winograd.weight_strip + first * padded,
-        winograd.weight_position);
+    transform_weights(winograd, static_cast<const float*>(call.operands[1]), strip, first,
+                      smaller(depth, first + winograd.weight_depth),
+                      packed_memory(call) + strip * winograd.weight_strip + first * padded,
+                      winograd.weight_position);
   }
 }
 
@@ -216,7 +215,7 @@ struct WinogradMemory {
 NNC_INLINE WinogradMemory winograd_memory(const WinogradArguments& winograd, const Call& call) {
   return {static_cast<const float*>(call.operands[0]),
           static_cast<const float*>(call.operands[1]),
-          static_cast<const float*>(call.workspace),
+          packed_memory(call),
           static_cast<float*>(call.results[0]),
           floats_at(call.scratch, winograd.zero_offset),
           floats_at(call.scratch, winograd.tile_offset),

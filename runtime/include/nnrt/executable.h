@@ -12,6 +12,7 @@
 
 #include "core/arena.h"
 #include "core/options.h"
+#include "core/prepared.h"
 #include "core/program.h"
 #include "nnrt/plan.h"
 
@@ -33,6 +34,7 @@ class Executable {
     std::string name;
     const Program* program;
     ProgramInfo info;
+    std::unique_ptr<PreparedStore> prepared;
   };
 
   const Plan& plan() const { return plan_; }

@@ -36,6 +36,7 @@ struct Call {
   void* const* tile_loads = nullptr;   // pointers of tile->loads
   void* const* tile_stores = nullptr;  // pointers of tile->stores
   void* workspace = nullptr;           // shared by all threads during this step, 64-byte aligned
+  void* prepared = nullptr;            // what the kernel's `prepare` phases wrote, where it has any
   void* scratch = nullptr;             // this thread's own, 64-byte aligned
   const BoundTile* tile = nullptr;     // the step's bound tile program, if any
   const RunState* state = nullptr;
@@ -53,6 +54,9 @@ struct BindRequest {
       nullptr;  // dimensions already evaluated: every Dim is a constant
   std::vector<TensorInfo> operands;
   std::vector<TensorInfo> results;
+  // Operands that depend on variables alone, in a program that changes none: what a kernel makes of
+  // them alone may be kept from run to run. Empty: none.
+  std::vector<bool> fixed;
   const BoundTile* tile = nullptr;  // epilogue or prologue, bound to the same sizes
   size_t tile_scratch = 0;          // bytes of scratch that tile needs
   Isa isa = Isa::reference;
@@ -61,6 +65,12 @@ struct BindRequest {
 };
 
 struct BoundKernel {
+  // Run before `phases` when variables changed: they read fixed operands and write
+  // `Call::prepared`, which stays as it is from run to run. What they write follows from the fixed
+  // operands and `layout` (sizes that differ between bindings of a step), so bindings share it.
+  std::vector<Phase> prepare;
+  size_t prepared_bytes = 0;
+  std::string layout;
   std::vector<Phase> phases;
   std::shared_ptr<const void> arguments;
   size_t scratch_bytes = 0;    // per thread (the tile's scratch included)
@@ -80,6 +90,15 @@ struct KernelSpec {
   // Throws Error when the actual shapes do not fit each other: after bind a run may rely on them.
   BoundKernel (*bind)(const BindRequest& request);
 };
+
+inline bool is_fixed(const BindRequest& request, size_t operand) {
+  return operand < request.fixed.size() && request.fixed[operand];
+}
+
+// Where a kernel keeps what it packed: prepared, or made anew in each run.
+inline float* packed_memory(const Call& call) {
+  return static_cast<float*>(call.prepared != nullptr ? call.prepared : call.workspace);
+}
 
 // nullptr where there is none. The table is cpu/table.cpp, made from kernels.def.
 const KernelSpec* find_kernel(const std::string& name);
