@@ -192,6 +192,9 @@ void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& 
   const int64_t pixels = weight.block_images * weight.block_rows * s.out_width;
   bound.scratch_bytes = static_cast<size_t>(weight.pack_offset);
   if (weight.pack) bound.scratch_bytes += line_bytes(weight.strip_block * table.panel * pixels * 4);
+  weight.panel_offset = static_cast<int64_t>(bound.scratch_bytes);
+  weight.panels = panels_pay(taps * weight.channel_block, weight.strip_block * table.panel);
+  if (weight.panels) bound.scratch_bytes += line_bytes(panel_floats(kPanelRows, pixels) * 4);
   bound.algorithm = table.panel == 64   ? "conv weight 6x64"
                     : table.panel == 16 ? "conv weight 6x16"
                                         : "conv weight 6x8";

@@ -51,13 +51,6 @@ constexpr int64_t kStreamRows = 4;
 constexpr int64_t kStreamFloats = 64 * 1024;
 constexpr int64_t kStreamColumns = 512;
 constexpr int64_t kStreamDepth = 64;
-// A transposed A whose steps are at least this long is copied, block by block, for units of at
-// least kCopyColumns columns: each step would touch a new page. Zen 5, matmul 1024 with A
-// transposed: 203 against 186 GF/s; copying an A that lies along the depth costs 5 % and gains
-// nothing.
-constexpr int64_t kCopyStep = 1024;
-constexpr int64_t kCopyColumns = 192;
-
 // The arguments with the memory of their tables.
 struct BoundMatmul : MatmulArguments {
   std::vector<int64_t> batch_offsets;
@@ -271,11 +264,9 @@ void cut_blocks(const MatmulTable& table, bool kept, double flops, BoundMatmul& 
 }
 
 void fill_tables(const MatmulTable& table, BoundMatmul& m) {
-  m.copy_a = m.a_step >= kCopyStep && m.strip_block * table.panel >= kCopyColumns &&
-             m.row_block > kTileRows;
-  m.copy_stride = round_up(m.row_block, 16) + 16;
+  m.panels = m.a_row == 1 && m.a_step > 1 && panels_pay(m.row_block, m.strip_block * table.panel);
   const int64_t row = m.a_row;
-  const int64_t step = m.copy_a ? m.copy_stride : m.a_step;
+  const int64_t step = m.a_step;
   for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * row);
   for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * m.columns);
   for (int64_t k = 0; k < m.depth_block; ++k) m.tables.push_back(k * step);
@@ -307,8 +298,8 @@ const char* algorithm_name(const MatmulTable& table, const BoundMatmul& m) {
 void set_memory(BoundMatmul& m, bool kept, BoundKernel& bound) {
   for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i)
     m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
-  m.copy_offset = static_cast<int64_t>(bound.scratch_bytes);
-  if (m.copy_a) bound.scratch_bytes += line_bytes(m.depth_block * m.copy_stride * 4);
+  m.panel_offset = static_cast<int64_t>(bound.scratch_bytes);
+  if (m.panels) bound.scratch_bytes += line_bytes(panel_floats(m.row_block, m.depth_block) * 4);
   m.pack_offset = static_cast<int64_t>(bound.scratch_bytes);
   if (m.pack_in_unit) {
     int64_t widest = 0;

@@ -28,8 +28,7 @@ struct MatmulArguments {
   const int64_t* a_rows = nullptr;   // row_block entries
   const int64_t* a_steps = nullptr;  // depth_block entries
   const int64_t* c_rows = nullptr;   // row_block entries
-  bool copy_a = false;               // a transposed A into scratch, where its steps are short
-  int64_t copy_stride = 0;
+  bool panels = false;               // A is copied into panels in the scratch
 
   // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by
   // pass into its scratch, where only one unit uses them.
@@ -40,7 +39,7 @@ struct MatmulArguments {
 
   // Where things lie.
   int64_t partial_offset = 0;  // bytes into the workspace: splits x result
-  int64_t copy_offset = 0;     // bytes into the scratch, behind the tile's
+  int64_t panel_offset = 0;    // bytes into the scratch, behind the tile's
   int64_t pack_offset = 0;     // and behind the copy of A
 
   // Dot products: `streamed` has many rows, `kept` few, both with the depth contiguous.

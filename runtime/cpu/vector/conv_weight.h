@@ -84,7 +84,7 @@ inline void weight_multiply_inside(const ConvWeightArguments& weight, ProductBlo
     block.a_rows = a_rows + tap_row * tap_rows;
     block.c_rows = c_rows + tap_row * tap_rows;
     block.rows = tap_rows;
-    if (block.depth > 0 || !block.accumulate) multiply_block(block);
+    if (block.depth > 0 || !block.accumulate) multiply_copied(block);
   }
 }
 
@@ -113,6 +113,9 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
     block.c_rows = full ? weight.result_rows : weight.last_result_rows;
     block.rows = taps * channels;
     block.packed = packed;
+    if (weight.panels)
+      block.panels =
+          reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.panel_offset);
     block.strips = weight.strips + strip;
     block.strip_count = smaller(weight.strip_block, weight.group_strips - strip);
     for (int64_t b = part.begin; b < part.end; ++b) {
@@ -131,11 +134,11 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
       if (weight.pixels.skip_outside) {
         weight_multiply_inside(weight, block, pixels);
       } else {
-        multiply_block(block);
+        multiply_copied(block);
       }
       block.accumulate = true;
     }
-    if (part.begin >= part.end) multiply_block(block);  // no pixel: zeros
+    if (part.begin >= part.end) multiply_copied(block);  // no pixel: zeros
   }
 }
 

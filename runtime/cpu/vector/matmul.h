@@ -31,15 +31,6 @@ inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-// Rows [0, rows) of one pass over the depth of a transposed A, step by step.
-inline void matmul_copy_a(const MatmulArguments& m, const float* a, int64_t rows, int64_t depth,
-                          float* copy) {
-  for (int64_t k = 0; k < depth; ++k) {
-    __builtin_memcpy(copy + k * m.copy_stride, a + k * m.a_step,
-                     static_cast<size_t>(rows) * sizeof(float));
-  }
-}
-
 // Strip by strip: packs the part of it that this pass needs and multiplies.
 inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock block, float* packed) {
   const ProductStrip* strips = block.strips;
@@ -77,7 +68,7 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
   const float* packed = packed_memory(call);
   float* result = static_cast<float*>(call.results[0]);
-  float* copy = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.copy_offset);
+  float* panels = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.panel_offset);
   float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
   for (int64_t unit = begin; unit < end; ++unit) {
     // Row blocks vary fastest: neighbouring units share the strips of B.
@@ -113,9 +104,9 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
       block.depth_begin = from;
       block.depth = to - from < m.depth_block ? to - from : m.depth_block;
       block.a = a + from * m.a_step;
-      if (m.copy_a && block.depth > 0) {
-        matmul_copy_a(m, block.a, block.rows, block.depth, copy);
-        block.a = copy;
+      if (m.panels) {
+        block.panels = panels;
+        copy_panels(block);
       }
       if (m.pack_in_unit) {
         matmul_pack_and_multiply(m, block, own_packed);

@@ -17,7 +17,7 @@ inline constexpr int64_t kPanel = kPanelVectors * kLanes;
 
 struct TileOperands {
   const float* a;
-  const int64_t* a_rows;
+  const int64_t* a_rows;  // unused where A is a panel: its element (r, k) is a[k * rows + r]
   const int64_t* a_steps;
   const float* b;
   int64_t b_stride;
@@ -26,35 +26,73 @@ struct TileOperands {
   int64_t depth;
   int64_t width;
   bool accumulate;
+  const int64_t* next_rows;  // rows of A to ask for ahead: the next tile's, or these
 };
 
-template <int Rows, int Vectors>
-void multiply_tile(const TileOperands& tile) {
-  Float sum[Rows][Vectors];
-  const float* row[Rows];
+// sum[Rows][Vectors] += one step: A's element r is `a(r)`, B's row lies at b.
+template <int Rows, int Vectors, class A>
+NNC_INLINE void multiply_step(Float (&sum)[Rows][Vectors], A a, const float* b) {
+  Float column[Vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < Vectors; ++v) column[v] = Float::load(b + v * kLanes);
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
-    row[r] = tile.a + tile.a_rows[r];
+    const Float value = Float::broadcast(a(r));
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(value, column[v], sum[r][v]);
+  }
+}
+
+// A's rows and steps from tables. A line of floats at a time: meanwhile the same steps of the next
+// tile's rows are on their way.
+template <int Rows, int Vectors>
+NNC_INLINE void multiply_rows(Float (&sum)[Rows][Vectors], const TileOperands& tile) {
+  const float* row[Rows];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) row[r] = tile.a + tile.a_rows[r];
+  const float* b = tile.b;
+  const int64_t* step = tile.a_steps;
+  const int64_t* const end = step + tile.depth;
+  while (step != end) {
+    const int64_t* part = end;
+    if (end - step >= kLine / 4) {
+      part = step + kLine / 4;
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) __builtin_prefetch(tile.a + tile.next_rows[r] + *step, 0, 3);
+    }
+#pragma GCC unroll 4
+    for (; step != part; ++step) {
+      const int64_t k = *step;
+      multiply_step(sum, [&](int r) __attribute__((always_inline)) { return row[r][k]; }, b);
+      b += tile.b_stride;
+    }
+  }
+}
+
+template <int Rows, int Vectors>
+NNC_INLINE void multiply_panel(Float (&sum)[Rows][Vectors], const TileOperands& tile) {
+  const float* a = tile.a;
+  const float* b = tile.b;
+#pragma GCC unroll 4
+  for (int64_t k = 0; k < tile.depth; ++k) {
+    multiply_step(sum, [&](int r) __attribute__((always_inline)) { return a[r]; }, b);
+    a += Rows;
+    b += tile.b_stride;
+  }
+}
+
+template <bool Panel, int Rows, int Vectors>
+void multiply_tile(const TileOperands& tile) {
+  Float sum[Rows][Vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) sum[r][v] = Float::zero();
   }
-  const float* b = tile.b;
-  const int64_t b_stride = tile.b_stride;
-  const int64_t* step = tile.a_steps;
-  const int64_t* const end = step + tile.depth;
-#pragma GCC unroll 4
-  for (; step != end; ++step) {
-    const int64_t k = *step;
-    Float column[Vectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) column[v] = Float::load(b + v * kLanes);
-    b += b_stride;
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      const Float a = Float::broadcast(row[r][k]);
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(a, column[v], sum[r][v]);
-    }
+  if constexpr (Panel) {
+    multiply_panel(sum, tile);
+  } else {
+    multiply_rows(sum, tile);
   }
   const int64_t last = tile.width - (Vectors - 1) * kLanes;
   const bool whole = last == kLanes;
@@ -86,31 +124,91 @@ void multiply_tile(const TileOperands& tile) {
 }
 
 using TileFunction = void (*)(const TileOperands&);
-template <int... Vectors>
+template <bool Panel, int... Vectors>
 struct ProductTiles {
   TileFunction of[kTileRows][sizeof...(Vectors)] = {
-      {&multiply_tile<1, Vectors + 1>...}, {&multiply_tile<2, Vectors + 1>...},
-      {&multiply_tile<3, Vectors + 1>...}, {&multiply_tile<4, Vectors + 1>...},
-      {&multiply_tile<5, Vectors + 1>...}, {&multiply_tile<6, Vectors + 1>...}};
+      {&multiply_tile<Panel, 1, Vectors + 1>...}, {&multiply_tile<Panel, 2, Vectors + 1>...},
+      {&multiply_tile<Panel, 3, Vectors + 1>...}, {&multiply_tile<Panel, 4, Vectors + 1>...},
+      {&multiply_tile<Panel, 5, Vectors + 1>...}, {&multiply_tile<Panel, 6, Vectors + 1>...}};
 };
-template <int... Vectors>
-constexpr ProductTiles<Vectors...> make_product_tiles(std::integer_sequence<int, Vectors...>) {
+template <bool Panel, int... Vectors>
+constexpr ProductTiles<Panel, Vectors...> make_product_tiles(
+    std::integer_sequence<int, Vectors...>) {
   return {};
 }
-inline constexpr auto kTiles = make_product_tiles(std::make_integer_sequence<int, kPanelVectors>());
+inline constexpr auto kTiles =
+    make_product_tiles<false>(std::make_integer_sequence<int, kPanelVectors>());
+inline constexpr auto kPanelTiles =
+    make_product_tiles<true>(std::make_integer_sequence<int, kPanelVectors>());
+
+// Rows cut into tiles of nearly equal height: a lone last row would run at a third of the speed.
+struct TileRows {
+  int64_t tiles, low, tall;  // the first `tall` tiles have a row more
+
+  NNC_INLINE explicit TileRows(int64_t rows)
+      : tiles(ceil_div(rows, kTileRows)),
+        low(tiles > 0 ? rows / tiles : 0),
+        tall(tiles > 0 ? rows % tiles : 0) {}
+  NNC_INLINE int64_t height(int64_t tile) const { return low + (tile < tall ? 1 : 0); }
+};
+
+// Panels of `count` tiles of Rows rows that lie side by side: panel[k * Rows + r] = A's element
+// (r, k). Step by step, so that each line of A is read once.
+template <int Rows>
+void copy_adjacent(const float* a, const int64_t* steps, int64_t depth, int64_t count,
+                   float* panels) {
+  for (int64_t k = 0; k < depth; ++k) {
+    const float* from = a + steps[k];
+    float* to = panels + k * Rows;
+    for (int64_t t = 0; t < count; ++t, from += Rows, to += Rows * depth + kPanelGap)
+      __builtin_memcpy(to, from, Rows * sizeof(float));
+  }
+}
+using CopyAdjacent = void (*)(const float*, const int64_t*, int64_t, int64_t, float*);
+inline constexpr CopyAdjacent kCopyAdjacent[kTileRows] = {&copy_adjacent<1>, &copy_adjacent<2>,
+                                                          &copy_adjacent<3>, &copy_adjacent<4>,
+                                                          &copy_adjacent<5>, &copy_adjacent<6>};
+
+// A of the whole block into its panels, one for each tile.
+inline void copy_panels(const ProductBlock& block) {
+  const TileRows cut(block.rows);
+  int64_t row = 0;
+  for (int64_t t = 0; t < cut.tiles;) {
+    const int64_t height = cut.height(t);
+    const int64_t* rows = block.a_rows + row;
+    float* panel = block.panels + row * block.depth + t * kPanelGap;
+    int64_t adjacent = 1;
+    while (row + adjacent < block.rows && rows[adjacent] == rows[0] + adjacent) ++adjacent;
+    int64_t count = 0;
+    while (t + count < cut.tiles && cut.height(t + count) == height &&
+           (count + 1) * height <= adjacent)
+      ++count;
+    if (count > 0) {
+      kCopyAdjacent[height - 1](block.a + rows[0], block.a_steps, block.depth, count, panel);
+    } else {
+      count = 1;
+      for (int64_t k = 0; k < block.depth; ++k) {
+        for (int64_t r = 0; r < height; ++r)
+          panel[k * height + r] = block.a[rows[r] + block.a_steps[k]];
+      }
+    }
+    t += count;
+    row += count * height;
+  }
+}
 
 // Strip by strip, so that one strip of B stays in the cache while all rows pass over it.
 inline void multiply_block(const ProductBlock& block) {
-  const int64_t tiles = ceil_div(block.rows, kTileRows);
-  if (tiles == 0) return;
-  // Tiles of nearly equal height: a lone last row would run at a third of the speed.
-  const int64_t low = block.rows / tiles;
-  const int64_t tall = block.rows % tiles;
+  const TileRows cut(block.rows);
+  // Rows on lines of their own, which do not push each other out of the cache.
+  const int64_t apart = block.rows > 1 ? block.a_rows[1] - block.a_rows[0] : 0;
+  const bool ahead = apart >= kLine / 4 && !aliases(apart);
   for (int64_t s = 0; s < block.strip_count; ++s) {
     const ProductStrip& strip = block.strips[s];
     const int64_t vectors = ceil_div(strip.width, kLanes);
     TileOperands tile;
     tile.a = block.a + strip.a_shift;
+    tile.a_rows = nullptr;
     tile.a_steps = block.a_steps;
     tile.b = (strip.packed ? block.packed : block.plain) + strip.offset +
              block.depth_begin * strip.stride;
@@ -119,14 +217,36 @@ inline void multiply_block(const ProductBlock& block) {
     tile.depth = block.depth;
     tile.width = strip.width;
     tile.accumulate = block.accumulate;
-    int64_t row = 0;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t height = low + (t < tall ? 1 : 0);
-      tile.a_rows = block.a_rows + row;
+    for (int64_t t = 0, row = 0; t < cut.tiles; ++t) {
+      const int64_t height = cut.height(t);
       tile.c_rows = block.c_rows + row;
-      kTiles.of[height - 1][vectors - 1](tile);
+      if (block.panels != nullptr) {
+        tile.a = block.panels + row * block.depth + t * kPanelGap;
+        kPanelTiles.of[height - 1][vectors - 1](tile);
+      } else {
+        tile.a_rows = block.a_rows + row;
+        tile.next_rows = tile.a_rows + (ahead && t + 1 < cut.tiles ? height : 0);
+        kTiles.of[height - 1][vectors - 1](tile);
+      }
       row += height;
     }
+  }
+}
+
+// The same with as many rows at a time as panels have room for, copied first.
+inline void multiply_copied(const ProductBlock& block) {
+  if (block.panels == nullptr) {
+    multiply_block(block);
+    return;
+  }
+  const int64_t part_rows = round_up(even_part(block.rows, kPanelRows), kTileRows);
+  ProductBlock part = block;
+  for (int64_t row = 0; row < block.rows; row += part_rows) {
+    part.a_rows = block.a_rows + row;
+    part.c_rows = block.c_rows + row;
+    part.rows = block.rows - row < part_rows ? block.rows - row : part_rows;
+    copy_panels(part);
+    multiply_block(part);
   }
 }
 
