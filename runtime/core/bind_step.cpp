@@ -60,7 +60,8 @@ std::shared_ptr<const BoundTile> bind_tile_of(const StepSpec& spec,
     NNC_CHECK(buffers[static_cast<size_t>(spec.results.front())].shape == domain,
               "the epilogue's domain is not the shape of the first result");
   }
-  return bind_tile(tile, domain, loads, stores, symbols, isa);
+  const int result = use == KernelSpec::Tile::epilogue ? spec.results.front() : -1;
+  return bind_tile(tile, domain, loads, stores, symbols, isa, result);
 }
 
 void estimate_cost(BoundStep& step, const std::vector<TensorInfo>& buffers) {

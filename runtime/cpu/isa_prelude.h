@@ -18,6 +18,7 @@
 
 #include "cpu/conv.h"
 #include "cpu/families.h"
+#include "cpu/finish.h"
 #include "cpu/matmul.h"
 #include "cpu/norm.h"
 #include "cpu/pool.h"

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/finish.h"
 #include "nnrt/kernel.h"
 #include "nnrt/plan.h"
 #include "nnrt/types.h"
@@ -14,13 +15,15 @@
 namespace nnrt {
 
 // Checks the program (slots, registers, operators, shapes) and prepares it for actual sizes; throws
-// Error. `loads` and `stores` describe the buffers of program.loads and program.stores. A store
+// Error. `result`: the buffer of the first result of the kernel that the program rides on. `loads`
+// and `stores` describe the buffers of program.loads and program.stores. A store
 // whose size is not the domain's is taken for the prologue of a reduction: `run_tile` leaves it
 // out, only `run_tile_value` gives its value.
 std::shared_ptr<const BoundTile> bind_tile(const TileProgram& program, const Shape& domain,
                                            const std::vector<TensorInfo>& loads,
                                            const std::vector<TensorInfo>& stores,
-                                           const std::vector<int64_t>& symbols, Isa isa);
+                                           const std::vector<int64_t>& symbols, Isa isa,
+                                           int result = -1);
 
 // Checks what can be checked while shapes are symbolic: slots, registers, operators. Throws Error.
 void check_tile_program(const TileProgram& program);
@@ -36,6 +39,9 @@ bool tile_stores_cover(const BoundTile& tile);
 
 // The domain as bound.
 const Shape& tile_domain(const BoundTile& tile);
+
+// What the program does to the kernel's first result, where that is a Finish; else nullptr.
+const Finish* tile_finish(const BoundTile* tile);
 
 // The type of its registers.
 DType tile_compute_type(const BoundTile& tile);

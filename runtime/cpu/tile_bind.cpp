@@ -37,7 +37,7 @@ class Binder {
     check_stores(domain);
   }
 
-  std::shared_ptr<const BoundTile> bind() {
+  std::shared_ptr<BoundTile> bind() {
     find_varying();
     fuse_tile(code_, varies_, program_.compute);
     mark_needed();
@@ -416,8 +416,16 @@ class Binder {
 std::shared_ptr<const BoundTile> bind_tile(const TileProgram& program, const Shape& domain,
                                            const std::vector<TensorInfo>& loads,
                                            const std::vector<TensorInfo>& stores,
-                                           const std::vector<int64_t>& symbols, Isa isa) {
-  return Binder(program, domain, loads, stores, symbols, isa).bind();
+                                           const std::vector<int64_t>& symbols, Isa isa,
+                                           int result) {
+  const std::shared_ptr<BoundTile> tile =
+      Binder(program, domain, loads, stores, symbols, isa).bind();
+  if (result >= 0) tile->finish = finish_of(program, domain, loads, result);
+  return tile;
+}
+
+const Finish* tile_finish(const BoundTile* tile) {
+  return tile != nullptr && tile->finish ? &*tile->finish : nullptr;
 }
 
 void check_tile_program(const TileProgram& program) { parse_tile(program); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cpu/tile.h"
@@ -67,6 +68,7 @@ struct BoundTile {
   int64_t unit = 0;   // elements of a work unit, where the program is the kernel
   int store_count = 0;
   bool stores_cover = true;
+  std::optional<Finish> finish;
   Shape domain;
   std::vector<int64_t> dims;  // the collapsed domain, outermost first
   std::vector<TileValue> values;

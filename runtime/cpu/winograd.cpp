@@ -85,7 +85,8 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   w.channel_blocks = ceil_div(depth, w.cut.channel_block);
   w.strip_count = ceil_div(w.tiles.result_channels, table.panel);
   w.strip_blocks = ceil_div(w.strip_count, w.cut.strip_block);
-  w.finish = request.tile != nullptr && w.strip_blocks == 1;
+  const bool program = request.tile != nullptr && tile_finish(request.tile) == nullptr;
+  w.finish = program && w.strip_blocks == 1;
   w.channel_stride = round_up(w.cut.channel_block, table.lanes);
   w.tile_position = w.cut.tile_block * w.channel_stride + kSkew;
   w.product_position = w.cut.tile_block * panel + kSkew;
@@ -113,7 +114,7 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   }
   bound.scratch_bytes = scratch.bytes;
   bound.phases.push_back({table.multiply, w.tile_blocks * w.strip_blocks});
-  if (request.tile != nullptr && !w.finish) bound.phases.push_back(tile_phase(*request.tile));
+  if (program && !w.finish) bound.phases.push_back(tile_phase(*request.tile));
   bound.algorithm = w.cut.weights_first ? "winograd F(4,3)" : "winograd F(4,3) streamed";
   bound.arguments = winograd;
   return bound;

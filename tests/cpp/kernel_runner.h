@@ -178,7 +178,7 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   if (job.row != nullptr) {
     loads[1] = const_cast<T*>(job.row->values.data());
     tile = nnrt::bind_tile(bias_relu_program(job.result, sizeof(T) == 8), job.result,
-                           {result.info(), job.row->info()}, {result.info()}, {}, isa);
+                           {result.info(), job.row->info()}, {result.info()}, {}, isa, 0);
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
   }

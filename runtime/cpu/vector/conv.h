@@ -40,20 +40,20 @@ inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
 
 // Steps [begin, end) of the class' depth for the block's rows, pass by pass.
 inline void conv_multiply_depth(const ConvClass& pixels, ProductBlock block, int64_t begin,
-                                int64_t end) {
+                                int64_t end, const Finisher* finish) {
   const int64_t pass = end > begin ? even_part(end - begin, kDepthBlock) : 0;
   block.depth_begin = begin;
   do {
     block.a_steps = pixels.steps + block.depth_begin;
     block.depth = smaller(pass, end - block.depth_begin);
-    multiply_block(block);
+    multiply_block(block, block.depth_begin + block.depth < end ? nullptr : finish);
     block.accumulate = true;
     block.depth_begin += block.depth;
   } while (block.depth_begin < end);
 }
 
 inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixels,
-                                const Call& call, const ConvBlock& unit) {
+                                const Call& call, const ConvBlock& unit, const Finisher* finish) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
@@ -72,7 +72,7 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
   block.strips = pixels.strips + unit.strip;
   block.strip_count = unit.strips;
   if (!pixels.skip_outside) {
-    conv_multiply_depth(pixels, block, 0, pixels.depth);
+    conv_multiply_depth(pixels, block, 0, pixels.depth, finish);
     return;
   }
   // Neighbouring rows with the same rows of taps inside the image go together.
@@ -89,7 +89,8 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
     block.a_rows = pixels.source_rows + j * pixels.columns;
     block.c_rows = pixels.result_rows + j * pixels.columns;
     block.rows = (next - j) * pixels.columns;
-    conv_multiply_depth(pixels, block, taps.begin * tap_row_depth, taps.end * tap_row_depth);
+    conv_multiply_depth(pixels, block, taps.begin * tap_row_depth, taps.end * tap_row_depth,
+                        finish);
     j = next;
   }
 }
@@ -97,10 +98,12 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
 // Unit: a block of images or rows, and a block of strips.
 inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
   const ConvArguments& conv = conv_arguments(call);
+  const CallFinish finish(call);
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
     for (int64_t c = 0; c < conv.class_count; ++c)
-      conv_multiply_class(conv, conv.classes[c], call, unit);
+      conv_multiply_class(conv, conv.classes[c], call, unit, finish.get());
+    if (finish.get() != nullptr) continue;
     const ProductStrip& first = conv.classes[0].strips[unit.strip];
     const ProductStrip& last = conv.classes[0].strips[unit.strip + unit.strips - 1];
     conv_finish(conv, call, unit, first.column, last.column + last.width - first.column);

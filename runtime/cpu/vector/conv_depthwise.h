@@ -4,6 +4,7 @@
 
 #include "cpu/conv.h"
 #include "cpu/vector/conv_block.h"
+#include "cpu/vector/finish.h"
 
 namespace nnrt::NNC_ISA {
 
@@ -18,6 +19,8 @@ struct DepthwiseTile {
   const int64_t* tap_steps;
   int64_t tap_count;
   int64_t lanes;  // of the last vector
+  const Finisher* finish;
+  int64_t channel;
 };
 
 template <int Pixels, int Vectors>
@@ -50,7 +53,14 @@ NNC_INLINE void depthwise_tile(const DepthwiseTile& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       float* to = tile.result + p * tile.result_stride + v * kLanes;
-      if (whole || v + 1 < Vectors) {
+      const int64_t channel = tile.channel + v * kLanes;
+      if (tile.finish != nullptr) {
+        if (whole || v + 1 < Vectors) {
+          tile.finish->store(sum[p][v], to, channel);
+        } else {
+          tile.finish->store_partial(sum[p][v], to, channel, tile.lanes);
+        }
+      } else if (whole || v + 1 < Vectors) {
         sum[p][v].store(to);
       } else {
         sum[p][v].store_partial(to, tile.lanes);
@@ -67,6 +77,7 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
     tile.source += by;
     tile.result += by;
     tile.w += by;
+    tile.channel += by;
     c += by;
   };
   tile.lanes = kLanes;
@@ -82,7 +93,7 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
 }
 
 inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call,
-                            const ConvBlock& unit) {
+                            const ConvBlock& unit, const Finisher* finish) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
@@ -95,6 +106,8 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
   float* result = class_result(conv, pixels, call, unit.image, rows.first);
   const int64_t channels = conv.result.channels;
   DepthwiseTile tile;
+  tile.finish = finish;
+  tile.channel = 0;
   tile.w = static_cast<const float*>(call.operands[1]);
   tile.w_stride = conv.shape.out_channels;
   tile.taps = pixels.taps;
@@ -123,11 +136,12 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
 // Unit: a block of images or rows.
 inline void conv_depthwise(const Call& call, int64_t begin, int64_t end) {
   const ConvArguments& conv = conv_arguments(call);
+  const CallFinish finish(call);
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
     for (int64_t c = 0; c < conv.class_count; ++c)
-      depthwise_class(conv, conv.classes[c], call, unit);
-    conv_finish(conv, call, unit, 0, conv.result.channels);
+      depthwise_class(conv, conv.classes[c], call, unit, finish.get());
+    if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
   }
 }
 

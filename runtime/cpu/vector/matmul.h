@@ -32,7 +32,8 @@ inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
 }
 
 // Strip by strip: packs the part of it that this pass needs and multiplies.
-inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock block, float* packed) {
+inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock block, float* packed,
+                                     const Finisher* finish) {
   const ProductStrip* strips = block.strips;
   const int64_t count = block.strip_count;
   block.strip_count = 1;
@@ -45,7 +46,7 @@ inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock bloc
     }
     block.packed = packed;
     block.strips = &strip;
-    multiply_block(block);
+    multiply_block(block, finish);
   }
 }
 
@@ -68,6 +69,7 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
   const float* packed = packed_memory(call);
   float* result = static_cast<float*>(call.results[0]);
+  const CallFinish finish(call);
   float* panels = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.panel_offset);
   float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -108,15 +110,16 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
         block.panels = panels;
         copy_panels(block);
       }
+      const bool last = m.splits == 1 && from + block.depth >= to;
       if (m.pack_in_unit) {
-        matmul_pack_and_multiply(m, block, own_packed);
+        matmul_pack_and_multiply(m, block, own_packed, last ? finish.get() : nullptr);
       } else {
-        multiply_block(block);
+        multiply_block(block, last ? finish.get() : nullptr);
       }
       block.accumulate = true;
       from += block.depth;
     } while (from < to);
-    if (m.splits == 1) {
+    if (m.splits == 1 && finish.get() == nullptr) {
       const ProductStrip& last = block.strips[block.strip_count - 1];
       matmul_finish(call, batch * m.rows + row, block.rows, m.columns, block.strips->column,
                     last.column + last.width - block.strips->column);

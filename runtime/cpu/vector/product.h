@@ -5,6 +5,7 @@
 
 #include "cpu/product.h"
 #include "cpu/vector.h"
+#include "cpu/vector/finish.h"
 
 namespace nnrt::NNC_ISA {
 
@@ -26,6 +27,8 @@ struct TileOperands {
   int64_t depth;
   int64_t width;
   bool accumulate;
+  const Finisher* finish;    // applied to C, where this is all of the sum; nullptr: nothing
+  int64_t column;            // of c in C, for it
   const int64_t* next_rows;  // rows of A to ask for ahead: the next tile's, or these
 };
 
@@ -107,6 +110,21 @@ void multiply_tile(const TileOperands& tile) {
         sum[r][v] += whole || v + 1 < Vectors ? Float::load(from) : Float::load_partial(from, last);
       }
     }
+  }
+  if (tile.finish != nullptr) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      float* c = tile.c + tile.c_rows[r];
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) {
+        if (whole || v + 1 < Vectors) {
+          tile.finish->store(sum[r][v], c + v * kLanes, tile.column + v * kLanes);
+        } else {
+          tile.finish->store_partial(sum[r][v], c + v * kLanes, tile.column + v * kLanes, last);
+        }
+      }
+    }
+    return;
   }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
@@ -198,7 +216,7 @@ inline void copy_panels(const ProductBlock& block) {
 }
 
 // Strip by strip, so that one strip of B stays in the cache while all rows pass over it.
-inline void multiply_block(const ProductBlock& block) {
+inline void multiply_block(const ProductBlock& block, const Finisher* finish = nullptr) {
   const TileRows cut(block.rows);
   // Rows on lines of their own, which do not push each other out of the cache.
   const int64_t apart = block.rows > 1 ? block.a_rows[1] - block.a_rows[0] : 0;
@@ -217,6 +235,8 @@ inline void multiply_block(const ProductBlock& block) {
     tile.depth = block.depth;
     tile.width = strip.width;
     tile.accumulate = block.accumulate;
+    tile.finish = finish;
+    tile.column = strip.column;
     for (int64_t t = 0, row = 0; t < cut.tiles; ++t) {
       const int64_t height = cut.height(t);
       tile.c_rows = block.c_rows + row;

@@ -287,6 +287,7 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
   const WinogradArguments& winograd = winograd_arguments(call);
   const WinogradTiles& tiles = winograd.tiles;
   const WinogradMemory memory = winograd_memory(winograd, call);
+  const CallFinish finish(call);
   zero_floats(memory.zeros, round_up(tiles.source_channels, kLanes));
   if (begin == end) return;
   WinogradStage stage = first_stage(winograd, begin);
@@ -308,7 +309,7 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
       const int64_t width = strip_width(winograd, stage.strip);
       transform_result(tiles, memory.products, round_up(width, kLanes), winograd.product_position,
                        stage.first_tile, stage.last_tile, stage.strip * kPanel, width,
-                       memory.result);
+                       memory.result, finish.get());
     }
     if (unit_complete && winograd.finish)
       winograd_finish(tiles, call, stage.first_tile, stage.last_tile);

@@ -190,7 +190,7 @@ inline void transform_gradient(const WinogradTiles& tiles, const float* gradient
 // `first` on.
 inline void transform_result(const WinogradTiles& tiles, const float* products, int64_t row,
                              int64_t position, int64_t begin, int64_t end, int64_t first,
-                             int64_t columns, float* result) {
+                             int64_t columns, float* result, const Finisher* finish) {
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
   TileIndex tile(tiles, begin);
@@ -209,7 +209,17 @@ inline void transform_result(const WinogradTiles& tiles, const float* products, 
       auto load = [&](int i, int j)
                       __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
       const int64_t lanes = smaller(kLanes, columns - c);
-      if (rows == 4 && pixels == 4 && lanes == kLanes) {
+      if (finish != nullptr) {
+        transform_square<ResultTransform>(
+            load, [&](int i, int j, Float value) __attribute__((always_inline)) {
+              if (i >= rows || j >= pixels) return;
+              if (lanes == kLanes) {
+                finish->store(value, out.at(i, j), first + c);
+              } else {
+                finish->store_partial(value, out.at(i, j), first + c, lanes);
+              }
+            });
+      } else if (rows == 4 && pixels == 4 && lanes == kLanes) {
         transform_square<ResultTransform>(load, [&](int i, int j, Float value) __attribute__((
                                                     always_inline)) { value.store(out.at(i, j)); });
       } else {

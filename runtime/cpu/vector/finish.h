@@ -1,0 +1,71 @@
+// Applies a Finish (cpu/finish.h) to vectors of a result on their way from registers to memory.
+#pragma once
+
+#include "cpu/finish.h"
+#include "cpu/tile.h"
+#include "cpu/vector.h"
+#include "cpu/vector_math.h"
+
+namespace nnrt::NNC_ISA {
+
+// A Finish with the memory of a call. Elements are counted from the result's first.
+struct Finisher {
+  const float* result;  // where the result begins
+  const float* row = nullptr;
+  const float* add = nullptr;
+  const float* mask = nullptr;
+  Finish finish;
+
+  NNC_INLINE Finisher(const Finish& from, const Call& call)
+      : result(static_cast<const float*>(call.results[0])), finish(from) {
+    const auto load = [&call](int slot) {
+      return slot < 0 ? nullptr : static_cast<const float*>(call.tile_loads[slot]);
+    };
+    row = load(from.row);
+    add = load(from.add);
+    mask = load(from.mask);
+  }
+
+  // What goes to `to`, `channel` on the last axis; `read(p)` loads as many lanes as are stored.
+  template <class Read>
+  NNC_INLINE Float apply(Float value, const float* to, int64_t channel, Read read) const {
+    const int64_t at = to - result;
+    if (row != nullptr) value = value + read(row + channel);
+    if (add != nullptr) value = value + read(add + at);
+    if (mask != nullptr) {
+      const Float bound = read(mask + at);
+      if (finish.mask_above)
+        value = choose(bound > Float::broadcast(finish.mask_low), value, Float::zero());
+      if (finish.mask_below)
+        value = choose(bound < Float::broadcast(finish.mask_high), value, Float::zero());
+    }
+    if (finish.clamp_low) value = maximum(value, Float::broadcast(finish.low));
+    if (finish.clamp_high) value = minimum(value, Float::broadcast(finish.high));
+    return value;
+  }
+
+  NNC_INLINE void store(Float value, float* to, int64_t channel) const {
+    apply(value, to, channel, [](const float* from) __attribute__((always_inline)) {
+      return Float::load(from);
+    }).store(to);
+  }
+  NNC_INLINE void store_partial(Float value, float* to, int64_t channel, int64_t lanes) const {
+    apply(value, to, channel, [lanes](const float* from) __attribute__((always_inline)) {
+      return Float::load_partial(from, lanes);
+    }).store_partial(to, lanes);
+  }
+};
+
+// The Finisher of a call, where its tile program is one.
+class CallFinish {
+ public:
+  NNC_INLINE explicit CallFinish(const Call& call)
+      : found_(tile_finish(call.tile)), finisher_(found_ != nullptr ? *found_ : Finish{}, call) {}
+  NNC_INLINE const Finisher* get() const { return found_ != nullptr ? &finisher_ : nullptr; }
+
+ private:
+  const Finish* found_;
+  Finisher finisher_;
+};
+
+}  // namespace nnrt::NNC_ISA
