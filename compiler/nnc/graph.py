@@ -81,6 +81,10 @@ class Node:
     def result(self) -> Value:
         return self.results[0]
 
+    def over(self, operands: tuple[Value, ...]) -> Node:
+        """This node on other operands of the same types."""
+        return Node(self.op, operands, self.attributes, self.results, self.origin)
+
 
 @dataclass(frozen=True, eq=False)
 class Input:

@@ -8,8 +8,10 @@ consequence. Nodes that became useless stay: `dead_code` drops them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,27 @@ import numpy as np
 from ..errors import InternalError
 from ..graph import DTYPES, Graph, Node, Origin, Type, Value
 from ..ops import operator
+from ..ops.base import Operator
 from ..text import lines_around
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[[Node, "Rewriter"], "Value | None"]
 Rules = Mapping[str, Sequence[Rule]]
+Makers = tuple[str | None, ...]  # the operator that makes each operand; None: no node does
 ANY = "*"  # rules under this key are tried on every node
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A rule that can do something only where `fits` holds: asked once for each operator over each
+    combination of operators, it saves trying the rule on nearly every node.
+    """
+
+    rule: Rule
+    fits: Callable[[Operator, Makers], bool]
+
+    def __call__(self, node: Node, rewriter: Rewriter) -> Value | None:
+        return self.rule(node, rewriter)
 
 
 class Rewriter:
@@ -32,8 +49,13 @@ class Rewriter:
         self.nodes: list[Node] = []
         self.replaced: dict[Value, Value] = {}
         self.producers: dict[Value, Node] = {}
+        self.fitting: dict[tuple[str, Makers], list[Rule]] = {}
         self.origin = Origin()
-        self.next_id = max((value.id for value in graph.values()), default=-1) + 1
+
+    @cached_property
+    def ids(self) -> Iterator[int]:
+        """Ids that no value of the graph has."""
+        return itertools.count(max((value.id for value in self.graph.values()), default=-1) + 1)
 
     # ------------------------------------------------------------ reading
 
@@ -75,9 +97,7 @@ class Rewriter:
         return self.emit_all(name, operands, **attributes)[0]
 
     def value(self, type: Type) -> Value:
-        made = Value(self.next_id, type)
-        self.next_id += 1
-        return made
+        return Value(next(self.ids), type)
 
     def number_like(self, number: Any, like: Value) -> Value:
         """A scalar constant of the element type of `like`."""
@@ -94,34 +114,50 @@ class Rewriter:
 
     def add(self, node: Node) -> tuple[Value, ...]:
         """Append a node over values of the new graph, or what the rules put in its place."""
-        if len(node.results) == 1:
-            for key in (node.op.name, ANY):
-                for rule in self.rules.get(key, ()):
-                    simpler = rule(node, self)
-                    if simpler is not None and simpler.type == node.result.type:
-                        return (simpler,)
+        if self.rules and len(node.results) == 1:
+            type = node.result.type
+            for rule in self._rules_for(node):
+                simpler = rule(node, self)
+                if simpler is not None and simpler.type == type:
+                    return (simpler,)
         self.nodes.append(node)
         for result in node.results:
             self.producers[result] = node
         return node.results
 
+    def _rules_for(self, node: Node) -> list[Rule]:
+        """The rules that may fire on a node, in their order."""
+        made_by = [self.producers.get(value) for value in node.operands]
+        makers = tuple([None if maker is None else maker.op.name for maker in made_by])
+        key = (node.op.name, makers)
+        found = self.fitting.get(key)
+        if found is None:
+            found = self.fitting[key] = [
+                rule
+                for name in (node.op.name, ANY)
+                for rule in self.rules.get(name, ())
+                if not isinstance(rule, Guarded) or rule.fits(node.op, makers)
+            ]
+        return found
+
     # ------------------------------------------------------------ the walk
 
     def visit(self, node: Node) -> tuple[Value, ...]:
         """Add a node of the old graph; remembers what stands for its results."""
-        operands = tuple(self.replaced.get(value, value) for value in node.operands)
+        operands = tuple([self.replaced.get(value, value) for value in node.operands])
         self.origin = node.origin
         try:
-            made = self.add(replace(node, operands=operands) if operands != node.operands else node)
+            made = self.add(node if operands == node.operands else node.over(operands))
         except InternalError:
             raise
         except Exception as error:
             line, around = lines_around(self.graph, node)
             message = f"{type(error).__name__}: {error}"
             raise InternalError(message, "", line, around) from error
-        for old, new in zip(node.results, made, strict=True):
-            if old is not new:
-                self.replaced[old] = new
+        if made is not node.results:
+            for old, new in zip(node.results, made, strict=True):
+                if old is not new:
+                    self.replaced[old] = new
         return made
 
     def run(self) -> Graph:
