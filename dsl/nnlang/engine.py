@@ -36,7 +36,7 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 _ITEM_STARTS = frozenset({"NET", "BLOCK", "RULE", "TRAIN", "CONST", "USE"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     """A symbol on the stack: its value, its first and last token, and how deep its tree is."""
 

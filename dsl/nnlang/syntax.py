@@ -471,14 +471,26 @@ class File(Node):
     edition: int | None = None
 
 
-def children(node: Node) -> Iterator[Node]:
+_PARTS: dict[type, tuple[str, ...]] = {}  # by kind of node: the fields that may hold nodes
+
+
+def _parts(kind: type[Node]) -> tuple[str, ...]:
+    found = _PARTS.get(kind)
+    if found is None:
+        found = _PARTS[kind] = tuple(e.name for e in fields(kind) if e.name != "span")
+    return found
+
+
+def children(node: Node) -> list[Node]:
     """The nodes directly below a node, in the order of its fields."""
-    for entry in fields(node):
-        value: Any = getattr(node, entry.name)
+    found: list[Node] = []
+    for name in _parts(type(node)):
+        value: Any = getattr(node, name)
         if isinstance(value, Node):
-            yield value
+            found.append(value)
         elif isinstance(value, tuple):
-            yield from (part for part in value if isinstance(part, Node))
+            found += [part for part in value if isinstance(part, Node)]
+    return found
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -487,4 +499,4 @@ def walk(node: Node) -> Iterator[Node]:
     while pending:
         current = pending.pop()
         yield current
-        pending.extend(reversed(list(children(current))))
+        pending += reversed(children(current))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from nnlang import syntax
@@ -11,7 +12,7 @@ from nnlang.diagnostics import suggest
 from .context import STANDARD, Context, Frame
 from .expressions import checked_dtype, evaluate
 from .patterns import match_type
-from .scope import Paths, Scope
+from .scope import Binding, Paths, Scope
 from .values import Arguments, Block, Builtin, Deferred, Instance, is_plain, written
 
 __all__ = ["apply", "call", "checked_dtype", "signature"]
@@ -102,14 +103,18 @@ def build(
     definition = function.definition
     scope = Scope(function.module.scope)
     bind_arguments(context, function, given, span, scope)
-    frame = Frame(function.name, _call_text(function, given, scope), span, definition)
-    with context.frame(frame), context.path(paths):
-        if not isinstance(definition.body, tuple):
-            return evaluate(context, scope, definition.body)
-        return run_body(context, scope, definition.body, function.name, definition.name.span)
+    words = functools.partial(_call_text, function, given, dict(scope.names))
+    context.enter(Frame(function.name, words, span, definition))
+    try:
+        with context.path(paths):
+            if not isinstance(definition.body, tuple):
+                return evaluate(context, scope, definition.body)
+            return run_body(context, scope, definition.body, function.name, definition.name.span)
+    finally:
+        context.leave()
 
 
-def _call_text(function: Block, given: Arguments, scope: Scope) -> str:
+def _call_text(function: Block, given: Arguments, names: Mapping[str, Binding]) -> str:
     """`bottleneck(width = 64)`: the compile-time arguments that differ from their defaults, by
     name.
     """
@@ -118,7 +123,7 @@ def _call_text(function: Block, given: Arguments, scope: Scope) -> str:
         key = parameter.name.text
         if position >= len(given.positional) and key not in given.named:
             continue
-        value, default = scope.names[key].value, parameter.default
+        value, default = names[key].value, parameter.default
         usual = isinstance(default, (syntax.Number, syntax.Bool, syntax.String))
         if is_plain(value) and not (usual and default.value == value):  # type: ignore[union-attr]
             parts.append(f"{key} = {written(value)}")
@@ -131,7 +136,10 @@ def bind_arguments(
     """Bind each parameter to its argument or default, in order; then match the shape patterns."""
     parameters = function.definition.parameters
     name = function.name
-    shown = signature(function.definition, function.module.source.text, given.supplied)
+
+    def shown() -> str:
+        return signature(function.definition, function.module.source.text, given.supplied)
+
     check_arguments(context, name, [p.name.text for p in parameters], given, span, shown)
     missing = [
         parameter.name.text
@@ -149,7 +157,7 @@ def bind_arguments(
             f"`{name}` needs {words}",
             span,
             f"{words} not given",
-            notes=[f"`{shown}`"],
+            notes=[f"`{shown()}`"],
             helps=[f"give it by name: `{', '.join(f'{key} = ...' for key in missing)}`"],
         )
     for position, parameter in enumerate(parameters):
@@ -177,7 +185,7 @@ def check_arguments(
     names: Sequence[str],
     given: Arguments,
     span: syntax.Span,
-    shown: str,
+    shown: Callable[[], str],
 ) -> None:
     """No argument too many, unknown or given twice."""
     if len(given.positional) > len(names):
@@ -193,7 +201,7 @@ def check_arguments(
             f"too many arguments for `{name}`",
             extra,
             f"it takes {counted}",
-            notes=[f"`{shown}`"],
+            notes=[f"`{shown()}`"],
         )
     for key, (_, value_place) in given.named.items():
         place = given.keys.get(key, value_place)
@@ -204,7 +212,7 @@ def check_arguments(
                 f"`{name}` has no argument `{key}`",
                 place,
                 "not known",
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
                 helps=[f"did you mean `{meant}`?"] if meant else [],
             )
         if names.index(key) < given.supplied:
@@ -212,7 +220,7 @@ def check_arguments(
                 "N0405",
                 f"`{key}` of `{name}` is not given here: the training step supplies it",
                 place,
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
                 helps=["set `learning_rate = ...` in the training section"]
                 if key == "rate"
                 else [],
@@ -225,15 +233,17 @@ def check_arguments(
                 place,
                 "again here",
                 others=[(first, f"`{key}` by position")],
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
             )
 
 
-def not_a_rule(context: Context, name: str, shown: str, span: syntax.Span) -> NoReturn:
+def not_a_rule(
+    context: Context, name: str, shown: Callable[[], str], span: syntax.Span
+) -> NoReturn:
     context.fail(
         "N0506",
         f"`{name}` cannot be used as a rule here",
         span,
         "takes other arguments",
-        notes=[f"`{shown}`"],
+        notes=[f"`{shown()}`"],
     )

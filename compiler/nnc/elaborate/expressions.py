@@ -206,7 +206,7 @@ def arguments(
     positional = list(leading)
     named: dict[str, tuple[Any, syntax.Span]] = {}
     keys: dict[str, syntax.Span] = {}
-    rules = _rule_parameters(function)
+    rules = function.rule_parameters if isinstance(function, Block) else frozenset()
     for argument in call.arguments:
         key: Any = argument.name.text if argument.name is not None else len(positional)
         if later is not None and isinstance(argument.value, syntax.Call):
@@ -230,19 +230,6 @@ def arguments(
         keys[argument.name.text] = argument.name.span
     label = call.label.text if call.label else None
     return Arguments(tuple(positional), named, call.span, label, keys)
-
-
-def _rule_parameters(function: Any) -> set[Any]:
-    """Names and positions of the parameters of a block that take rules."""
-    if not isinstance(function, Block):
-        return set()
-    found: set[Any] = set()
-    for position, parameter in enumerate(function.definition.parameters):
-        if isinstance(parameter.default, syntax.Name):
-            binding = function.module.scope.find(parameter.default.text)
-            if binding is not None and isinstance(binding.value, (Block, Builtin)):
-                found |= {position, parameter.name.text}
-    return found
 
 
 def callee(context: Context, scope: Scope, node: syntax.Expression) -> Any:
