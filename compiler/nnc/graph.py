@@ -8,8 +8,9 @@ keep: `nnc.verify`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,6 +152,14 @@ class Graph:
         return tuple(names)
 
 
+@cache
+def _operators() -> Callable[[str], Operator]:
+    """What finds an operator by name, in a package that needs this module."""
+    from .ops import operator
+
+    return operator
+
+
 @dataclass
 class Builder:
     """Makes nodes: checks operands and attributes with the operator, infers result types, hands out
@@ -202,9 +211,7 @@ class Builder:
         """Append a node of operator `name`; gives all its results. Raises ShapeError
         (nnc.ops.base).
         """
-        from .ops import operator
-
-        op = operator(name)
+        op = _operators()(name)
         checked = op.check_attributes(attributes)
         types = op.infer([operand.type for operand in operands], checked)
         results = tuple(self.value(type) for type in types)

@@ -10,8 +10,9 @@ from nnlang import syntax
 from nnlang.diagnostics import suggest
 
 from .context import STANDARD, Context, Frame
-from .expressions import checked_dtype, evaluate
+from .expressions import checked_dtype, evaluate, sibling
 from .patterns import match_type
+from .remembered import remembered
 from .scope import Binding, Paths, Scope
 from .values import Arguments, Block, Builtin, Deferred, Instance, is_plain, written
 
@@ -61,14 +62,22 @@ def signature(
 
 
 def call_block(context: Context, function: Block, given: Arguments, span: syntax.Span) -> Any:
+    if is_helper(function.name, span):
+        own = context.paths
+        return remembered(
+            context, function, given, lambda: build(context, function, given, span, own)
+        )
     return build(context, function, given, span, use_paths(context, function.name, given, span))
 
 
+def is_helper(name: str, span: syntax.Span) -> bool:
+    """Whether a block is one that the library keeps to itself; those have no paths."""
+    return name.startswith("_") and span.file.startswith(STANDARD)
+
+
 def use_paths(context: Context, name: str, given: Arguments, span: syntax.Span) -> Paths:
-    """The paths of one use of a block: under its own name or the one after `as`. Blocks that the
-    library keeps to itself have none.
-    """
-    if name.startswith("_") and span.file.startswith(STANDARD):
+    """The paths of one use of a block: under its own name or the one after `as`."""
+    if is_helper(name, span):
         return context.paths
     if given.label is None:
         return context.paths.use(name)
@@ -98,8 +107,6 @@ def call_instance(context: Context, instance: Instance, given: Arguments, span: 
 def build(
     context: Context, function: Block, given: Arguments, span: syntax.Span, paths: Paths
 ) -> Any:
-    from .statements import run_body
-
     definition = function.definition
     scope = Scope(function.module.scope)
     bind_arguments(context, function, given, span, scope)
@@ -109,7 +116,9 @@ def build(
         with context.path(paths):
             if not isinstance(definition.body, tuple):
                 return evaluate(context, scope, definition.body)
-            return run_body(context, scope, definition.body, function.name, definition.name.span)
+            return sibling("statements").run_body(
+                context, scope, definition.body, function.name, definition.name.span
+            )
     finally:
         context.leave()
 

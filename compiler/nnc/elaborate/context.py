@@ -5,7 +5,7 @@ frames, mistakes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -108,6 +108,7 @@ class Context:
     streams: dict[str, int] = field(default_factory=dict)
     initializing: str | None = None  # the variable whose initializer runs
     shared: str = ""  # the shared instance being called
+    remembered: dict[Hashable, tuple[Any, int]] = field(default_factory=dict)
     snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     # Places
