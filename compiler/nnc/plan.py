@@ -24,6 +24,8 @@ Instruction = tuple[Any, ...]  # (operation, arguments...), as in the runtime's 
 
 def _plain(value: Any) -> Any:
     """Dimensions in text form, tuples as lists, truth as 0 or 1."""
+    if type(value) in (int, str, float):  # nearly all there is
+        return value
     if isinstance(value, Poly):
         return str(value)
     if isinstance(value, bool):

@@ -11,8 +11,8 @@ import functools
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Thread
 
 import numpy as np
 
@@ -56,14 +56,28 @@ def draw(drawings: Sequence[Drawing], seed: int) -> list[Array]:
             for task in remaining:
                 task(memory)
 
-    threads = min(_threads(), len(tasks))
-    if threads <= 1:
-        work()
-        return arrays
-    with ThreadPoolExecutor(threads) as pool:
-        for worker in [pool.submit(work) for _ in range(threads)]:
-            worker.result()
+    _on_threads(work, min(_threads(), len(tasks)))
     return arrays
+
+
+def _on_threads(work: Callable[[], None], count: int) -> None:
+    """Run `work` on this thread and others at once, and raise what it raised."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    others = [Thread(target=run) for _ in range(count - 1)]
+    for thread in others:
+        thread.start()
+    run()
+    for thread in others:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def _threads() -> int:

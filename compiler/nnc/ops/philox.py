@@ -14,8 +14,7 @@ import numpy as np
 from ..graph import DTYPES
 from .base import Array
 
-_MULTIPLIER_0 = np.uint64(0xD2511F53)
-_MULTIPLIER_1 = np.uint64(0xCD9E8D57)
+_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
 _WEYL_0 = 0x9E3779B9
 _WEYL_1 = 0xBB67AE85
 _HALF = np.uint64(32)
@@ -33,33 +32,31 @@ class Memory:
     """
 
     def __init__(self, blocks: int = CHUNK) -> None:
-        self.left, self.right, *self.products = (np.empty(blocks, np.uint64) for _ in range(4))
+        self.blocks = blocks
+        self.pairs = np.empty((2, blocks), np.uint64)
+        self.products = np.empty((2, blocks), np.uint64)
         self.words = np.empty((blocks, 2), "<u8")
 
     def draw(self, count: int, key: tuple[int, int]) -> Array:
-        """The words of the first `count` counters in `left` and `right`, which are used up.
+        """The words of the first `count` counters in `pairs`, which are used up.
 
-        Each holds two words, the first one high: a product of 32-bit words then is the next pair as
-        it stands, and all happens in place.
+        Each counter is two pairs of words, the first word high: a product of 32-bit words then is
+        the next pair as it stands, and all happens in place.
         """
-        left, right, words = self.left[:count], self.right[:count], self.words[:count]
-        product_0, product_1 = (product[:count] for product in self.products)
+        pairs, products = self.pairs[:, :count], self.products[:, :count]
         k0, k1 = key
         for _ in range(10):
-            np.right_shift(left, _HALF, out=product_0)
-            np.right_shift(right, _HALF, out=product_1)
-            product_0 *= _MULTIPLIER_0
-            product_1 *= _MULTIPLIER_1
-            for pair, product, k in ((left, product_1, k0), (right, product_0, k1)):
-                pair <<= _HALF
-                pair ^= product
-                pair ^= np.uint64(k << 32)
+            np.right_shift(pairs, _HALF, out=products)
+            products *= _MULTIPLIERS
+            pairs <<= _HALF
+            pairs ^= products[::-1]
+            pairs ^= np.array([[k0 << 32], [k1 << 32]], np.uint64)
             k0 = (k0 + _WEYL_0) & _MASK
             k1 = (k1 + _WEYL_1) & _MASK
-        for index, (pair, high) in enumerate(((left, product_0), (right, product_1))):
-            np.right_shift(pair, _HALF, out=high)
-            pair <<= _HALF
-            np.bitwise_or(pair, high, out=words[:, index])
+        np.right_shift(pairs, _HALF, out=products)
+        pairs <<= _HALF
+        words = self.words[:count]
+        np.bitwise_or(pairs, products, out=words.T)
         return words.view("<u4")
 
 
@@ -67,8 +64,8 @@ def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> 
     """The four words (last axis) of each counter, whose words are 32-bit values in uint64."""
     count = len(counter[0])
     memory = Memory(count)
-    memory.left[:] = (counter[0] << _HALF) | counter[1]
-    memory.right[:] = (counter[2] << _HALF) | counter[3]
+    memory.pairs[0] = (counter[0] << _HALF) | counter[1]
+    memory.pairs[1] = (counter[2] << _HALF) | counter[3]
     return memory.draw(count, key)
 
 
@@ -81,14 +78,14 @@ def _chunks(
     key = (seed & _MASK, (seed >> 32) & _MASK)
     counter = np.uint64((step & _MASK) << 32 | (stream & _MASK))
     first, end = start // 4, (start + count + 3) // 4
-    for begin in range(first, end, len(memory.left)):
-        blocks = min(len(memory.left), end - begin)
-        left, high = memory.left[:blocks], memory.right[:blocks]
+    for begin in range(first, end, memory.blocks):
+        blocks = min(memory.blocks, end - begin)
+        left, high = memory.pairs[:, :blocks]
         left[:] = np.arange(begin, begin + blocks, dtype=np.uint64)
         np.right_shift(left, _HALF, out=high)
         left <<= _HALF
         left |= high
-        memory.right[:blocks] = counter
+        memory.pairs[1, :blocks] = counter
         place = slice(4 * (begin - first), min(4 * (begin - first + blocks), count))
         yield place, memory.draw(blocks, key).reshape(-1)[: place.stop - place.start]
 

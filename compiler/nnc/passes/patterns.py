@@ -93,7 +93,16 @@ def _parse(text: str) -> Pattern:
 
 
 def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
+    twice = [
+        (first, again)
+        for again, part in enumerate(left.operands)
+        for first, other in enumerate(left.operands[:again])
+        if isinstance(part, Name) and part == other
+    ]
+
     def rule(node: Node, rewriter: Rewriter) -> Value | None:
+        if any(node.operands[first] is not node.operands[again] for first, again in twice):
+            return None
         if row.floats and node.result.dtype not in FLOATS:
             return None
         for bindings in _match_operands(left, node, rewriter, {}):

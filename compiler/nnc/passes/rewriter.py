@@ -49,6 +49,7 @@ class Rewriter:
         self.nodes: list[Node] = []
         self.replaced: dict[Value, Value] = {}
         self.producers: dict[Value, Node] = {}
+        self.makers: dict[Value, str] = {}  # the names of their operators
         self.fitting: dict[tuple[str, Makers], list[Rule]] = {}
         self.origin = Origin()
 
@@ -123,12 +124,12 @@ class Rewriter:
         self.nodes.append(node)
         for result in node.results:
             self.producers[result] = node
+            self.makers[result] = node.op.name
         return node.results
 
     def _rules_for(self, node: Node) -> list[Rule]:
         """The rules that may fire on a node, in their order."""
-        made_by = [self.producers.get(value) for value in node.operands]
-        makers = tuple([None if maker is None else maker.op.name for maker in made_by])
+        makers = tuple([self.makers.get(value) for value in node.operands])
         key = (node.op.name, makers)
         found = self.fitting.get(key)
         if found is None:
