@@ -72,6 +72,8 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Node:
+    """One use of an operator; identity is the object."""
+
     op: Operator
     operands: tuple[Value, ...]
     attributes: Mapping[str, Any]
@@ -113,6 +115,8 @@ class Variable:
 
 @dataclass(frozen=True)
 class Graph:
+    """A program: see the module."""
+
     inputs: tuple[Input, ...] = ()
     variables: tuple[Variable, ...] = ()
     nodes: tuple[Node, ...] = ()

@@ -98,6 +98,8 @@ class TileProgram:
 
 @dataclass(frozen=True)
 class Step:
+    """One run of a kernel, perhaps with a tile program."""
+
     kernel: str
     operands: tuple[int, ...]
     results: tuple[int, ...]
@@ -132,6 +134,8 @@ class PlanInput:
 
 @dataclass(frozen=True)
 class PlanOutput:
+    """A named result of a program."""
+
     name: str
     buffer: int
 
@@ -141,6 +145,8 @@ class PlanOutput:
 
 @dataclass(frozen=True)
 class Program:
+    """Buffers, the steps that prepare, and those of each run."""
+
     buffers: tuple[Buffer, ...]
     prepare: tuple[Step, ...]
     steps: tuple[Step, ...]
@@ -159,6 +165,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Plan:
+    """All programs of a net over the same variables."""
+
     symbols: tuple[str, ...]
     variables: tuple[PlanVariable, ...]
     programs: Mapping[str, Program]

@@ -104,11 +104,15 @@ class Number(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class String(Node):
+    """`"same"`, without its quotes and escapes"""
+
     value: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bool(Node):
+    """`true` or `false`"""
+
     value: bool
 
 
@@ -122,6 +126,8 @@ class Attribute(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class List(Node):
+    """`[64, 128]`"""
+
     items: tuple[Expression, ...]
 
 
@@ -282,6 +288,8 @@ class Assign(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Param(Node):
+    """`param weight: f32[C, units] = he_uniform()`"""
+
     name: Name
     type: TypeExpression
     initializer: Expression | None
@@ -289,6 +297,8 @@ class Param(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class State(Node):
+    """`state mean: f32[C] = zeros()`"""
+
     name: Name
     type: TypeExpression
     initializer: Expression | None
@@ -296,6 +306,8 @@ class State(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Carry(Node):
+    """In a `scan`: `carry h: f32[N, 64] = 0`"""
+
     name: Name
     type: TypeExpression
     initializer: Expression | None
@@ -303,6 +315,8 @@ class Carry(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Input(Node):
+    """`input image: f32[N, 28, 28, 1]`"""
+
     name: Name
     type: TypeExpression
 
@@ -317,11 +331,15 @@ class Output(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Return(Node):
+    """`return y`"""
+
     value: Expression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Yield(Node):
+    """In a `scan`: `yield h`"""
+
     value: Expression
 
 
@@ -336,6 +354,8 @@ class If(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class For(Node):
+    """`for (width, depth) in stages { ... }`"""
+
     pattern: Pattern
     iterable: Expression
     body: tuple[Statement, ...]
@@ -343,6 +363,8 @@ class For(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Repeat(Node):
+    """`repeat 3 { ... }`"""
+
     count: Expression
     body: tuple[Statement, ...]
 
@@ -359,12 +381,16 @@ class Scan(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Assert(Node):
+    """`assert size > 0, "message"`"""
+
     condition: Expression
     message: Expression | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Const(Node):
+    """`const width = 64`"""
+
     name: Name
     value: Expression
 
@@ -447,6 +473,8 @@ class Rule(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Net(Node):
+    """`net Digits(hidden = 128) { ... }`"""
+
     name: Name
     parameters: tuple[Parameter, ...]
     body: tuple[Statement, ...]
@@ -486,6 +514,8 @@ Item = Block | Rule | Net | Train | Const | Use
 
 @dataclass(frozen=True, eq=False, repr=False)
 class File(Node):
+    """The items of a text; `edition` is what its first line asks for."""
+
     items: tuple[Item, ...]
     edition: int | None = None
 

@@ -29,6 +29,8 @@ DATE = (1980, 1, 1, 0, 0, 0)  # always the same, so that equal models are equal 
 
 @dataclass(frozen=True)
 class Artifact:
+    """The parts of a compiled model."""
+
     manifest: dict[str, Any]
     plan: dict[str, Any]
     weights: dict[str, Array]

@@ -33,6 +33,8 @@ SHORT_NUMBER = 3
 
 @dataclass(eq=False)
 class Group:
+    """Nodes that become one tile program, with what it stores and loads."""
+
     domain: tuple[Dim, ...]
     compute: str
     prepared: bool

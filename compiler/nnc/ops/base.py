@@ -75,6 +75,8 @@ def schema(*parents: Mapping[str, Attribute], **own: Attribute) -> Mapping[str, 
 
 @dataclass(frozen=True)
 class Cost:
+    """What a node takes: operations, and bytes read and written."""
+
     flops: Dim
     bytes: Dim
 

@@ -29,16 +29,22 @@ Bindings = dict[str, Value]
 
 @dataclass(frozen=True)
 class Name:
+    """Matches a constant of one element (`a`, `b`, `c`) or any value."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class Number:
+    """Matches a constant that is this number."""
+
     value: float
 
 
 @dataclass(frozen=True)
 class Apply:
+    """Matches what an operator makes of operands that match."""
+
     op: str
     operands: tuple[Pattern, ...]
 
