@@ -22,7 +22,7 @@ from ..ops import philox
 from ..ops.base import Array, Context
 
 PIECE = 4 * philox.CHUNK  # elements
-SLICE = 1 << 14  # elements of one operation of NumPy behind the drawing: results stay in the cache
+SLICE = 3 << 13  # elements of one operation of NumPy behind the drawing: results stay in the cache
 MOST_THREADS = 4  # more wait for the interpreter's lock
 
 Task = Callable[[philox.Memory], None]

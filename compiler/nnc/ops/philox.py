@@ -6,7 +6,7 @@ Word `i % 4` of block `i / 4` belongs to element i. The runtime computes the sam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ import numpy as np
 from ..graph import DTYPES
 from .base import Array
 
-_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
+Key = tuple[int, int]
+
+_FACTORS = (0xD2511F53, 0xCD9E8D57)
+_MULTIPLIERS = np.array(_FACTORS, np.uint64).reshape(2, 1)
 _WEYL_0 = 0x9E3779B9
 _WEYL_1 = 0xBB67AE85
 _HALF = np.uint64(32)
@@ -37,36 +40,58 @@ class Memory:
         self.products = np.empty((2, blocks), np.uint64)
         self.words = np.empty((blocks, 2), "<u8")
 
-    def draw(self, count: int, key: tuple[int, int]) -> Array:
-        """The words of the first `count` counters in `pairs`, which are used up.
+    def draw(self, count: int, keys: Sequence[Key]) -> Array:
+        """The words of the first `count` counters in `pairs`, which are used up, after a round with
+        each key.
 
         Each counter is two pairs of words, the first word high: a product of 32-bit words then is
         the next pair as it stands, and all happens in place.
         """
         pairs, products = self.pairs[:, :count], self.products[:, :count]
-        k0, k1 = key
-        for _ in range(10):
+        for k0, k1 in keys:
             np.right_shift(pairs, _HALF, out=products)
             products *= _MULTIPLIERS
             pairs <<= _HALF
             pairs ^= products[::-1]
             pairs ^= np.array([[k0 << 32], [k1 << 32]], np.uint64)
-            k0 = (k0 + _WEYL_0) & _MASK
-            k1 = (k1 + _WEYL_1) & _MASK
         np.right_shift(pairs, _HALF, out=products)
         pairs <<= _HALF
         words = self.words[:count]
         np.bitwise_or(pairs, products, out=words.T)
         return words.view("<u4")
 
+    def draw_blocks(self, blocks: range, keys: Sequence[Key], step: int, stream: int) -> Array:
+        """The words of the counters (block, 0, step, stream).
 
-def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> Array:
+        After one round one pair is the same for all blocks, so two rounds cost less than one.
+        """
+        (k0, k1), (next_k0, next_k1), *rest = keys
+        left, right = self.pairs[:, : len(blocks)]
+        left[:] = np.arange(blocks.start, blocks.stop, dtype=np.uint64)
+        same = (step & _MASK) * _FACTORS[1] ^ (k0 << 32)
+        np.multiply(left, np.uint64(_FACTORS[0]), out=right)
+        right ^= np.uint64((stream & _MASK ^ k1) << 32)
+        np.right_shift(right, _HALF, out=left)
+        left *= np.uint64(_FACTORS[1])
+        left ^= np.uint64((same & _MASK ^ next_k0) << 32)
+        right <<= _HALF
+        right ^= np.uint64((same >> 32) * _FACTORS[0] ^ (next_k1 << 32))
+        return self.draw(len(blocks), rest)
+
+
+def _keys(key: Key) -> list[Key]:
+    """The keys of the ten rounds."""
+    k0, k1 = key
+    return [((k0 + i * _WEYL_0) & _MASK, (k1 + i * _WEYL_1) & _MASK) for i in range(10)]
+
+
+def philox(counter: tuple[Array, Array, Array, Array], key: Key) -> Array:
     """The four words (last axis) of each counter, whose words are 32-bit values in uint64."""
     count = len(counter[0])
     memory = Memory(count)
     memory.pairs[0] = (counter[0] << _HALF) | counter[1]
     memory.pairs[1] = (counter[2] << _HALF) | counter[3]
-    return memory.draw(count, key)
+    return memory.draw(count, _keys(key))
 
 
 def _chunks(
@@ -75,19 +100,14 @@ def _chunks(
     """The words of `count` elements from `start`, a piece at a time, each with its place; a piece
     lies in `memory` until the next one.
     """
-    key = (seed & _MASK, (seed >> 32) & _MASK)
-    counter = np.uint64((step & _MASK) << 32 | (stream & _MASK))
+    keys = _keys((seed & _MASK, (seed >> 32) & _MASK))
     first, end = start // 4, (start + count + 3) // 4
+    assert end < 2**32, "the counter's second word is never needed"
     for begin in range(first, end, memory.blocks):
-        blocks = min(memory.blocks, end - begin)
-        left, high = memory.pairs[:, :blocks]
-        left[:] = np.arange(begin, begin + blocks, dtype=np.uint64)
-        np.right_shift(left, _HALF, out=high)
-        left <<= _HALF
-        left |= high
-        memory.pairs[1, :blocks] = counter
-        place = slice(4 * (begin - first), min(4 * (begin - first + blocks), count))
-        yield place, memory.draw(blocks, key).reshape(-1)[: place.stop - place.start]
+        blocks = range(begin, min(begin + memory.blocks, end))
+        place = slice(4 * (begin - first), min(4 * (blocks.stop - first), count))
+        words = memory.draw_blocks(blocks, keys, step, stream).reshape(-1)
+        yield place, words[: place.stop - place.start]
 
 
 def random_words(count: int, seed: int, step: int, stream: int) -> Array:
