@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, total_ordering
+from functools import cached_property, lru_cache, total_ordering
 from typing import Union
 
 Dim = Union[int, "Poly"]
@@ -281,6 +281,7 @@ def substitute(value: Dim, environment: Mapping[str, Dim]) -> Dim:
     return value.substitute(environment) if isinstance(value, Poly) else value
 
 
+@lru_cache(maxsize=4096)
 def product(shape: tuple[Dim, ...]) -> Dim:
     total: Dim = 1
     for dim in shape:

@@ -115,17 +115,17 @@ class Rewriter:
 
     def add(self, node: Node) -> tuple[Value, ...]:
         """Append a node over values of the new graph, or what the rules put in its place."""
-        if self.rules and len(node.results) == 1:
-            type = node.result.type
+        results = node.results
+        if self.rules and len(results) == 1:
             for rule in self._rules_for(node):
                 simpler = rule(node, self)
-                if simpler is not None and simpler.type == type:
+                if simpler is not None and simpler.type == results[0].type:
                     return (simpler,)
         self.nodes.append(node)
-        for result in node.results:
+        for result in results:
             self.producers[result] = node
             self.makers[result] = node.op.name
-        return node.results
+        return results
 
     def _rules_for(self, node: Node) -> list[Rule]:
         """The rules that may fire on a node, in their order."""
@@ -133,10 +133,10 @@ class Rewriter:
         key = (node.op.name, makers)
         found = self.fitting.get(key)
         if found is None:
+            tried = (*self.rules.get(node.op.name, ()), *self.rules.get(ANY, ()))
             found = self.fitting[key] = [
-                rule
-                for name in (node.op.name, ANY)
-                for rule in self.rules.get(name, ())
+                rule.rule if isinstance(rule, Guarded) else rule
+                for rule in tried
                 if not isinstance(rule, Guarded) or rule.fits(node.op, makers)
             ]
         return found
@@ -145,10 +145,15 @@ class Rewriter:
 
     def visit(self, node: Node) -> tuple[Value, ...]:
         """Add a node of the old graph; remembers what stands for its results."""
-        operands = tuple([self.replaced.get(value, value) for value in node.operands])
+        replaced = self.replaced
+        moved = node
+        for value in node.operands:
+            if value in replaced:
+                moved = node.over(tuple([replaced.get(v, v) for v in node.operands]))
+                break
         self.origin = node.origin
         try:
-            made = self.add(node if operands == node.operands else node.over(operands))
+            made = self.add(moved)
         except InternalError:
             raise
         except Exception as error:
