@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import cached_property, lru_cache, total_ordering
 from typing import Union
 
 Dim = Union[int, "Poly"]
@@ -67,6 +67,13 @@ class Poly:
     """A non-constant polynomial: sorted (monomial, coefficient) terms, no coefficient zero."""
 
     terms: tuple[tuple[Monomial, int], ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def _combine(self, other: Dim, sign: int) -> Dim:
         table = dict(self.terms)
@@ -146,6 +153,10 @@ class Poly:
         return total
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         text = ""
         for monomial, coefficient in sorted(self.terms, key=_print_order):
             factors = "*".join(atom.text() for atom in monomial)
@@ -270,6 +281,7 @@ def substitute(value: Dim, environment: Mapping[str, Dim]) -> Dim:
     return value.substitute(environment) if isinstance(value, Poly) else value
 
 
+@lru_cache(maxsize=4096)
 def product(shape: tuple[Dim, ...]) -> Dim:
     total: Dim = 1
     for dim in shape:

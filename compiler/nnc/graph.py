@@ -8,8 +8,9 @@ keep: `nnc.verify`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +72,8 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Node:
+    """One use of an operator; identity is the object."""
+
     op: Operator
     operands: tuple[Value, ...]
     attributes: Mapping[str, Any]
@@ -80,6 +83,10 @@ class Node:
     @property
     def result(self) -> Value:
         return self.results[0]
+
+    def over(self, operands: tuple[Value, ...]) -> Node:
+        """This node on other operands of the same types."""
+        return Node(self.op, operands, self.attributes, self.results, self.origin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +115,8 @@ class Variable:
 
 @dataclass(frozen=True)
 class Graph:
+    """A program: see the module."""
+
     inputs: tuple[Input, ...] = ()
     variables: tuple[Variable, ...] = ()
     nodes: tuple[Node, ...] = ()
@@ -145,6 +154,14 @@ class Graph:
                 if isinstance(dim, Poly):
                     names.update(dict.fromkeys(sorted(dim.symbols())))
         return tuple(names)
+
+
+@cache
+def _operators() -> Callable[[str], Operator]:
+    """What finds an operator by name, in a package that needs this module."""
+    from .ops import operator
+
+    return operator
 
 
 @dataclass
@@ -198,9 +215,7 @@ class Builder:
         """Append a node of operator `name`; gives all its results. Raises ShapeError
         (nnc.ops.base).
         """
-        from .ops import operator
-
-        op = operator(name)
+        op = _operators()(name)
         checked = op.check_attributes(attributes)
         types = op.infer([operand.type for operand in operands], checked)
         results = tuple(self.value(type) for type in types)

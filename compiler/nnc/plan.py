@@ -24,6 +24,8 @@ Instruction = tuple[Any, ...]  # (operation, arguments...), as in the runtime's 
 
 def _plain(value: Any) -> Any:
     """Dimensions in text form, tuples as lists, truth as 0 or 1."""
+    if type(value) in (int, str, float):  # nearly all there is
+        return value
     if isinstance(value, Poly):
         return str(value)
     if isinstance(value, bool):
@@ -96,6 +98,8 @@ class TileProgram:
 
 @dataclass(frozen=True)
 class Step:
+    """One run of a kernel, perhaps with a tile program."""
+
     kernel: str
     operands: tuple[int, ...]
     results: tuple[int, ...]
@@ -130,6 +134,8 @@ class PlanInput:
 
 @dataclass(frozen=True)
 class PlanOutput:
+    """A named result of a program."""
+
     name: str
     buffer: int
 
@@ -139,6 +145,8 @@ class PlanOutput:
 
 @dataclass(frozen=True)
 class Program:
+    """Buffers, the steps that prepare, and those of each run."""
+
     buffers: tuple[Buffer, ...]
     prepare: tuple[Step, ...]
     steps: tuple[Step, ...]
@@ -157,6 +165,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Plan:
+    """All programs of a net over the same variables."""
+
     symbols: tuple[str, ...]
     variables: tuple[PlanVariable, ...]
     programs: Mapping[str, Program]

@@ -18,6 +18,8 @@ from .passes.fold_batch_norm import fixed_values
 
 @dataclass
 class _Layer:
+    """The nodes and parameters of one path."""
+
     path: str
     nodes: list[Node] = field(default_factory=list)
     parameters: int = 0

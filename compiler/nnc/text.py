@@ -8,7 +8,6 @@ Parsing checks the form and the attributes; `nnc.verify` checks the rest.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -35,6 +34,8 @@ def type_text(type: Type) -> str:
 
 def digest(array: Array) -> str:
     """A name for the contents of an array."""
+    import hashlib  # costs more to import than most modules, and is seldom used
+
     head = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 

@@ -20,21 +20,21 @@ from nnlang.lexer import Token
 from nnlang.syntax import Expression, Name, Span, Statement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Body(syntax.Node):
     """What stands in braces, before it is known what it is the body of."""
 
     statements: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bare(syntax.Node):
     """An expression where a statement is expected."""
 
     value: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PartialIf(syntax.Node):
     """An `if` of which some branch gives no value: good only as a statement."""
 

@@ -70,12 +70,14 @@ def check(file: syntax.File) -> list[Diagnostic]:
     """All mistakes of this kind in a file."""
     checker = _Checker()
     namespaces = {item.namespace for item in file.items if isinstance(item, syntax.Use)}
+    partial: list[PartialIf] = []
     for item in file.items:
         checker.item(item)
-        checker.objects(item, namespaces)
-    for node in syntax.walk(file):
-        if isinstance(node, PartialIf):
-            checker.partial_if(node)
+        nodes = list(syntax.walk(item))
+        checker.objects(nodes, namespaces)
+        partial += [node for node in nodes if isinstance(node, PartialIf)]
+    for node in partial:
+        checker.partial_if(node)
     return checker.diagnostics
 
 
@@ -207,17 +209,22 @@ class _Checker:
                 "end each branch with the value: `{ y = f(x)` ... `y }`",
             )
 
-    def objects(self, item: syntax.Item, namespaces: set[str]) -> None:
-        """`x.relu()` where `x` is a value: a habit of languages with methods."""
+    def objects(self, nodes: list[Node], namespaces: set[str]) -> None:
+        """`x.relu()` where `x` is a value: a habit of languages with methods; `nodes` are those of
+        an item.
+        """
+        attributes = [node for node in nodes if isinstance(node, syntax.Attribute)]
+        if not attributes:
+            return
         bound = {
             name.text
-            for node in syntax.walk(item)
+            for node in nodes
             for name in _bound_names(node)
             if name.text not in namespaces
         }
-        called = {id(node.function) for node in syntax.walk(item) if isinstance(node, syntax.Call)}
-        for node in syntax.walk(item):
-            if not isinstance(node, syntax.Attribute) or not isinstance(node.value, syntax.Name):
+        called = {id(node.function) for node in nodes if isinstance(node, syntax.Call)}
+        for node in attributes:
+            if not isinstance(node.value, syntax.Name):
                 continue
             value, name = node.value.text, node.name.text
             if value not in bound:

@@ -9,15 +9,17 @@ of a file is reported and none twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nnlang import errors
 from nnlang.builder import Builder
 from nnlang.diagnostics import Diagnostic
 from nnlang.layout import NEWLINE, too_deep
 from nnlang.lexer import Token
 from nnlang.syntax import Span
 from nnlang.tables import END, Tables
+
+if TYPE_CHECKING:
+    from nnlang.errors import Repair
 
 MAX_ERRORS = 20
 MAX_DEPTH = 100
@@ -36,7 +38,7 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 _ITEM_STARTS = frozenset({"NET", "BLOCK", "RULE", "TRAIN", "CONST", "USE"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     """A symbol on the stack: its value, its first and last token, and how deep its tree is."""
 
@@ -94,7 +96,7 @@ class Engine:
             attempts += 1
             if attempts > 2 * MAX_ERRORS or len(self.diagnostics) >= MAX_ERRORS:
                 return None
-            repair = errors.explain(self.trouble(position, boundaries))
+            repair = self.repair(position, boundaries)
             place = repair.diagnostic.primary
             if place is None or place.span.line not in quiet_lines:
                 self.diagnostics.append(repair.diagnostic)
@@ -183,12 +185,15 @@ class Engine:
                     break
         return True
 
-    def trouble(self, position: int, boundaries: list[_Boundary]) -> errors.Trouble:
+    def repair(self, position: int, boundaries: list[_Boundary]) -> Repair:
+        """What `errors` makes of the token at a position, which the grammar does not allow."""
+        from nnlang import errors  # most texts have none
+
         states = self.states
         start = boundaries[-1].position
         if self.tokens[start].kind in (NEWLINE, "LBRACE") and start < position:
             start += 1
-        return errors.Trouble(
+        trouble = errors.Trouble(
             tokens=self.tokens,
             position=position,
             start=start,
@@ -197,8 +202,9 @@ class Engine:
             keywords={self.tables.literals[word]: word for word in self.tables.keywords},
             accepts=lambda *kinds: self.acceptable(kinds, states),
         )
+        return errors.explain(trouble)
 
-    def apply(self, repair: errors.Repair, position: int) -> bool:
+    def apply(self, repair: Repair, position: int) -> bool:
         """Put the tokens that were meant in the place of the wrong ones, if the grammar then goes
         on.
         """

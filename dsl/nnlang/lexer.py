@@ -92,6 +92,8 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Lexed:
+    """What a text was split into."""
+
     tokens: list[Token]
     comments: list[Comment]
     diagnostics: list[Diagnostic]

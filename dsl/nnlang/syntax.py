@@ -57,24 +57,43 @@ class Source:
     directory: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Node:
-    """What every node has."""
+    """What every node has.
+
+    Nodes compare by their fields as usual, but by these methods: writing such methods for each
+    class would take more time than reading a text.
+    """
 
     span: Span = field(compare=False, repr=False, kw_only=True)
+
+    def _compared(self) -> tuple[Any, ...]:
+        return tuple([getattr(self, entry.name) for entry in fields(self) if entry.compare])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node) or type(other) is not type(self):
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def __repr__(self) -> str:
+        shown = [f"{e.name}={getattr(self, e.name)!r}" for e in fields(self) if e.repr]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 # Expressions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Name(Node):
     """A name, where it is used and where it is made."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Number(Node):
     """`3` or `1e-3`; `is_int` tells `1` from `1.0`."""
 
@@ -83,17 +102,21 @@ class Number(Node):
     text: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class String(Node):
+    """`"same"`, without its quotes and escapes"""
+
     value: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bool(Node):
+    """`true` or `false`"""
+
     value: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attribute(Node):
     """`resnet.resnet50`"""
 
@@ -101,19 +124,21 @@ class Attribute(Node):
     name: Name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class List(Node):
+    """`[64, 128]`"""
+
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuple(Node):
     """`(a, b)`, and `a, b` after `=`, `return` and `yield`."""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Unary(Node):
     """`-x`, `+x`, `not x`"""
 
@@ -121,7 +146,7 @@ class Unary(Node):
     operand: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Binary(Node):
     """`+ - * / // % ** @ == != < <= > >= and or in`, and `not in`."""
 
@@ -131,7 +156,7 @@ class Binary(Node):
     operator_span: Span = field(compare=False, repr=False, kw_only=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Suite(Node):
     """A branch of an `if` used as a value: statements, then the value."""
 
@@ -139,7 +164,7 @@ class Suite(Node):
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class IfExpression(Node):
     """`if c { x } else { y }`; an `else if` is a suite that holds only the next `if`."""
 
@@ -148,7 +173,7 @@ class IfExpression(Node):
     otherwise: Suite
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Slice(Node):
     """`start : stop : step` inside an index; each part may be left out."""
 
@@ -157,7 +182,7 @@ class Slice(Node):
     step: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Spread(Node):
     """`...` in a shape or an index: any dimensions. `...s` in a shape: the dimensions that `s`
     holds.
@@ -166,7 +191,7 @@ class Spread(Node):
     value: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Index(Node):
     """`x[:, 0]`; the items are expressions, slices and `...`."""
 
@@ -174,7 +199,7 @@ class Index(Node):
     items: tuple[Expression | Slice | Spread, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Argument(Node):
     """An argument of a call; `name` is None where it is given by position."""
 
@@ -182,7 +207,7 @@ class Argument(Node):
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Call(Node):
     """`conv(x, 32, 3) as stem`: `function` is a Name or an Attribute, `label` is `stem`."""
 
@@ -191,7 +216,7 @@ class Call(Node):
     label: Name | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pipe(Node):
     """`x -> f -> g(a)` and `(x, y) -> f`: the values are the first arguments of the first stage."""
 
@@ -199,7 +224,7 @@ class Pipe(Node):
     stages: tuple[Call, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Share(Node):
     """`share encoder(width = 64)`: one instance of a block, to be called several times."""
 
@@ -230,7 +255,7 @@ Pattern = Name | Tuple
 # Types
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TensorType(Node):
     """`f32[N, 8, 8, 1]`, `[..., K]`; without brackets (`f32`) a scalar. `dtype` is None where any
     will do.
@@ -240,7 +265,7 @@ class TensorType(Node):
     dimensions: tuple[Expression | Spread, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LikeType(Node):
     """`like(p)`: the dtype and shape of a value."""
 
@@ -253,7 +278,7 @@ TypeExpression = TensorType | LikeType
 # Statements
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Assign(Node):
     """`x = ...`, `a, b = ...`; in a training section `key = value`, with one target."""
 
@@ -261,34 +286,42 @@ class Assign(Node):
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Param(Node):
+    """`param weight: f32[C, units] = he_uniform()`"""
+
     name: Name
     type: TypeExpression
     initializer: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class State(Node):
+    """`state mean: f32[C] = zeros()`"""
+
     name: Name
     type: TypeExpression
     initializer: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Carry(Node):
+    """In a `scan`: `carry h: f32[N, 64] = 0`"""
+
     name: Name
     type: TypeExpression
     initializer: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Input(Node):
+    """`input image: f32[N, 28, 28, 1]`"""
+
     name: Name
     type: TypeExpression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Output(Node):
     """`output p = softmax(x)`; `output x` alone gives out the value that has this name."""
 
@@ -296,17 +329,21 @@ class Output(Node):
     value: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Return(Node):
+    """`return y`"""
+
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Yield(Node):
+    """In a `scan`: `yield h`"""
+
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class If(Node):
     """`if` as a statement; an `else if` is an `otherwise` that holds only the next `If`."""
 
@@ -315,20 +352,24 @@ class If(Node):
     otherwise: tuple[Statement, ...] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class For(Node):
+    """`for (width, depth) in stages { ... }`"""
+
     pattern: Pattern
     iterable: Expression
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Repeat(Node):
+    """`repeat 3 { ... }`"""
+
     count: Expression
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scan(Node):
     """`h = scan step in x { ... }`; without `targets` its value is the value of the block."""
 
@@ -338,19 +379,23 @@ class Scan(Node):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Assert(Node):
+    """`assert size > 0, "message"`"""
+
     condition: Expression
     message: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Const(Node):
+    """`const width = 64`"""
+
     name: Name
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Metric(Node):
     """In a training section: `metric accuracy = accuracy(logits, label)`."""
 
@@ -358,14 +403,14 @@ class Metric(Node):
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Freeze(Node):
     """In a training section: `freeze "features.*"`."""
 
     pattern: String
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Load(Node):
     """In a training section: `load "weights.safetensors"`."""
 
@@ -395,7 +440,7 @@ TrainStatement = Input | Assign | Metric | Freeze | Load
 # Items of a file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Parameter(Node):
     """A parameter of a block or rule, a setting of a net."""
 
@@ -404,7 +449,7 @@ class Parameter(Node):
     default: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Block(Node):
     """`block f(x) = expression` has the expression as its body, `block f(x) { ... }` its
     statements.
@@ -416,7 +461,7 @@ class Block(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rule(Node):
     """The rule of an optimizer; written as a block is."""
 
@@ -426,15 +471,17 @@ class Rule(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Net(Node):
+    """`net Digits(hidden = 128) { ... }`"""
+
     name: Name
     parameters: tuple[Parameter, ...]
     body: tuple[Statement, ...]
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Train(Node):
     """`train Digits as finetune { ... }`: `net` is `Digits`, `name` is `finetune`."""
 
@@ -444,7 +491,7 @@ class Train(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Use(Node):
     """`use "blocks.nn"` has `is_file`; `use vision.resnet` has not, and the path is dotted."""
 
@@ -465,20 +512,34 @@ class Use(Node):
 Item = Block | Rule | Net | Train | Const | Use
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class File(Node):
+    """The items of a text; `edition` is what its first line asks for."""
+
     items: tuple[Item, ...]
     edition: int | None = None
 
 
-def children(node: Node) -> Iterator[Node]:
+_PARTS: dict[type, tuple[str, ...]] = {}  # by kind of node: the fields that may hold nodes
+
+
+def _parts(kind: type[Node]) -> tuple[str, ...]:
+    found = _PARTS.get(kind)
+    if found is None:
+        found = _PARTS[kind] = tuple(e.name for e in fields(kind) if e.name != "span")
+    return found
+
+
+def children(node: Node) -> list[Node]:
     """The nodes directly below a node, in the order of its fields."""
-    for entry in fields(node):
-        value: Any = getattr(node, entry.name)
+    found: list[Node] = []
+    for name in _parts(type(node)):
+        value: Any = getattr(node, name)
         if isinstance(value, Node):
-            yield value
+            found.append(value)
         elif isinstance(value, tuple):
-            yield from (part for part in value if isinstance(part, Node))
+            found += [part for part in value if isinstance(part, Node)]
+    return found
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -487,4 +548,4 @@ def walk(node: Node) -> Iterator[Node]:
     while pending:
         current = pending.pop()
         yield current
-        pending.extend(reversed(list(children(current))))
+        pending += reversed(children(current))

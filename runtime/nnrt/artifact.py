@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +29,8 @@ DATE = (1980, 1, 1, 0, 0, 0)  # always the same, so that equal models are equal 
 
 @dataclass(frozen=True)
 class Artifact:
+    """The parts of a compiled model."""
+
     manifest: dict[str, Any]
     plan: dict[str, Any]
     weights: dict[str, Array]
@@ -38,6 +38,8 @@ class Artifact:
 
 
 def write(path: str | os.PathLike[str], artifact: Artifact) -> None:
+    import tempfile  # when it is used: a model that is only made and run writes no file
+
     target = Path(path)
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -64,6 +66,8 @@ def current_umask() -> int:
 
 
 def write_zip(file: Any, artifact: Artifact) -> None:
+    import zipfile
+
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
 
         def add(name: str, content: bytes) -> None:
@@ -134,6 +138,8 @@ def parse(content: bytes) -> Artifact:
 
 
 def unzip(content: bytes) -> dict[str, bytes]:
+    import zipfile
+
     members: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -48,7 +48,7 @@ class Model:
         if self.manifest.get("precision") == "strict":
             self.plan["strict"] = 1
         self.engine = Engine(self.plan)
-        self.set_weights(weights)
+        self._set_weights(weights, fresh=True)
         self.step = int(self.manifest.get("step", 0))
         self.parameters = Variables(self.engine, "parameter")
         self.states = Variables(self.engine, "state")
@@ -111,6 +111,10 @@ class Model:
     # ------------------------------------------------------------ weights
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
+        self._set_weights(weights)
+
+    def _set_weights(self, weights: Mapping[str, Array], fresh: bool = False) -> None:
+        """`fresh`: the engine's memory is new, so all zeros, and zeros need no copy."""
         for info in self.engine.variables:
             name = info["name"]
             if name not in weights:
@@ -122,7 +126,8 @@ class Model:
                     f"{info['dtype']}{list(info['shape'])}.",
                     "N0710",
                 )
-            self.engine.set_variable(name, array)
+            if not (fresh and _is_repeated_zero(array)):
+                self.engine.set_variable(name, array)
 
     def weights(self) -> dict[str, Array]:
         """A copy of every variable by its full name."""
@@ -236,6 +241,12 @@ class Model:
         from nnrt.fitting import evaluate
 
         return evaluate(self, data, batch)
+
+
+def _is_repeated_zero(array: Array) -> bool:
+    """Whether an array is one zero (not -0.0) broadcast, as the compiler starts optimizer slots."""
+    one = array[(slice(1),) * array.ndim]
+    return not any(array.strides) and not any(one.tobytes())
 
 
 def load(path: str | os.PathLike[str]) -> Model:

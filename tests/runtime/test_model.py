@@ -160,6 +160,22 @@ def test_a_loss_without_bound_ends_the_training(data: dict[str, Array]) -> None:
     assert model.fit(data, epochs=1, progress=False)[0]["loss"] < 100
 
 
+def test_repeated_zeros_are_not_copied_into_a_new_engine_but_later(model: Model) -> None:
+    zeros = {
+        name: np.broadcast_to(np.zeros((), array.dtype), array.shape)
+        for name, array in model.weights().items()
+    }
+    made = Model(model.manifest, model.plan, zeros, model.sources)
+    assert not any(array.any() for array in made.weights().values())
+    made.set_weights(model.weights())
+    assert any(array.any() for array in made.weights().values())
+    made.set_weights(zeros)
+    assert not any(array.any() for array in made.weights().values())
+    below = {name: np.broadcast_to(-array, array.shape) for name, array in zeros.items()}
+    signs = Model(model.manifest, model.plan, below, model.sources).weights()
+    assert all(np.signbit(array).all() for array in signs.values() if array.dtype.kind == "f")
+
+
 class Reports:
     """A progress object that notes what it is told, and may interrupt."""
 

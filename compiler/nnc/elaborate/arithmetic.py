@@ -98,17 +98,20 @@ def _logic(context: Context, node: syntax.Binary, left: Any, right: Any) -> bool
 def numbers(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any:
     """Arithmetic at compile time: exact on dimensions, as in Python on numbers."""
     sign = node.operator
-    shown = f"{left} {sign} {right}"
+
+    def shown() -> str:
+        return f"{left} {sign} {right}"
+
     if isinstance(left, Poly) or isinstance(right, Poly):
         _check_symbolic(context, node, left, right, shown)
     elif sign == "**" and _power_too_large(left, right):
-        context.fail("N0313", "the result is too large", node.operator_span, shown)
+        context.fail("N0313", "the result is too large", node.operator_span, shown())
     try:
         result = COMPUTE[sign](left, right)
     except ZeroDivisionError:
-        context.fail("N0313", "division by zero", node.operator_span, shown)
+        context.fail("N0313", "division by zero", node.operator_span, shown())
     except OverflowError:
-        context.fail("N0313", "the result is too large", node.operator_span, shown)
+        context.fail("N0313", "the result is too large", node.operator_span, shown())
     except ValueError:
         context.fail(
             "N0313",
@@ -117,9 +120,9 @@ def numbers(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any
             "known only when the network is called",
         )
     if isinstance(result, complex):
-        context.fail("N0313", "a root of a negative number", node.operator_span, shown)
+        context.fail("N0313", "a root of a negative number", node.operator_span, shown())
     if isinstance(result, int) and abs(result) > LARGEST:
-        context.fail("N0313", "the number is too large", node.operator_span, shown)
+        context.fail("N0313", "the number is too large", node.operator_span, shown())
     if isinstance(result, Poly) and not _is_small(result):
         context.fail(
             "N0313",
@@ -131,32 +134,35 @@ def numbers(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any
 
 
 def _check_symbolic(
-    context: Context, node: syntax.Binary, left: Any, right: Any, shown: str
+    context: Context, node: syntax.Binary, left: Any, right: Any, shown: Callable[[], str]
 ) -> None:
     """What arithmetic with a symbolic dimension has an exact result."""
     sign = node.operator
-    later = f"{shown} is known only when the network is called"
+
+    def later() -> str:
+        return f"{shown()} is known only when the network is called"
+
     if sign in ("/", "**", "<", "<=", ">", ">="):
         helps = ["use `//` for an exact division of dimensions"] if sign == "/" else []
         context.fail(
             "N0304",
             f"`{sign}` needs numbers known when compiling",
             node.operator_span,
-            later,
+            later(),
             helps=helps,
         )
     if isinstance(left, float) or isinstance(right, float):
-        context.fail("N0304", "a dimension and a fraction do not mix", node.operator_span, later)
+        context.fail("N0304", "a dimension and a fraction do not mix", node.operator_span, later())
     if isinstance(right, Poly) and (sign == "%" or (sign == "//" and not isinstance(left, Poly))):
         context.fail(
             "N0304",
             f"`{sign}` by a dimension needs it known when compiling",
             node.operator_span,
-            later,
+            later(),
         )
     if isinstance(right, int) and right < 1 and sign in ("//", "%"):
         context.fail(
-            "N0313", "a dimension is divided by a number below 1", node.operator_span, shown
+            "N0313", "a dimension is divided by a number below 1", node.operator_span, shown()
         )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from nnlang import syntax
 from nnlang.diagnostics import suggest
 
 from .context import STANDARD, Context, Frame
-from .expressions import checked_dtype, evaluate
+from .expressions import checked_dtype, evaluate, sibling
 from .patterns import match_type
-from .scope import Paths, Scope
+from .remembered import remembered
+from .scope import Binding, Paths, Scope
 from .values import Arguments, Block, Builtin, Deferred, Instance, is_plain, written
 
 __all__ = ["apply", "call", "checked_dtype", "signature"]
@@ -60,14 +62,22 @@ def signature(
 
 
 def call_block(context: Context, function: Block, given: Arguments, span: syntax.Span) -> Any:
+    if is_helper(function.name, span):
+        own = context.paths
+        return remembered(
+            context, function, given, lambda: build(context, function, given, span, own)
+        )
     return build(context, function, given, span, use_paths(context, function.name, given, span))
 
 
+def is_helper(name: str, span: syntax.Span) -> bool:
+    """Whether a block is one that the library keeps to itself; those have no paths."""
+    return name.startswith("_") and span.file.startswith(STANDARD)
+
+
 def use_paths(context: Context, name: str, given: Arguments, span: syntax.Span) -> Paths:
-    """The paths of one use of a block: under its own name or the one after `as`. Blocks that the
-    library keeps to itself have none.
-    """
-    if name.startswith("_") and span.file.startswith(STANDARD):
+    """The paths of one use of a block: under its own name or the one after `as`."""
+    if is_helper(name, span):
         return context.paths
     if given.label is None:
         return context.paths.use(name)
@@ -97,19 +107,23 @@ def call_instance(context: Context, instance: Instance, given: Arguments, span: 
 def build(
     context: Context, function: Block, given: Arguments, span: syntax.Span, paths: Paths
 ) -> Any:
-    from .statements import run_body
-
     definition = function.definition
     scope = Scope(function.module.scope)
     bind_arguments(context, function, given, span, scope)
-    frame = Frame(function.name, _call_text(function, given, scope), span, definition)
-    with context.frame(frame), context.path(paths):
-        if not isinstance(definition.body, tuple):
-            return evaluate(context, scope, definition.body)
-        return run_body(context, scope, definition.body, function.name, definition.name.span)
+    words = functools.partial(_call_text, function, given, dict(scope.names))
+    context.enter(Frame(function.name, words, span, definition))
+    try:
+        with context.path(paths):
+            if not isinstance(definition.body, tuple):
+                return evaluate(context, scope, definition.body)
+            return sibling("statements").run_body(
+                context, scope, definition.body, function.name, definition.name.span
+            )
+    finally:
+        context.leave()
 
 
-def _call_text(function: Block, given: Arguments, scope: Scope) -> str:
+def _call_text(function: Block, given: Arguments, names: Mapping[str, Binding]) -> str:
     """`bottleneck(width = 64)`: the compile-time arguments that differ from their defaults, by
     name.
     """
@@ -118,7 +132,7 @@ def _call_text(function: Block, given: Arguments, scope: Scope) -> str:
         key = parameter.name.text
         if position >= len(given.positional) and key not in given.named:
             continue
-        value, default = scope.names[key].value, parameter.default
+        value, default = names[key].value, parameter.default
         usual = isinstance(default, (syntax.Number, syntax.Bool, syntax.String))
         if is_plain(value) and not (usual and default.value == value):  # type: ignore[union-attr]
             parts.append(f"{key} = {written(value)}")
@@ -131,7 +145,10 @@ def bind_arguments(
     """Bind each parameter to its argument or default, in order; then match the shape patterns."""
     parameters = function.definition.parameters
     name = function.name
-    shown = signature(function.definition, function.module.source.text, given.supplied)
+
+    def shown() -> str:
+        return signature(function.definition, function.module.source.text, given.supplied)
+
     check_arguments(context, name, [p.name.text for p in parameters], given, span, shown)
     missing = [
         parameter.name.text
@@ -149,7 +166,7 @@ def bind_arguments(
             f"`{name}` needs {words}",
             span,
             f"{words} not given",
-            notes=[f"`{shown}`"],
+            notes=[f"`{shown()}`"],
             helps=[f"give it by name: `{', '.join(f'{key} = ...' for key in missing)}`"],
         )
     for position, parameter in enumerate(parameters):
@@ -177,7 +194,7 @@ def check_arguments(
     names: Sequence[str],
     given: Arguments,
     span: syntax.Span,
-    shown: str,
+    shown: Callable[[], str],
 ) -> None:
     """No argument too many, unknown or given twice."""
     if len(given.positional) > len(names):
@@ -193,7 +210,7 @@ def check_arguments(
             f"too many arguments for `{name}`",
             extra,
             f"it takes {counted}",
-            notes=[f"`{shown}`"],
+            notes=[f"`{shown()}`"],
         )
     for key, (_, value_place) in given.named.items():
         place = given.keys.get(key, value_place)
@@ -204,7 +221,7 @@ def check_arguments(
                 f"`{name}` has no argument `{key}`",
                 place,
                 "not known",
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
                 helps=[f"did you mean `{meant}`?"] if meant else [],
             )
         if names.index(key) < given.supplied:
@@ -212,7 +229,7 @@ def check_arguments(
                 "N0405",
                 f"`{key}` of `{name}` is not given here: the training step supplies it",
                 place,
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
                 helps=["set `learning_rate = ...` in the training section"]
                 if key == "rate"
                 else [],
@@ -225,15 +242,17 @@ def check_arguments(
                 place,
                 "again here",
                 others=[(first, f"`{key}` by position")],
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
             )
 
 
-def not_a_rule(context: Context, name: str, shown: str, span: syntax.Span) -> NoReturn:
+def not_a_rule(
+    context: Context, name: str, shown: Callable[[], str], span: syntax.Span
+) -> NoReturn:
     context.fail(
         "N0506",
         f"`{name}` cannot be used as a rule here",
         span,
         "takes other arguments",
-        notes=[f"`{shown}`"],
+        notes=[f"`{shown()}`"],
     )

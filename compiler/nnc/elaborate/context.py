@@ -5,8 +5,8 @@ frames, mistakes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -43,12 +43,29 @@ class Limit(Mistake):
 
 @dataclass(frozen=True)
 class Frame:
-    """A block being built: its name, its call in words, where, and its definition."""
+    """A block being built: its name, what says its call in words, where, and its definition."""
 
     name: str
-    text: str
+    words: Callable[[], str]
     span: syntax.Span
     definition: Any
+
+
+class _Meanwhile:
+    """Sets an attribute for as long as a `with` lasts."""
+
+    __slots__ = ("name", "owner", "value")
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self.owner, self.name, self.value = owner, name, value
+
+    def __enter__(self) -> None:
+        before = getattr(self.owner, self.name)
+        setattr(self.owner, self.name, self.value)
+        self.value = before
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self.owner, self.name, self.value)
 
 
 @dataclass(eq=False)
@@ -91,14 +108,20 @@ class Context:
     streams: dict[str, int] = field(default_factory=dict)
     initializing: str | None = None  # the variable whose initializer runs
     shared: str = ""  # the shared instance being called
+    remembered: dict[Hashable, tuple[Any, int]] = field(default_factory=dict)
+    snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     # Places
 
     def snippet(self, span: syntax.Span) -> str:
         """The text at a span, on one line and not too long."""
-        source = self.sources.get(span.file)
-        text = " ".join(source.text[span.start : span.end].split()) if source else ""
-        return text if len(text) <= 60 else text[:57] + "..."
+        key = (span.file, span.start, span.end)
+        text = self.snippets.get(key)
+        if text is None:
+            source = self.sources.get(span.file)
+            text = " ".join(source.text[span.start : span.end].split()) if source else ""
+            text = self.snippets[key] = text if len(text) <= 60 else text[:57] + "..."
+        return text
 
     def user_span(self, span: syntax.Span) -> syntax.Span:
         """The innermost place in a user's file: the span or the call that led into the library."""
@@ -122,27 +145,17 @@ class Context:
                 return frame
         return None
 
-    @contextmanager
-    def at(self, span: syntax.Span) -> Iterator[None]:
+    def at(self, span: syntax.Span) -> AbstractContextManager[None]:
         """Nodes made inside come from this place."""
-        before = self.builder.origin
         place = self.user_span(span)
-        self.builder.origin = Origin(self.paths.prefix, f"{place.file}:{place.line}")
-        try:
-            yield
-        finally:
-            self.builder.origin = before
+        origin = Origin(self.paths.prefix, f"{place.file}:{place.line}")
+        return _Meanwhile(self.builder, "origin", origin)
 
-    @contextmanager
-    def path(self, paths: Paths) -> Iterator[None]:
-        before, self.paths = self.paths, paths
-        try:
-            yield
-        finally:
-            self.paths = before
+    def path(self, paths: Paths) -> AbstractContextManager[None]:
+        return _Meanwhile(self, "paths", paths)
 
-    @contextmanager
-    def frame(self, frame: Frame) -> Iterator[None]:
+    def enter(self, frame: Frame) -> None:
+        """Begin to build a block; `leave` ends it."""
         if any(other.definition is frame.definition for other in self.frames):
             self.fail(
                 "N0207",
@@ -159,10 +172,9 @@ class Context:
                 helps=["write the repetition as `repeat` or `for`"],
             )
         self.frames.append(frame)
-        try:
-            yield
-        finally:
-            self.frames.pop()
+
+    def leave(self) -> None:
+        self.frames.pop()
 
     # Mistakes
 
@@ -212,7 +224,7 @@ class Context:
                 line = f"line {frame.span.line}"
                 if frame.span.file != place.file:
                     line = f"{frame.span.file}:{frame.span.line}"
-                steps.append(f"`{frame.text}`, {line}")
+                steps.append(f"`{frame.words()}`, {line}")
         if not steps:
             return ()
         if len(steps) > CHAIN_LIMIT:

@@ -4,8 +4,11 @@ gives values.
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any, NoReturn
 
 from nnlang import syntax
@@ -27,6 +30,12 @@ from .values import (
     describe,
     is_dim,
 )
+
+
+@functools.cache
+def sibling(name: str) -> ModuleType:
+    """A module of this package that needs this one, so it cannot be imported above."""
+    return importlib.import_module(f"{__package__}.{name}")
 
 
 def evaluate(context: Context, scope: Scope, node: syntax.Expression) -> Any:
@@ -152,12 +161,10 @@ def condition(context: Context, scope: Scope, node: syntax.Expression, word: str
 def _if(
     context: Context, scope: Scope, node: syntax.IfExpression, later: Later | None = None
 ) -> Any:
-    from .statements import execute
-
     chosen = node.then if condition(context, scope, node.condition, "if") else node.otherwise
     inner = Scope(scope)
     for statement in chosen.statements:
-        execute(context, inner, statement)
+        sibling("statements").execute(context, inner, statement)
     if later is not None:
         return defer(context, inner, chosen.value, later)
     return evaluate_binding(context, inner, chosen.value)
@@ -206,7 +213,7 @@ def arguments(
     positional = list(leading)
     named: dict[str, tuple[Any, syntax.Span]] = {}
     keys: dict[str, syntax.Span] = {}
-    rules = _rule_parameters(function)
+    rules = function.rule_parameters if isinstance(function, Block) else frozenset()
     for argument in call.arguments:
         key: Any = argument.name.text if argument.name is not None else len(positional)
         if later is not None and isinstance(argument.value, syntax.Call):
@@ -230,19 +237,6 @@ def arguments(
         keys[argument.name.text] = argument.name.span
     label = call.label.text if call.label else None
     return Arguments(tuple(positional), named, call.span, label, keys)
-
-
-def _rule_parameters(function: Any) -> set[Any]:
-    """Names and positions of the parameters of a block that take rules."""
-    if not isinstance(function, Block):
-        return set()
-    found: set[Any] = set()
-    for position, parameter in enumerate(function.definition.parameters):
-        if isinstance(parameter.default, syntax.Name):
-            binding = function.module.scope.find(parameter.default.text)
-            if binding is not None and isinstance(binding.value, (Block, Builtin)):
-                found |= {position, parameter.name.text}
-    return found
 
 
 def callee(context: Context, scope: Scope, node: syntax.Expression) -> Any:
@@ -284,17 +278,15 @@ def made_here(context: Context, value: Any, span: syntax.Span, before: Any = Non
 
 
 def _call(context: Context, scope: Scope, node: syntax.Call) -> Any:
-    from .calls import call
-
     function = callee(context, scope, node.function)
     given = arguments(context, scope, node, function)
     first = given.positional[0][0] if given.positional else None
-    return made_here(context, call(context, function, given, node.span), node.span, first)
+    return made_here(
+        context, sibling("calls").call(context, function, given, node.span), node.span, first
+    )
 
 
 def _pipe(context: Context, scope: Scope, node: syntax.Pipe) -> Any:
-    from .calls import call
-
     leading = tuple(
         (evaluate(context, scope, value), given_place(scope, value)) for value in node.values
     )
@@ -302,20 +294,18 @@ def _pipe(context: Context, scope: Scope, node: syntax.Pipe) -> Any:
     for stage in node.stages:
         function = callee(context, scope, stage.function)
         given = arguments(context, scope, stage, function, leading)
-        value = call(context, function, given, stage.span)
+        value = sibling("calls").call(context, function, given, stage.span)
         value = made_here(context, value, stage.span, leading[0][0])
         leading = ((value, stage.span),)
     return value
 
 
 def _share(context: Context, scope: Scope, node: syntax.Share) -> Any:
-    from .calls import use_paths
-
     function = callee(context, scope, node.call.function)
     if not isinstance(function, Block):
         context.fail("N0408", "`share` needs a block", node.call.function.span, describe(function))
     given = arguments(context, scope, node.call, function)
-    paths = use_paths(context, function.name, given, node.call.span)
+    paths = sibling("calls").use_paths(context, function.name, given, node.call.span)
     return Instance(function, replace(given, label=None), paths)
 
 

@@ -21,7 +21,10 @@ def bind(
     """Meet the arguments of a function with (name, default) parameters."""
     assert given.span is not None
     names = [key for key, _ in parameters]
-    shown = signature_of(name, parameters[given.supplied :])
+
+    def shown() -> str:
+        return signature_of(name, parameters[given.supplied :])
+
     check_arguments(context, name, names, given, given.span, shown)
     values: list[Any] = []
     for position, (key, default) in enumerate(parameters):
@@ -35,7 +38,7 @@ def bind(
                 f"`{name}` needs `{key}`",
                 given.span,
                 f"`{key}` not given",
-                notes=[f"`{shown}`"],
+                notes=[f"`{shown()}`"],
             )
         else:
             values.append(default)

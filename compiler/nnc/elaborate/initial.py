@@ -1,4 +1,4 @@
-"""First values of variables: run each initializer's graph once, in NumPy, from the seed."""
+"""First values of variables: each initializer's graph, from the seed and the variable's path."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import interpret
 from ..dims import Poly
 from ..graph import DTYPES
-from ..ops.base import Context as RunContext
 from .arithmetic import as_tensor
 from .calls import apply
 from .context import Context, Mistake, VariableSpec
+from .drawing import Drawing, draw
 from .scope import Paths
 from .values import Deferred, Tensor, describe, is_number
 
@@ -25,18 +24,27 @@ def initial_values(context: Context, seed: int, known: Mapping[str, Array]) -> d
     kept.
     """
     found: dict[str, Array] = {}
+    drawings: dict[str, Drawing] = {}
     for spec in context.variables.values():
         if spec.name in known:
             found[spec.name] = known[spec.name]
             continue
         try:
-            found[spec.name] = initial_value(context, spec, seed)
+            made = first_value(context, spec)
         except Mistake as mistake:
             context.report(mistake)
+            continue
+        if isinstance(made, Drawing):
+            drawings[spec.name] = made
+        else:
+            found[spec.name] = made
+    if not context.diagnostics:
+        found.update(zip(drawings, draw(list(drawings.values()), seed), strict=True))
     return found
 
 
-def initial_value(context: Context, spec: VariableSpec, seed: int) -> Array:
+def first_value(context: Context, spec: VariableSpec) -> Array | Drawing:
+    """A constant, or how to draw it."""
     dtype = DTYPES[spec.value.dtype]
     shape = tuple(int(size) for size in spec.value.shape)  # type: ignore[arg-type]
     rule = spec.initializer
@@ -48,10 +56,7 @@ def initial_value(context: Context, spec: VariableSpec, seed: int) -> Array:
         place = rule.arguments.span or place
         rule = apply(inner, rule, [shape], place)
     if isinstance(rule, Tensor):
-        graph = inner.builder.graph(outputs=[("value", rule.value)])
-        outputs, _ = interpret.run(graph, {}, context=RunContext(seed=seed))
-        made = outputs["value"]
-        if made.shape not in (shape, ()):
+        if rule.shape not in (shape, ()):
             inner.fail(
                 "N0309",
                 f"the first value of `{spec.node.name.text}` has another shape",
@@ -59,12 +64,11 @@ def initial_value(context: Context, spec: VariableSpec, seed: int) -> Array:
                 describe(rule),
                 others=[(spec.node.type.span, f"declared {spec.value.type}")],
             )
-        return np.ascontiguousarray(np.broadcast_to(made, shape), dtype)
+        graph = inner.builder.graph(outputs=[("value", rule.value)])
+        return Drawing(graph, rule.value, spec.value.dtype, shape)
     if isinstance(rule, bool) or (is_number(rule) and not isinstance(rule, Poly)):
         as_tensor(inner, bool(rule) if dtype == np.bool_ else rule, spec.value.dtype, place)
-        return (
-            np.full(shape, rule, dtype) if rule else np.zeros(shape, dtype)
-        )  # zeros cost no memory yet
+        return np.broadcast_to(np.asarray(rule, dtype), shape)  # one number: no memory
     inner.fail(
         "N0404",
         f"the first value of `{spec.node.name.text}` must be a number or an initializer",

@@ -275,6 +275,8 @@ def _prelude_modules() -> tuple[Scope, dict[str, syntax.Source]]:
 
 @dataclass(frozen=True)
 class Prelude:
+    """The scope over every file: builtins and the standard library."""
+
     scope: Scope
     names: tuple[str, ...] = ()
 

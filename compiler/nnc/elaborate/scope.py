@@ -14,7 +14,7 @@ from nnlang import syntax
 from nnlang.syntax import Span
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Binding:
     """`kind`: value, constant, setting, argument, parameter, state, dimension, input, library, net.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nnlang import syntax
@@ -50,6 +51,17 @@ class Block:
     @property
     def name(self) -> str:
         return self.definition.name.text
+
+    @cached_property
+    def rule_parameters(self) -> frozenset[int | str]:
+        """Names and positions of the parameters that take rules: their default is a block."""
+        found: set[int | str] = set()
+        for position, parameter in enumerate(self.definition.parameters):
+            if isinstance(parameter.default, syntax.Name):
+                binding = self.module.scope.find(parameter.default.text)
+                if binding is not None and isinstance(binding.value, (Block, Builtin)):
+                    found |= {position, parameter.name.text}
+        return frozenset(found)
 
 
 @dataclass(frozen=True, eq=False)

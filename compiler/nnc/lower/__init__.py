@@ -7,7 +7,7 @@ all programs by name, equal constant arrays are kept once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from ..errors import InternalError
 from ..graph import DTYPES, Graph, Variable
 from ..passes.checking import write_reproducer
 from ..plan import Plan, PlanVariable, Program
-from ..text import digest
 from .program import lower
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +28,7 @@ class VariableTable:
         self.variables: list[PlanVariable] = []
         self.weights: dict[str, Array] = {}
         self._numbers: dict[str, int] = {}
-        self._constants: dict[str, int] = {}
+        self._constants: dict[Hashable, int] = {}
         for graph in graphs.values():
             for variable in graph.variables:
                 self._add_variable(variable)
@@ -56,7 +55,7 @@ class VariableTable:
         return self._numbers[name]
 
     def constant(self, array: Array) -> int:
-        key = digest(array)
+        key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"constant.{len(self._constants)}"
             while name in self._numbers:

@@ -9,7 +9,7 @@ neighbours of one stage share a group, so a path that leaves a group cannot come
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..dims import Dim
@@ -33,6 +33,8 @@ SHORT_NUMBER = 3
 
 @dataclass(eq=False)
 class Group:
+    """Nodes that become one tile program, with what it stores and loads."""
+
     domain: tuple[Dim, ...]
     compute: str
     prepared: bool
@@ -117,8 +119,10 @@ class Fusion:
 
     def _fuses(self, value: Value, user: Node) -> Node | None:
         """The node that makes `value`, where it may share a group with `user`."""
+        if user not in self.compute:
+            return None
         node = self.facts.producer.get(value)
-        if node is None or node not in self.compute or user not in self.compute:
+        if node is None or node not in self.compute:
             return None
         same = (
             node.result.shape == user.result.shape
@@ -198,14 +202,15 @@ class Fusion:
         joined: dict[Hashable, Node] = {}
         for node in self.facts.graph.nodes:
             level = 0
-            for operand in node.operands:
+            partners = [self._fuses(operand, node) for operand in node.operands]
+            for operand, partner in zip(node.operands, partners, strict=True):
                 if operand in stage:
-                    level = max(level, stage[operand] + (self._fuses(operand, node) is None))
+                    level = max(level, stage[operand] + (partner is None))
             stage.update(dict.fromkeys(node.results, level))
             if node not in self.compute or any(operand in late for operand in node.operands):
                 late.update(node.results)
             if node in self.compute:
-                self._place(node, stage)
+                self._place(node, partners, stage)
                 kind = (
                     level,
                     node.result.shape,
@@ -226,10 +231,9 @@ class Fusion:
         if one is not other:
             self._merge(one, other)
 
-    def _place(self, node: Node, stage: dict[Value, int]) -> None:
+    def _place(self, node: Node, partners: Sequence[Node | None], stage: dict[Value, int]) -> None:
         made: Group | None = None
-        for operand in node.operands:
-            other = self._fuses(operand, node)
+        for operand, other in zip(node.operands, partners, strict=True):
             if other is None or stage[operand] != stage[node.result]:
                 continue
             group = self.group_of[other]
@@ -275,7 +279,8 @@ class Fusion:
             self.group_of[node] = rest
 
     def _decide(self) -> None:
-        for group in self.group_of.values():
+        groups = dict.fromkeys(self.group_of.values())
+        for group in groups:
             group.stores, group.loads, group.copies = [], {}, {}
             group.first = min(self.facts.index[node] for node in group.nodes)
         stored: set[Value] = set(self.facts.stored)
@@ -288,7 +293,7 @@ class Fusion:
                 continue
             for operand in node.operands:
                 self._decide_operand(operand, group, stored, used)
-        for group in self.group_of.values():
+        for group in groups:
             group.stores.sort(key=lambda value: self.facts.index[self.facts.producer[value]])
 
     def _decide_operand(

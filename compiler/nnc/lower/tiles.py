@@ -55,6 +55,8 @@ def copy_tile(source: Value, target: Value) -> TileCode:
 
 @dataclass
 class _Writer:
+    """Writes the instructions of one group."""
+
     group: Group
     fusion: Fusion
     code: list[Instruction] = field(default_factory=list)

@@ -12,7 +12,7 @@ whole graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -75,6 +75,8 @@ def schema(*parents: Mapping[str, Attribute], **own: Attribute) -> Mapping[str, 
 
 @dataclass(frozen=True)
 class Cost:
+    """What a node takes: operations, and bytes read and written."""
+
     flops: Dim
     bytes: Dim
 
@@ -206,52 +208,74 @@ class Operator:
 
 
 def _normalize(op: str, name: str, schema: Attribute, value: Any) -> Any:
-    def fail(what: str) -> ShapeError:
-        return ShapeError(f"`{name}` of `{op}` must be {what}, found {value!r}", code="N0404")
+    made = _CONVERT[schema.kind](value)
+    if made is None:
+        raise ShapeError(
+            f"`{name}` of `{op}` must be {_WORDS[schema.kind]}, found {value!r}", code="N0404"
+        )
+    return made
 
-    def is_int(item: Any) -> bool:
-        return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
 
-    def plain(item: Any) -> Dim:
-        return item if isinstance(item, Poly) else int(item)
+def _is_int(item: Any) -> bool:
+    return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
 
-    if schema.kind == "int":
-        if not is_int(value):
-            raise fail("an integer")
-        return int(value)
-    if schema.kind == "float":
-        if not is_int(value) and not isinstance(value, (float, np.floating)):
-            raise fail("a number")
-        return float(value)
-    if schema.kind == "bool":
-        if not isinstance(value, (bool, np.bool_)):
-            raise fail("true or false")
-        return bool(value)
-    if schema.kind == "string":
-        if not isinstance(value, str):
-            raise fail("a string")
-        return value
-    if schema.kind == "dtype":
-        if not isinstance(value, str) or value not in DTYPES:
-            raise fail(f"an element type ({', '.join(DTYPES)})")
-        return value
-    if schema.kind == "ints":
-        if not isinstance(value, (tuple, list)) or not all(is_int(item) for item in value):
-            raise fail("a list of integers")
-        return tuple(int(item) for item in value)
-    if schema.kind == "dim":
-        if not is_int(value) and not isinstance(value, Poly):
-            raise fail("a dimension")
-        return plain(value)
-    if schema.kind == "dims":
-        if not isinstance(value, (tuple, list)) or not all(
-            is_int(i) or isinstance(i, Poly) for i in value
-        ):
-            raise fail("a list of dimensions")
-        return tuple(plain(item) for item in value)
-    if schema.kind == "array":
-        return np.asarray(value)
-    raise TypeError(f"attribute kind {schema.kind}")
+
+def _int(value: Any) -> int | None:
+    return int(value) if _is_int(value) else None
+
+
+def _float(value: Any) -> float | None:
+    return float(value) if _is_int(value) or isinstance(value, (float, np.floating)) else None
+
+
+def _bool(value: Any) -> bool | None:
+    return bool(value) if isinstance(value, (bool, np.bool_)) else None
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _dtype(value: Any) -> str | None:
+    return value if isinstance(value, str) and value in DTYPES else None
+
+
+def _dim(value: Any) -> Dim | None:
+    return value if isinstance(value, Poly) else _int(value)
+
+
+def _all(convert: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...] | None]:
+    def run(value: Any) -> tuple[Any, ...] | None:
+        if not isinstance(value, (tuple, list)):
+            return None
+        made = tuple([convert(item) for item in value])
+        return None if None in made else made
+
+    return run
+
+
+# By kind of attribute: the value in its normal form, None where it is none of the kind.
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "string": _string,
+    "dtype": _dtype,
+    "ints": _all(_int),
+    "dim": _dim,
+    "dims": _all(_dim),
+    "array": np.asarray,
+}
+_WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a string",
+    "dtype": f"an element type ({', '.join(DTYPES)})",
+    "ints": "a list of integers",
+    "dim": "a dimension",
+    "dims": "a list of dimensions",
+}
 
 
 def bytes_of(types: Sequence[Type]) -> Dim:

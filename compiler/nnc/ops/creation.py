@@ -156,8 +156,14 @@ class RandomUniform(Creation):
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
-        made = philox.uniform(attributes["shape"], context.seed, context.step, attributes["stream"])
-        return (made.astype(context.dtype(attributes["dtype"])),)
+        made = philox.uniform(
+            attributes["shape"],
+            context.seed,
+            context.step,
+            attributes["stream"],
+            context.dtype(attributes["dtype"]),
+        )
+        return (made,)
 
     def samples(self) -> list[Sample]:
         return [

@@ -19,6 +19,8 @@ from .shapes import require_no_negative, require_positive
 
 @dataclass(frozen=True)
 class Window:
+    """Where a convolution or a pooling looks: sizes by height and width."""
+
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[Dim, Dim, Dim, Dim]

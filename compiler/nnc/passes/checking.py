@@ -7,7 +7,6 @@ InternalError that names the first result that differs.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +83,8 @@ def write_reproducer(graph: Graph, pass_name: str) -> str:
     """Write the graph that a pass failed on, with the way to run it again, into the working
     directory.
     """
+    import hashlib
+
     text = print_graph(graph, inline_limit=1 << 16)
     key = hashlib.sha256(f"{pass_name}\n{text}".encode()).hexdigest()[:12]
     path = Path(f"crash-{key}.nnir")

@@ -18,13 +18,13 @@ from .rewriter import Rewriter
 
 def run(graph: Graph) -> Graph:
     rewriter = Rewriter(graph)
+    replaced = rewriter.replaced
     known: dict[Hashable, Node] = {}
     for node in graph.nodes:
         if "pure" not in node.op.traits:
             rewriter.visit(node)
             continue
-        operands = tuple(rewriter.current(value) for value in node.operands)
-        key = _key(node, tuple(value.id for value in operands))
+        key = _key(node, tuple([replaced.get(value, value).id for value in node.operands]))
         first = known.get(key)
         if first is None:
             known[key] = node
@@ -38,7 +38,7 @@ def run(graph: Graph) -> Graph:
 def _key(node: Node, operands: tuple[int, ...]) -> Hashable:
     if len(operands) == 2 and "commutative" in node.op.traits:
         operands = tuple(sorted(operands))
-    attributes = tuple((name, _hashable(value)) for name, value in node.attributes.items())
+    attributes = tuple([(name, _hashable(value)) for name, value in node.attributes.items()])
     return (node.op.name, operands, attributes)
 
 

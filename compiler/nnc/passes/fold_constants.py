@@ -10,23 +10,25 @@ import numpy as np
 
 from ..dims import Poly, product
 from ..graph import Graph, Node, Value
-from ..ops.base import Context
-from .rewriter import ANY, Rewriter
+from ..ops.base import Context, Operator
+from .rewriter import ANY, Guarded, Makers, Rewriter, Rules
 from .structure import uniform_constant
 
 LIMIT = 4096
 
 
 def fold(node: Node, rewriter: Rewriter) -> Value | None:
-    if not node.operands or "random" in node.op.traits or node.op.name == "broadcast_to":
+    if not _is_static(node):
         return None
-    arrays = [rewriter.constant(operand) for operand in node.operands]
-    if any(array is None for array in arrays) or not _is_static(node):
-        return None
-    given = [array for array in arrays if array is not None]
+    given = [array for value in node.operands if (array := rewriter.constant(value)) is not None]
     with np.errstate(all="ignore"):
         (result,) = node.op.reference(given, node.attributes, Context())
     return rewriter.emit("constant", value=np.array(result))
+
+
+def _on_constants(op: Operator, makers: Makers) -> bool:
+    constants = bool(makers) and all(maker == "constant" for maker in makers)
+    return constants and "random" not in op.traits and op.name != "broadcast_to"
 
 
 def _is_static(node: Node) -> bool:
@@ -42,7 +44,7 @@ def _is_static(node: Node) -> bool:
     )
 
 
-_RULES = {ANY: (fold,), "constant": (uniform_constant,)}
+_RULES: Rules = {ANY: (Guarded(fold, _on_constants),), "constant": (uniform_constant,)}
 
 
 def run(graph: Graph) -> Graph:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..graph import DTYPES, FLOATS, Node, Value
 from ..ops import operator
-from .rewriter import Rewriter, Rule
+from ..ops.base import Operator
+from .rewriter import Guarded, Makers, Rewriter, Rule
 
 CONSTANTS = ("a", "b", "c")
 _BINARY: dict[type, str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
@@ -27,18 +29,29 @@ Bindings = dict[str, Value]
 
 @dataclass(frozen=True)
 class Name:
+    """Matches a constant of one element (`a`, `b`, `c`) or any value."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class Number:
+    """Matches a constant that is this number."""
+
     value: float
 
 
 @dataclass(frozen=True)
 class Apply:
+    """Matches what an operator makes of operands that match."""
+
     op: str
     operands: tuple[Pattern, ...]
+
+    @cached_property
+    def parts(self) -> list[tuple[int, Pattern]]:
+        """The operands with their places, those first that are quickest found not to match."""
+        return sorted(enumerate(self.operands), key=lambda part: not isinstance(part[1], Number))
 
 
 Pattern = Name | Number | Apply
@@ -86,7 +99,16 @@ def _parse(text: str) -> Pattern:
 
 
 def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
+    twice = [
+        (first, again)
+        for again, part in enumerate(left.operands)
+        for first, other in enumerate(left.operands[:again])
+        if isinstance(part, Name) and part == other
+    ]
+
     def rule(node: Node, rewriter: Rewriter) -> Value | None:
+        if any(node.operands[first] is not node.operands[again] for first, again in twice):
+            return None
         if row.floats and node.result.dtype not in FLOATS:
             return None
         for bindings in _match_operands(left, node, rewriter, {}):
@@ -102,7 +124,19 @@ def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
                 return value
         return None
 
-    return rule
+    def fits(op: Operator, makers: Makers) -> bool:
+        orders = (makers, makers[::-1]) if "commutative" in op.traits else (makers,)
+        return any(all(map(_may_match, left.operands, order)) for order in orders)
+
+    return Guarded(rule, fits)
+
+
+def _may_match(pattern: Pattern, maker: str | None) -> bool:
+    """Whether a value made by operator `maker` may match, as far as that tells."""
+    if isinstance(pattern, Apply):
+        return maker == pattern.op
+    constant = isinstance(pattern, Number) or pattern.name in CONSTANTS
+    return not constant or maker == "constant"
 
 
 def _match_operands(
@@ -114,8 +148,11 @@ def _match_operands(
     found = []
     for operands in orders:
         partial = [bindings]
-        for part, operand in zip(pattern.operands, operands, strict=True):
+        for index, part in pattern.parts:
+            operand = operands[index]
             partial = [m for b in partial for m in _match(part, operand, rewriter, b)]
+            if not partial:
+                break
         found += partial
     return found
 

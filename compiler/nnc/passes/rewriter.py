@@ -8,8 +8,10 @@ consequence. Nodes that became useless stay: `dead_code` drops them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,27 @@ import numpy as np
 from ..errors import InternalError
 from ..graph import DTYPES, Graph, Node, Origin, Type, Value
 from ..ops import operator
+from ..ops.base import Operator
 from ..text import lines_around
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[[Node, "Rewriter"], "Value | None"]
 Rules = Mapping[str, Sequence[Rule]]
+Makers = tuple[str | None, ...]  # the operator that makes each operand; None: no node does
 ANY = "*"  # rules under this key are tried on every node
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A rule that can do something only where `fits` holds: asked once for each operator over each
+    combination of operators, it saves trying the rule on nearly every node.
+    """
+
+    rule: Rule
+    fits: Callable[[Operator, Makers], bool]
+
+    def __call__(self, node: Node, rewriter: Rewriter) -> Value | None:
+        return self.rule(node, rewriter)
 
 
 class Rewriter:
@@ -32,8 +49,14 @@ class Rewriter:
         self.nodes: list[Node] = []
         self.replaced: dict[Value, Value] = {}
         self.producers: dict[Value, Node] = {}
+        self.makers: dict[Value, str] = {}  # the names of their operators
+        self.fitting: dict[tuple[str, Makers], list[Rule]] = {}
         self.origin = Origin()
-        self.next_id = max((value.id for value in graph.values()), default=-1) + 1
+
+    @cached_property
+    def ids(self) -> Iterator[int]:
+        """Ids that no value of the graph has."""
+        return itertools.count(max((value.id for value in self.graph.values()), default=-1) + 1)
 
     # ------------------------------------------------------------ reading
 
@@ -75,9 +98,7 @@ class Rewriter:
         return self.emit_all(name, operands, **attributes)[0]
 
     def value(self, type: Type) -> Value:
-        made = Value(self.next_id, type)
-        self.next_id += 1
-        return made
+        return Value(next(self.ids), type)
 
     def number_like(self, number: Any, like: Value) -> Value:
         """A scalar constant of the element type of `like`."""
@@ -94,34 +115,55 @@ class Rewriter:
 
     def add(self, node: Node) -> tuple[Value, ...]:
         """Append a node over values of the new graph, or what the rules put in its place."""
-        if len(node.results) == 1:
-            for key in (node.op.name, ANY):
-                for rule in self.rules.get(key, ()):
-                    simpler = rule(node, self)
-                    if simpler is not None and simpler.type == node.result.type:
-                        return (simpler,)
+        results = node.results
+        if self.rules and len(results) == 1:
+            for rule in self._rules_for(node):
+                simpler = rule(node, self)
+                if simpler is not None and simpler.type == results[0].type:
+                    return (simpler,)
         self.nodes.append(node)
-        for result in node.results:
+        for result in results:
             self.producers[result] = node
-        return node.results
+            self.makers[result] = node.op.name
+        return results
+
+    def _rules_for(self, node: Node) -> list[Rule]:
+        """The rules that may fire on a node, in their order."""
+        makers = tuple([self.makers.get(value) for value in node.operands])
+        key = (node.op.name, makers)
+        found = self.fitting.get(key)
+        if found is None:
+            tried = (*self.rules.get(node.op.name, ()), *self.rules.get(ANY, ()))
+            found = self.fitting[key] = [
+                rule.rule if isinstance(rule, Guarded) else rule
+                for rule in tried
+                if not isinstance(rule, Guarded) or rule.fits(node.op, makers)
+            ]
+        return found
 
     # ------------------------------------------------------------ the walk
 
     def visit(self, node: Node) -> tuple[Value, ...]:
         """Add a node of the old graph; remembers what stands for its results."""
-        operands = tuple(self.replaced.get(value, value) for value in node.operands)
+        replaced = self.replaced
+        moved = node
+        for value in node.operands:
+            if value in replaced:
+                moved = node.over(tuple([replaced.get(v, v) for v in node.operands]))
+                break
         self.origin = node.origin
         try:
-            made = self.add(replace(node, operands=operands) if operands != node.operands else node)
+            made = self.add(moved)
         except InternalError:
             raise
         except Exception as error:
             line, around = lines_around(self.graph, node)
             message = f"{type(error).__name__}: {error}"
             raise InternalError(message, "", line, around) from error
-        for old, new in zip(node.results, made, strict=True):
-            if old is not new:
-                self.replaced[old] = new
+        if made is not node.results:
+            for old, new in zip(node.results, made, strict=True):
+                if old is not new:
+                    self.replaced[old] = new
         return made
 
     def run(self) -> Graph:

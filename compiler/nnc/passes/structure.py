@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 
 from ..dims import Dim, product
 from ..graph import Node, Type, Value
-from ..ops.base import ShapeError
-from .rewriter import ANY, Rewriter, Rule
+from ..ops.base import Operator, ShapeError
+from .rewriter import ANY, Guarded, Makers, Rewriter, Rule
 
 Shape = tuple[Dim, ...]
+_REPEATS = ("broadcast_to", "reshape")
 
 # Conversions that lose nothing, so that one before another cast can be left out.
 _LOSSLESS = {
@@ -111,13 +112,11 @@ def implicit_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
     """Elementwise operators broadcast by themselves: use what was broadcast, where another operand
     gives the shape.
     """
-    if "elementwise" not in node.op.traits or len(node.operands) < 2:
-        return None
     operands = list(node.operands)
     changed = False
     for index, operand in enumerate(node.operands):
         inner = rewriter.producer(operand)
-        if inner is None or inner.op.name not in ("broadcast_to", "reshape"):
+        if inner is None or inner.op.name not in _REPEATS:
             continue
         (source,) = inner.operands
         if inner.op.name == "reshape" and (
@@ -132,17 +131,25 @@ def implicit_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
 
 def late_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
     """Compute before repeating, where every operand is repeated or a number."""
-    if "elementwise" not in node.op.traits or node.op.name == "broadcast_to" or not node.operands:
-        return None
-    sources, found = [], False
+    sources = []
     for operand in node.operands:
         inner = rewriter.producer(operand, "broadcast_to")
-        found |= inner is not None
         sources.append(inner.operands[0] if inner else operand)
-    if not found or _shape_of(node, sources) == node.result.shape:
+    if _shape_of(node, sources) == node.result.shape:
         return None
     small = rewriter.emit(node.op.name, *sources, **node.attributes)
     return rewriter.emit("broadcast_to", small, shape=node.result.shape)
+
+
+def _on_repeated(op: Operator, makers: Makers) -> bool:
+    """Where `implicit_broadcast` may find something."""
+    repeated = any(maker in _REPEATS for maker in makers)
+    return "elementwise" in op.traits and len(makers) >= 2 and repeated
+
+
+def _on_broadcast(op: Operator, makers: Makers) -> bool:
+    """Where `late_broadcast` may find something."""
+    return "elementwise" in op.traits and op.name != "broadcast_to" and "broadcast_to" in makers
 
 
 def _shape_of(node: Node, operands: Sequence[Value]) -> Shape | None:
@@ -230,7 +237,7 @@ _REDUCE: tuple[Rule, ...] = (same_value, reduce_single, reduce_broadcast)
 _Table = dict[str, tuple[Callable[[Node, Rewriter], "Value | None"], ...]]
 
 RULES: _Table = {
-    ANY: (implicit_broadcast, late_broadcast),
+    ANY: (Guarded(implicit_broadcast, _on_repeated), Guarded(late_broadcast, _on_broadcast)),
     "stop_gradient": (same_value,),
     "reshape": (same_value, double_reshape, reshape_of_broadcast),
     "broadcast_to": (same_value, double_broadcast),
