@@ -16,6 +16,7 @@
 #include "core/isa.h"
 #include "cpu/tile.h"
 #include "nnrt/kernel.h"
+#include "test.h"
 
 namespace test {
 
@@ -118,9 +119,10 @@ inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut)
   run_units(bound.phases, call, cut);
 }
 
-// The epilogue max(value + row, 0) * 0.5 over a result of this shape; `row` has the last axis'
-// extent.
-inline nnrt::TileProgram bias_relu_program(const nnrt::Shape& shape, bool is_double) {
+// Epilogues over a result of this shape; `row` has the last axis' extent, `other` the result's
+// shape. Without `other` max(value + row, 0) * 0.5, which no kernel knows; with it one that kernels
+// apply in registers: value + row + other, 0 unless 0 < other < 0.5, between -0.25 and 0.75.
+inline nnrt::TileProgram epilogue_program(const nnrt::Shape& shape, bool is_double, bool other) {
   nnrt::TileProgram program;
   program.compute = is_double ? nnrt::DType::f64 : nnrt::DType::f32;
   for (int64_t dim : shape) program.domain.push_back(constant_dim(dim));
@@ -137,6 +139,22 @@ inline nnrt::TileProgram bias_relu_program(const nnrt::Shape& shape, bool is_dou
   add("load", {1});
   add("add", {0, 1});
   add("const", {}, 0.0);
+  if (other) {
+    program.loads.push_back(2);
+    add("load", {2});
+    add("add", {4, 2});
+    add("greater", {4, 3});
+    add("select", {6, 5, 3});
+    add("const", {}, 0.5);
+    add("less", {4, 8});
+    add("select", {9, 7, 3});
+    add("const", {}, -0.25);
+    add("maximum", {10, 11});
+    add("const", {}, 0.75);
+    add("minimum", {12, 13});
+    add("store", {0, 14});
+    return program;
+  }
   add("maximum", {2, 3});
   add("const", {}, 0.5);
   add("mul", {4, 5});
@@ -150,7 +168,8 @@ struct Job {
   nnrt::AttributeMap attributes;
   std::vector<const Tensor<T>*> operands;
   nnrt::Shape result;
-  const Tensor<T>* row = nullptr;  // with it, the epilogue bias_relu_program
+  const Tensor<T>* row = nullptr;    // with it, an epilogue
+  const Tensor<T>* other = nullptr;  // with it too, the other epilogue
   bool strict = false;
   bool fixed = false;  // the second operand depends on variables alone
 };
@@ -172,13 +191,16 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   request.strict = job.strict;
   if (job.fixed) request.fixed = {false, true};
   void* results[] = {result.values.data()};
-  void* loads[] = {result.values.data(), nullptr};
+  void* loads[] = {result.values.data(), nullptr, nullptr};
   void* stores[] = {result.values.data()};
   std::shared_ptr<const nnrt::BoundTile> tile;
   if (job.row != nullptr) {
     loads[1] = const_cast<T*>(job.row->values.data());
-    tile = nnrt::bind_tile(bias_relu_program(job.result, sizeof(T) == 8), job.result,
-                           {result.info(), job.row->info()}, {result.info()}, {}, isa, 0);
+    if (job.other != nullptr) loads[2] = const_cast<T*>(job.other->values.data());
+    tile = nnrt::bind_tile(epilogue_program(job.result, sizeof(T) == 8, job.other != nullptr),
+                           job.result, {result.info(), job.row->info(), result.info()},
+                           {result.info()}, {}, isa, 0);
+    if (sizeof(T) == 4) CHECK((nnrt::tile_finish(tile.get()) != nullptr) == (job.other != nullptr));
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
   }
@@ -210,6 +232,11 @@ inline Tensor<double> exact(const Job<float>& job) {
   if (job.row != nullptr) {
     row = converted<double>(*job.row);
     wide.row = &row;
+  }
+  Tensor<double> other;
+  if (job.other != nullptr) {
+    other = converted<double>(*job.other);
+    wide.other = &other;
   }
   return run(wide, nnrt::Isa::reference);
 }

@@ -104,6 +104,14 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
                   sizes.x(),
                   with_tile ? &channel_row : nullptr};
   check_job(data, taps * sizes.results / sizes.groups, sizes, "data", every_cut);
+  const Tensor<float> result_other = test::random_tensor<float>(sizes.y(), 6);
+  const Tensor<float> channel_other = test::random_tensor<float>(sizes.x(), 7);
+  if (with_tile) {
+    forward.other = &result_other;
+    check_job(forward, taps * sizes.channels / sizes.groups, sizes, "forward finish", every_cut);
+    data.other = &channel_other;
+    check_job(data, taps * sizes.results / sizes.groups, sizes, "data finish", every_cut);
+  }
   Job<float> weight{
       &nnrt::bind_conv2d_backward_weight, sizes.attributes(), {&x, &dy}, sizes.w(), nullptr};
   check_job(weight, sizes.images * dy.shape[1] * dy.shape[2], sizes, "weight", every_cut);
@@ -241,8 +249,10 @@ void test_reference_gradients() {
 std::string forward_algorithm(const Case& sizes, nnrt::Isa isa) {
   const Tensor<float> x(sizes.x()), w(sizes.w());
   std::string name;
-  test::run(Job<float>{&nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, sizes.y(), nullptr, true},
-            isa, Cut::whole, &name);
+  test::run(
+      Job<float>{
+          &nnrt::bind_conv2d, sizes.attributes(), {&x, &w}, sizes.y(), nullptr, nullptr, true},
+      isa, Cut::whole, &name);
   return name;
 }
 

@@ -29,6 +29,8 @@ struct Case {
   int64_t depth = 0;
 };
 
+void check_job(const Job<float>& job, const Case& sizes, bool every_cut);
+
 void check_case(const Case& sizes, bool with_tile, bool every_cut) {
   Tensor<float> a = test::random_tensor<float>(sizes.a, 1);
   Tensor<float> b = test::random_tensor<float>(sizes.b, 2);
@@ -40,6 +42,15 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
   job.operands = {&a, &b};
   job.result = sizes.c;
   if (with_tile) job.row = &row;
+  check_job(job, sizes, every_cut);
+  const Tensor<float> other = test::random_tensor<float>(sizes.c, 4);
+  if (with_tile) {
+    job.other = &other;
+    check_job(job, sizes, every_cut);
+  }
+}
+
+void check_job(const Job<float>& job, const Case& sizes, bool every_cut) {
   const Tensor<double> expected = test::exact(job);
   for (nnrt::Isa isa : test::available_isas()) {
     std::string algorithm;
@@ -49,8 +60,8 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
       std::printf("  %s %s: c rank %zu %ld x %ld depth %ld transposes %d %d tile %d: %g\n",
                   nnrt::name_of(isa), algorithm.c_str(), sizes.c.size(),
                   static_cast<long>(sizes.c[sizes.c.size() - 2]), static_cast<long>(sizes.c.back()),
-                  static_cast<long>(sizes.depth), sizes.transpose_a, sizes.transpose_b, with_tile,
-                  difference);
+                  static_cast<long>(sizes.depth), sizes.transpose_a, sizes.transpose_b,
+                  job.row != nullptr, difference);
     }
     Job<float> fixed = job;
     fixed.fixed = true;

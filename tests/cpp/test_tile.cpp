@@ -353,7 +353,7 @@ void test_case(uint32_t seed, DType compute) {
 
 void test_errors() {
   auto bad = [](const std::function<void(TileProgram&)>& change) {
-    TileProgram program = test::bias_relu_program({4, 8}, false);
+    TileProgram program = test::epilogue_program({4, 8}, false, false);
     change(program);
     TensorInfo full{DType::f32, {4, 8}};
     CHECK_THROWS(
@@ -369,7 +369,7 @@ void test_errors() {
   bad([](TileProgram& program) { program.code.pop_back(); });
   bad([](TileProgram& program) { program.loads.push_back(3); });
   bad([](TileProgram& program) { program.compute = DType::u8; });
-  TileProgram program = test::bias_relu_program({4, 8}, false);
+  TileProgram program = test::epilogue_program({4, 8}, false, false);
   TensorInfo full{DType::f32, {4, 8}};
   CHECK_THROWS(
       nnrt::bind_tile(program, {4, 8}, {full, {DType::f32, {7}}}, {full}, {}, nnrt::Isa::generic),

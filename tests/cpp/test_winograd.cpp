@@ -213,11 +213,31 @@ void check_direction(const Case& sizes, const Operands& operands, ConvDirection 
   }
 }
 
+// The epilogue that is applied in registers.
+void check_finish(const Case& sizes, const Operands& operands, ConvDirection direction) {
+  Job<float> job = operands.job(sizes, direction, true);
+  const Tensor<float> other = test::random_tensor<float>(job.result, 6);
+  job.other = &other;
+  Tensor<double> expected = plain(sizes, operands, direction, false);
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    const double bound = other.values[i];
+    const double sum = expected.values[i] + job.row->values[i % job.row->values.size()] + bound;
+    expected.values[i] = std::clamp(bound > 0 && bound < 0.5 ? sum : 0.0, -0.25, 0.75);
+  }
+  for (nnrt::Isa isa : test::available_isas()) {
+    if (isa == nnrt::Isa::reference) continue;
+    const double difference = test::largest_difference(test::run(job, isa), expected);
+    CHECK(difference <= tolerance(sizes.depth(direction)));
+  }
+}
+
 void check_case(const Case& sizes, bool with_tile, bool every_cut) {
   if (!sizes.valid()) return;
   const Operands operands(sizes);
   for (ConvDirection direction : kDirections) {
     check_direction(sizes, operands, direction, with_tile, every_cut);
+    if (with_tile && direction != ConvDirection::backward_weight)
+      check_finish(sizes, operands, direction);
   }
 }
 
