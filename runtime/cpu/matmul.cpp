@@ -168,6 +168,7 @@ void exchange_operands(BoundMatmul& m) {
   m.pack_sources = m.sources.data();
   for (int64_t i = 0; i < m.batches; ++i)
     m.batch_offsets[static_cast<size_t>(2 * m.batches + i)] = i;
+  m.exchanged = true;
   std::swap(m.a_operand, m.b_operand);
   std::swap(m.rows, m.columns);
   std::swap(m.a_batches, m.b_batches);

@@ -28,6 +28,7 @@ struct MatmulArguments {
   const int64_t* a_rows = nullptr;   // row_block entries
   const int64_t* a_steps = nullptr;  // depth_block entries
   const int64_t* c_rows = nullptr;   // row_block entries
+  bool exchanged = false;            // C's rows are what is called columns here
   bool panels = false;               // A is copied into panels in the scratch
 
   // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by

@@ -197,9 +197,10 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   if (job.row != nullptr) {
     loads[1] = const_cast<T*>(job.row->values.data());
     if (job.other != nullptr) loads[2] = const_cast<T*>(job.other->values.data());
+    std::vector<nnrt::TensorInfo> infos = {result.info(), job.row->info()};
+    if (job.other != nullptr) infos.push_back(result.info());
     tile = nnrt::bind_tile(epilogue_program(job.result, sizeof(T) == 8, job.other != nullptr),
-                           job.result, {result.info(), job.row->info(), result.info()},
-                           {result.info()}, {}, isa, 0);
+                           job.result, infos, {result.info()}, {}, isa, 0);
     if (sizeof(T) == 4) CHECK((nnrt::tile_finish(tile.get()) != nullptr) == (job.other != nullptr));
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);

@@ -69,7 +69,9 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
   const float* packed = packed_memory(call);
   float* result = static_cast<float*>(call.results[0]);
-  const CallFinish finish(call);
+  const CallFinish found(call);
+  // A row belongs to C's columns.
+  const Finisher* const finish = m.exchanged ? nullptr : found.get();
   float* panels = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.panel_offset);
   float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -112,14 +114,14 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
       }
       const bool last = m.splits == 1 && from + block.depth >= to;
       if (m.pack_in_unit) {
-        matmul_pack_and_multiply(m, block, own_packed, last ? finish.get() : nullptr);
+        matmul_pack_and_multiply(m, block, own_packed, last ? finish : nullptr);
       } else {
-        multiply_block(block, last ? finish.get() : nullptr);
+        multiply_block(block, last ? finish : nullptr);
       }
       block.accumulate = true;
       from += block.depth;
     } while (from < to);
-    if (m.splits == 1 && finish.get() == nullptr) {
+    if (m.splits == 1 && finish == nullptr) {
       const ProductStrip& last = block.strips[block.strip_count - 1];
       matmul_finish(call, batch * m.rows + row, block.rows, m.columns, block.strips->column,
                     last.column + last.width - block.strips->column);
