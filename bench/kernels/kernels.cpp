@@ -30,6 +30,7 @@ struct Case {
   std::vector<TensorInfo> operands;
   std::vector<TensorInfo> results;
   Attributes attributes;
+  bool fixed = false;  // the second operand is kept as the kernel packs it
 };
 
 TensorInfo f32(Shape shape) { return {DType::f32, std::move(shape)}; }
@@ -98,11 +99,11 @@ double peak_of(double flops, Round round) {
 // the latency.
 #if defined(__x86_64__)
 #define NNC_FMA(set, sum) "vfmadd231ps %%" set "14, %%" set "15, %%" set sum "\n\t"
-#define NNC_TWELVE(set)                                                                          \
-  NNC_FMA(set, "0")                                                                              \
-  NNC_FMA(set, "1") NNC_FMA(set, "2") NNC_FMA(set, "3") NNC_FMA(set, "4") NNC_FMA(set, "5")      \
-      NNC_FMA(set, "6") NNC_FMA(set, "7") NNC_FMA(set, "8") NNC_FMA(set, "9") NNC_FMA(set, "10") \
-          NNC_FMA(set, "11")
+#define NNC_TWELVE(set)                                                                     \
+  NNC_FMA(set, "0")                                                                         \
+  NNC_FMA(set, "1")                                                                         \
+  NNC_FMA(set, "2") NNC_FMA(set, "3") NNC_FMA(set, "4") NNC_FMA(set, "5") NNC_FMA(set, "6") \
+      NNC_FMA(set, "7") NNC_FMA(set, "8") NNC_FMA(set, "9") NNC_FMA(set, "10") NNC_FMA(set, "11")
 #define NNC_CLOBBERED \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
 double peak_avx512() {
@@ -144,6 +145,7 @@ void run_case(benchmark::State& state, const Case& item, const nnrt::Options& op
   request.operands = item.operands;
   request.results = item.results;
   request.isa = options.isa;
+  if (item.fixed) request.fixed = {false, true};
   const nnrt::BoundKernel bound = nnrt::find_kernel(item.kernel)->bind(request);
   std::vector<Memory> memory;
   std::vector<void*> operands, results;
@@ -162,6 +164,10 @@ void run_case(benchmark::State& state, const Case& item, const nnrt::Options& op
   call.results = results.data();
   call.workspace = workspace.get();
   call.state = &run_state;
+  Memory prepared = filled({DType::u8, {static_cast<int64_t>(bound.prepared_bytes)}});
+  if (!bound.prepare.empty()) call.prepared = prepared.get();
+  call.scratch = scratch[0].get();
+  for (const nnrt::Phase& phase : bound.prepare) phase.run(call, 0, phase.units);
   for (auto _ : state) {
 #pragma omp parallel num_threads(options.threads)
     {
@@ -220,24 +226,16 @@ struct Conv {
 };
 
 void add_conv(std::vector<Case>& cases) {
-  for (const Conv& v : std::vector<Conv>{{16, 56, 64, 64, 3, 1, 1},
-                                         {16, 28, 128, 128, 3, 1, 1},
-                                         {16, 14, 256, 256, 3, 1, 1},
-                                         {16, 7, 512, 512, 3, 1, 1},
-                                         {1, 56, 64, 64, 3, 1, 1},
-                                         {4, 112, 64, 128, 3, 1, 1},
-                                         {2, 224, 64, 64, 3, 1, 1},
-                                         {16, 56, 64, 256, 1, 1, 1},
-                                         {16, 56, 256, 64, 1, 1, 1},
-                                         {16, 7, 2048, 512, 1, 1, 1},
-                                         {16, 56, 256, 512, 1, 2, 1},
-                                         {16, 56, 128, 128, 3, 2, 1},
-                                         {16, 224, 3, 64, 7, 2, 1},
-                                         {128, 28, 1, 32, 3, 1, 1},
-                                         {128, 14, 32, 64, 3, 1, 1},
-                                         {128, 32, 16, 16, 3, 1, 1},
-                                         {16, 56, 144, 144, 3, 1, 144},
-                                         {16, 112, 96, 96, 3, 2, 96}}) {
+  for (const Conv& v : std::vector<Conv>{
+           {16, 56, 64, 64, 3, 1, 1},   {16, 28, 128, 128, 3, 1, 1},   {16, 14, 256, 256, 3, 1, 1},
+           {16, 7, 512, 512, 3, 1, 1},  {1, 56, 64, 64, 3, 1, 1},      {4, 112, 64, 128, 3, 1, 1},
+           {2, 224, 64, 64, 3, 1, 1},   {16, 56, 64, 256, 1, 1, 1},    {16, 56, 256, 64, 1, 1, 1},
+           {16, 7, 2048, 512, 1, 1, 1}, {16, 56, 256, 512, 1, 2, 1},   {16, 56, 128, 128, 3, 2, 1},
+           {16, 224, 3, 64, 7, 2, 1},   {128, 28, 1, 32, 3, 1, 1},     {128, 14, 32, 64, 3, 1, 1},
+           {128, 32, 16, 16, 3, 1, 1},  {16, 56, 144, 144, 3, 1, 144}, {16, 112, 96, 96, 3, 2, 96},
+           {1, 56, 64, 64, 1, 1, 1},    {1, 56, 64, 256, 1, 1, 1},     {1, 28, 512, 128, 1, 1, 1},
+           {1, 14, 256, 1024, 1, 1, 1}, {1, 7, 2048, 512, 1, 1, 1},    {1, 112, 16, 96, 1, 1, 1},
+           {1, 28, 192, 32, 1, 1, 1},   {1, 7, 512, 512, 3, 1, 1}}) {
     const int64_t p = (v.k - 1) / 2, out = (v.h + 2 * p - v.k) / v.s + 1;
     const Attributes attributes = {{"stride", {v.s, v.s}},
                                    {"padding", {p, p, p, p}},
@@ -248,6 +246,7 @@ void add_conv(std::vector<Case>& cases) {
     const std::string name = join({v.n, v.h, v.c, v.o}) + " k" + std::to_string(v.k) + " s" +
                              std::to_string(v.s) + (v.groups > 1 ? " depthwise" : "");
     cases.push_back({"conv2d", name, {x, w}, {y}, attributes});
+    cases.push_back({"conv2d", name + " kept weights", {x, w}, {y}, attributes, true});
     cases.push_back({"conv2d_backward_data", name, {y, w}, {x}, attributes});
     cases.push_back({"conv2d_backward_weight", name, {x, y}, {w}, attributes});
   }

@@ -24,11 +24,12 @@ class Reader {
   }
 
  private:
-  enum class Kind : uint8_t { number, row, full, above, below, value, store };
+  enum class Kind : uint8_t { number, row, full, full_and_row, above, below, value, store };
   struct Register {
     Kind kind;
     int slot = -1;
     float number = 0;
+    int row = -1;  // full_and_row
   };
   // Stages come in this order.
   enum Stage : uint8_t { adding, masking, clamping };
@@ -80,11 +81,25 @@ class Reader {
 
   bool add(int a, int b) {
     if (!is_value(a)) std::swap(a, b);
-    if (!is_value(a) || is_value(b) || !enter(adding)) return false;
-    int* slot = is(b, Kind::row) ? &finish_.row : is(b, Kind::full) ? &finish_.add : nullptr;
-    if (slot == nullptr || *slot >= 0) return false;
-    *slot = at(b).slot;
-    return define_value();
+    if (!is_value(a)) {
+      if (is(a, Kind::row)) std::swap(a, b);
+      return is(a, Kind::full) && is(b, Kind::row) &&
+             define({Kind::full_and_row, at(a).slot, 0, at(b).slot});
+    }
+    if (is_value(b) || !enter(adding)) return false;
+    const Register other = at(b);
+    if (other.kind == Kind::row) return add_row(other.slot) && define_value();
+    const bool with_row = other.kind == Kind::full_and_row;
+    if ((other.kind != Kind::full && !with_row) || finish_.add >= 0) return false;
+    finish_.add = other.slot;
+    return (!with_row || add_row(other.row)) && define_value();
+  }
+
+  bool add_row(int slot) {
+    int* const place = finish_.rows[0] < 0 ? &finish_.rows[0] : &finish_.rows[1];
+    if (*place >= 0) return false;
+    *place = slot;
+    return true;
   }
 
   bool compare(int a, int b, bool above) {

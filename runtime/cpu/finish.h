@@ -1,5 +1,5 @@
 // The commonest epilogues, which kernels apply to a result while it is in registers instead of
-// running the tile program over it: a row (bias) and a whole tensor (a residual) are added; then
+// running the tile program over it: rows (biases) and a whole tensor (a residual) are added; then
 // what lies where another tensor is outside of bounds becomes 0 (the gradient of a clamp); then the
 // result is clamped.
 #pragma once
@@ -13,9 +13,9 @@ namespace nnrt {
 
 // Slots are loads of the tile program; -1: none.
 struct Finish {
-  int row = -1;   // one number for each element of the last axis
-  int add = -1;   // of the result's shape
-  int mask = -1;  // of the result's shape: elements between the bounds stay
+  int rows[2] = {-1, -1};  // one number for each element of the last axis
+  int add = -1;            // of the result's shape
+  int mask = -1;           // of the result's shape: elements between the bounds stay
   bool mask_above = false, mask_below = false;
   float mask_low = 0, mask_high = 0;
   bool clamp_low = false, clamp_high = false;

@@ -20,7 +20,7 @@ constexpr double kCache = 900e3;        // bytes of L2 that a unit may count on
 constexpr double kFarCache = 16e6;      // bytes that come back from L3
 constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and beside products
 constexpr double kFarBytes = 200;       // the same, where they are written too
-constexpr double kMemoryBytes = 30;     // from memory
+constexpr double kMemoryBytes = 20;     // from memory, beside others
 constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
 constexpr double kTileClocks = 40;      // of each register tile, beside its steps
 constexpr double kBarrier = 1000;       // ns from one phase to the next
@@ -81,7 +81,8 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
   if (direction == ConvDirection::backward_weight) clocks *= 1.08;
   // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
   const double weights = 9.0 * static_cast<double>(shape.in_channels * shape.out_channels);
-  if (prepared) return clocks / kClock;
+  // Weights that are kept have made room for those of the other layers since they were read last.
+  if (prepared) return clocks / kClock + 4 * weights / kMemoryBytes;
   if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
   if (backward) clocks += (4 * weights > kCache ? 2.0 : 0.7) * weights;
   return clocks / kClock;
@@ -148,8 +149,8 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
       clocks += weight_clocks;
       time += read_ns(weight_bytes, kScatteredBytes);
     }
-    const double reads = prepared || weight_bytes > kCache ? blocks : 0;
-    time += reads * read_ns(weight_bytes, kStreamBytes);
+    if (weight_bytes > kCache) time += blocks * read_ns(weight_bytes, kStreamBytes);
+    if (prepared) time += weight_bytes / kMemoryBytes;
   } else {
     clocks += weight_clocks * blocks;
     time += blocks * read_ns(36 * s.depth * s.columns, kFarBytes);

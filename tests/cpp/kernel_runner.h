@@ -121,7 +121,8 @@ inline void run_phases(const nnrt::BoundKernel& bound, nnrt::Call call, Cut cut)
 
 // Epilogues over a result of this shape; `row` has the last axis' extent, `other` the result's
 // shape. Without `other` max(value + row, 0) * 0.5, which no kernel knows; with it one that kernels
-// apply in registers: value + row + other, 0 unless 0 < other < 0.5, between -0.25 and 0.75.
+// apply in registers: (value + row) + (other + row), 0 unless 0 < other < 0.5, between -0.25 and
+// 0.75.
 inline nnrt::TileProgram epilogue_program(const nnrt::Shape& shape, bool is_double, bool other) {
   nnrt::TileProgram program;
   program.compute = is_double ? nnrt::DType::f64 : nnrt::DType::f32;
@@ -142,17 +143,18 @@ inline nnrt::TileProgram epilogue_program(const nnrt::Shape& shape, bool is_doub
   if (other) {
     program.loads.push_back(2);
     add("load", {2});
-    add("add", {4, 2});
+    add("add", {1, 4});
+    add("add", {5, 2});
     add("greater", {4, 3});
-    add("select", {6, 5, 3});
+    add("select", {7, 6, 3});
     add("const", {}, 0.5);
-    add("less", {4, 8});
-    add("select", {9, 7, 3});
+    add("less", {4, 9});
+    add("select", {10, 8, 3});
     add("const", {}, -0.25);
-    add("maximum", {10, 11});
+    add("maximum", {11, 12});
     add("const", {}, 0.75);
-    add("minimum", {12, 13});
-    add("store", {0, 14});
+    add("minimum", {13, 14});
+    add("store", {0, 15});
     return program;
   }
   add("maximum", {2, 3});

@@ -221,7 +221,8 @@ void check_finish(const Case& sizes, const Operands& operands, ConvDirection dir
   Tensor<double> expected = plain(sizes, operands, direction, false);
   for (size_t i = 0; i < expected.values.size(); ++i) {
     const double bound = other.values[i];
-    const double sum = expected.values[i] + job.row->values[i % job.row->values.size()] + bound;
+    const double row = job.row->values[i % job.row->values.size()];
+    const double sum = (expected.values[i] + row) + (bound + row);
     expected.values[i] = std::clamp(bound > 0 && bound < 0.5 ? sum : 0.0, -0.25, 0.75);
   }
   for (nnrt::Isa isa : test::available_isas()) {

@@ -11,7 +11,7 @@ namespace nnrt::NNC_ISA {
 // A Finish with the memory of a call. Elements are counted from the result's first.
 struct Finisher {
   const float* result;  // where the result begins
-  const float* row = nullptr;
+  const float* rows[2] = {nullptr, nullptr};
   const float* add = nullptr;
   const float* mask = nullptr;
   Finish finish;
@@ -21,7 +21,7 @@ struct Finisher {
     const auto load = [&call](int slot) {
       return slot < 0 ? nullptr : static_cast<const float*>(call.tile_loads[slot]);
     };
-    row = load(from.row);
+    for (int i = 0; i < 2; ++i) rows[i] = load(from.rows[i]);
     add = load(from.add);
     mask = load(from.mask);
   }
@@ -30,7 +30,8 @@ struct Finisher {
   template <class Read>
   NNC_INLINE Float apply(Float value, const float* to, int64_t channel, Read read) const {
     const int64_t at = to - result;
-    if (row != nullptr) value = value + read(row + channel);
+    if (rows[0] != nullptr) value = value + read(rows[0] + channel);
+    if (rows[1] != nullptr) value = value + read(rows[1] + channel);
     if (add != nullptr) value = value + read(add + at);
     if (mask != nullptr) {
       const Float bound = read(mask + at);
