@@ -64,6 +64,11 @@ constexpr int64_t kPlainPixels = 256;
 // weights of a unit are in half of L2.
 constexpr int64_t kSkipBytes = 512 * 1024;
 
+// Depthwise, up to so much source, which then mostly comes from a cache: nothing is copied. Zen 3:
+// 576@14 N1 1.15 times as fast, but 144@56 N16, from memory, 0.7 times without the copy's long
+// runs.
+constexpr int64_t kInPlaceBytes = 8 * 1024 * 1024;
+
 struct BoundConv : ConvArguments {
   std::vector<ConvClass> class_list;
   std::deque<std::vector<int64_t>> tables;
@@ -119,6 +124,10 @@ ConvClass make_class(BoundConv& conv, const std::vector<AxisTap>& rows,
   for (const AxisTap& row : rows) tap_row_at.push_back(row.at);
   pixels.tap_rows = static_cast<int64_t>(rows.size());
   pixels.tap_row_at = conv.keep(std::move(tap_row_at));
+  std::vector<int64_t> tap_column_at;
+  for (const AxisTap& column : columns) tap_column_at.push_back(column.at);
+  pixels.tap_columns = static_cast<int64_t>(columns.size());
+  pixels.tap_column_at = conv.keep(std::move(tap_column_at));
   pixels.tap_count = static_cast<int64_t>(taps.size());
   pixels.taps = conv.keep(std::move(taps));
   return pixels;
@@ -142,6 +151,13 @@ void set_steps(BoundConv& conv, ConvClass& pixels, const std::vector<AxisTap>& r
   pixels.steps = conv.keep(std::move(steps));
 }
 
+// For a kernel that leaves out the taps outside of the image.
+void read_in_place(ConvClass& pixels, const ImageShape& source) {
+  pixels.direct = true;
+  pixels.pixel_stride = source.channels;
+  pixels.row_stride = source.width * source.channels;
+}
+
 void make_classes(BoundConv& conv, bool depthwise) {
   const ConvShape& s = conv.shape;
   const int64_t channels = conv.source.channels / s.groups;
@@ -161,6 +177,7 @@ void make_classes(BoundConv& conv, bool depthwise) {
       pixels.columns = std::max<int64_t>(0, ceil_div(conv.result.width - x, conv.step_width));
       set_window(pixels, conv.source, conv.source.channels * conv.multiplier, conv.stride_height,
                  conv.stride_width, conv.multiplier == 1);
+      if (conv.in_place) read_in_place(pixels, conv.source);
       set_steps(conv, pixels, rows, columns, depthwise ? 1 : channels);
       conv.class_list.push_back(pixels);
     }
@@ -318,6 +335,8 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
     std::swap(conv.stride_width, conv.step_width);
   }
   if (depthwise && !conv.backward) conv.multiplier = s.group_out();
+  const int64_t x_bytes = static_cast<int64_t>(request.operands[0].bytes());
+  conv.in_place = depthwise && conv.multiplier == 1 && x_bytes <= kInPlaceBytes;
   make_classes(conv, depthwise);
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;

@@ -56,13 +56,15 @@ struct ConvClass {
   int64_t image_stride = 0;                   // floats between the windows of two images
   int64_t depth = 0;                          // taps x channels of a group
   int64_t tap_count = 0;
-  int64_t tap_rows = 0;                  // taps come row by row, in ascending order of `tap_row_at`
-  const int64_t* tap_row_at = nullptr;   // source row of each row of taps, from the pixel's
-  bool skip_outside = false;             // leave out rows of taps that lie in the padding
-  const int64_t* taps = nullptr;         // which taps of w, in order
-  const int64_t* tap_steps = nullptr;    // offset of each tap in the window
-  const int64_t* steps = nullptr;        // offset of each (tap, channel)
-  const int64_t* source_rows = nullptr;  // of each pixel of a block: offset in the window
+  int64_t tap_rows = 0;                 // taps come row by row, in ascending order of `tap_row_at`
+  const int64_t* tap_row_at = nullptr;  // source row of each row of taps, from the pixel's
+  int64_t tap_columns = 0;
+  const int64_t* tap_column_at = nullptr;  // and source column of each column of taps
+  bool skip_outside = false;               // leave out rows of taps that lie in the padding
+  const int64_t* taps = nullptr;           // which taps of w, in order
+  const int64_t* tap_steps = nullptr;      // offset of each tap in the window
+  const int64_t* steps = nullptr;          // offset of each (tap, channel)
+  const int64_t* source_rows = nullptr;    // of each pixel of a block: offset in the window
   const int64_t* result_rows =
       nullptr;  // and in the result, from the block's first pixel of the class
   const ProductStrip* strips = nullptr;
@@ -86,6 +88,7 @@ struct ConvArguments {
   int64_t pack_units = 0;
   int64_t window_offset = 0;  // bytes into the scratch, behind the tile's
   int64_t multiplier = 1;     // depthwise: results per source channel
+  bool in_place = false;      // depthwise: reads the image itself, without taps outside of it
 };
 
 // The gradient of the weights: rows are (tap, channel), steps are pixels.
