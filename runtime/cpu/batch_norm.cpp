@@ -21,6 +21,11 @@ constexpr int64_t kBlock = 4096;      // elements normalized before the epilogue
 constexpr int64_t kChannelUnit = 64;  // channels of a unit of merging
 constexpr int64_t kShiftRows = 8;     // rows whose mean is near enough to the unit's
 
+// A result of this many bytes is gone from the caches when it is read: it is written past them,
+// which also saves reading what is overwritten.
+constexpr size_t kStreamBytes = 32 * 1024 * 1024;
+constexpr int64_t kStreamChannels = 16;  // lines are written whole
+
 struct BatchNormArguments {
   const NormTable* table = nullptr;
   int64_t rows = 0;
@@ -29,6 +34,8 @@ struct BatchNormArguments {
   int64_t unit_rows = 1;
   int64_t units = 0;
   double epsilon = 0;
+  bool stream = false;
+  bool finish = false;        // the epilogue is applied while normalizing
   size_t scratch_offset = 0;  // behind the tile's
   size_t partial_offset = 0;  // in the workspace, behind the coefficients
 };
@@ -84,7 +91,8 @@ void measure_units(const Call& call, int64_t begin, int64_t end) {
   float* shift = scratch_array(call, 0);
   float* sums = scratch_array(call, 1);
   float* squares = scratch_array(call, 2);
-  for (int64_t unit = begin; unit < end; ++unit) {
+  // Backward: what the producer of x wrote last is still in a cache.
+  for (int64_t unit = end - 1; unit >= begin; --unit) {
     const float* x =
         static_cast<const float*>(call.operands[0]) + unit * arguments.unit_rows * channels;
     const int64_t rows = rows_of_unit(arguments, unit);
@@ -163,8 +171,10 @@ void normalize_units(const Call& call, int64_t begin, int64_t end) {
   for (int64_t unit = begin; unit < end; ++unit) {
     over_blocks(arguments, unit, [&](int64_t first, int64_t count) {
       arguments.table->normalize(y + first, x + first, coefficients(call, 0), coefficients(call, 1),
-                                 coefficients(call, 2), count, arguments.period);
-      if (call.tile) run_tile(*call.tile, call, call.scratch, first, first + count);
+                                 coefficients(call, 2), count, arguments.period,
+                                 arguments.finish ? &call : nullptr, arguments.stream);
+      if (call.tile && !arguments.finish)
+        run_tile(*call.tile, call, call.scratch, first, first + count);
     });
   }
 }
@@ -178,7 +188,7 @@ void sum_gradients(const Call& call, int64_t begin, int64_t end) {
   float* products = scratch_array(call, 2);
   for (int64_t i = 0; i < period; ++i)
     mean[i] = static_cast<const float*>(call.operands[2])[i % channels];
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (int64_t unit = end - 1; unit >= begin; --unit) {
     const int64_t first = unit * arguments.unit_rows * channels;
     std::fill(sums, sums + period, 0.0f);
     std::fill(products, products + period, 0.0f);
@@ -233,7 +243,7 @@ void apply_gradients(const Call& call, int64_t begin, int64_t end) {
         static_cast<const float*>(call.operands[0]) + first,
         static_cast<const float*>(call.operands[4]) + first, coefficients(call, 0),
         coefficients(call, 1), coefficients(call, 2), coefficients(call, 3),
-        rows_of_unit(arguments, unit) * arguments.channels, arguments.period);
+        rows_of_unit(arguments, unit) * arguments.channels, arguments.period, arguments.stream);
   }
 }
 
@@ -280,6 +290,10 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
   arguments->unit_rows = std::max(kLeastRows, unit / arguments->channels);
   arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
   arguments->epsilon = number_attribute(*request.attributes, "epsilon");
+  const Finish* finish = tile_finish(request.tile);
+  arguments->finish = finish != nullptr && finish->rows[0] < 0;
+  arguments->stream = x.bytes() >= kStreamBytes && arguments->channels % kStreamChannels == 0 &&
+                      (request.tile == nullptr || arguments->finish);
   arguments->scratch_offset = request.tile_scratch;
   arguments->partial_offset =
       line_bytes(4 * arguments->period * static_cast<int64_t>(sizeof(float)));

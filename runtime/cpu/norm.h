@@ -11,16 +11,18 @@ struct NormTable {
   // sums += x - shift, squares += (x - shift)^2
   void (*moments)(float* sums, float* squares, const float* x, const float* shift, int64_t count,
                   int64_t period);
-  // y = (x - mean) * factor + offset
+  // y = (x - mean) * factor + offset, and the call's Finish where `finish` is not null. `stream`: y
+  // goes past the caches.
   void (*normalize)(float* y, const float* x, const float* mean, const float* factor,
-                    const float* offset, int64_t count, int64_t period);
+                    const float* offset, int64_t count, int64_t period, const Call* finish,
+                    bool stream);
   // sums += dy, products += dy * (x - mean)
   void (*gradient_sums)(float* sums, float* products, const float* x, const float* dy,
                         const float* mean, int64_t count, int64_t period);
   // dx = ((dy - constant) + (x - mean) * slope) * factor
   void (*apply_gradient)(float* dx, const float* x, const float* dy, const float* mean,
                          const float* factor, const float* slope, const float* constant,
-                         int64_t count, int64_t period);
+                         int64_t count, int64_t period, bool stream);
   // Rows of `extent`.
   void (*layer_norm)(float* y, float* mean, float* variance, const float* x, const float* scale,
                      const float* offset, int64_t rows, int64_t extent, float epsilon);

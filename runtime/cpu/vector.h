@@ -68,6 +68,9 @@ struct Vec {
     return result;
   }
   NNC_INLINE void store(T* to) const { std::memcpy(to, &v, sizeof(Native)); }
+  // Past the caches, where the instruction set can; `to` is aligned to the vector. What another
+  // thread reads must come before a `stream_fence`.
+  NNC_INLINE void stream(T* to) const;
   // The first `count` lanes, 0 <= count <= N; the others are zero, their memory is not touched.
   NNC_INLINE static Vec load_partial(const T* from, int64_t count);
   NNC_INLINE void store_partial(T* to, int64_t count) const;
@@ -181,6 +184,27 @@ NNC_INLINE Vec<To, N> reinterpret(Vec<T, N> a) {
 template <class To, class T, int N>
 NNC_INLINE Vec<To, N> convert(Vec<T, N> a) {
   return {__builtin_convertvector(a.v, typename Vec<To, N>::Native)};
+}
+
+template <class T, int N>
+NNC_INLINE void Vec<T, N>::stream(T* to) const {
+#if defined(__x86_64__) && NNC_VECTOR_BYTES >= 64
+  if constexpr (std::is_same_v<T, float> && N == 16) {
+    _mm512_stream_ps(to, (__m512)v);
+    return;
+  }
+#elif defined(__x86_64__) && NNC_VECTOR_BYTES >= 32
+  if constexpr (std::is_same_v<T, float> && N == 8) {
+    _mm256_stream_ps(to, (__m256)v);
+    return;
+  }
+#endif
+  store(to);
+}
+NNC_INLINE void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
 }
 
 template <class T, int N>

@@ -3,6 +3,7 @@
 
 #include "cpu/norm.h"
 #include "cpu/vector.h"
+#include "cpu/vector/finish.h"
 #include "cpu/vector/row.h"
 
 namespace nnrt::NNC_ISA {
@@ -34,14 +35,47 @@ inline void column_moments(float* sums, float* squares, const float* x, const fl
   }
 }
 
-inline void column_normalize(float* y, const float* x, const float* mean, const float* factor,
-                             const float* offset, int64_t count, int64_t period) {
-  for (; count > 0; count -= period, x += period, y += period) {
-    over_row(std::min(count, period),
-             [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
-               store(fma(load(x + i) - load(mean + i), load(factor + i), load(offset + i)), y + i);
-             });
+// Calls body(i, load, put) for the vectors of `count` elements, period after period; put(value, to)
+// stores, past the caches where `stream` is true.
+template <class Body>
+NNC_INLINE void over_periods(int64_t count, int64_t period, bool stream, Body body) {
+  for (int64_t first = 0; first < count; first += period) {
+    const int64_t length = std::min(count - first, period);
+    if (stream) {
+      for (int64_t i = 0; i < length; i += kLanes) {
+        body(
+            first, i,
+            [](const float* from) __attribute__((always_inline)) { return Float::load(from); },
+            [](Float value, float* to) __attribute__((always_inline)) { value.stream(to); });
+      }
+    } else {
+      over_row(length, [&](int64_t i, auto load, auto store)
+                           __attribute__((always_inline)) { body(first, i, load, store); });
+    }
   }
+  if (stream) stream_fence();
+}
+
+inline void column_normalize(float* y, const float* x, const float* mean, const float* factor,
+                             const float* offset, int64_t count, int64_t period, const Call* finish,
+                             bool stream) {
+  auto normalize = [&](int64_t first, int64_t i, auto load) __attribute__((always_inline)) {
+    return fma(load(x + first + i) - load(mean + i), load(factor + i), load(offset + i));
+  };
+  if (finish == nullptr) {
+    over_periods(count, period, stream,
+                 [&](int64_t first, int64_t i, auto load, auto put) __attribute__((always_inline)) {
+                   put(normalize(first, i, load), y + first + i);
+                 });
+    return;
+  }
+  const CallFinish found(*finish);
+  const Finisher& finisher = *found.get();
+  over_periods(count, period, stream,
+               [&](int64_t first, int64_t i, auto load, auto put) __attribute__((always_inline)) {
+                 float* const to = y + first + i;
+                 put(finisher.apply(normalize(first, i, load), to, 0, load), to);
+               });
 }
 
 inline void column_gradient_sums(float* sums, float* products, const float* x, const float* dy,
@@ -73,14 +107,14 @@ inline void column_gradient_sums(float* sums, float* products, const float* x, c
 
 inline void column_apply_gradient(float* dx, const float* x, const float* dy, const float* mean,
                                   const float* factor, const float* slope, const float* constant,
-                                  int64_t count, int64_t period) {
-  for (; count > 0; count -= period, x += period, dy += period, dx += period) {
-    over_row(std::min(count, period), [&](int64_t i, auto load,
-                                          auto store) __attribute__((always_inline)) {
-      const Float g = load(dy + i) - load(constant + i);
-      store(fma(load(x + i) - load(mean + i), load(slope + i), g) * load(factor + i), dx + i);
-    });
-  }
+                                  int64_t count, int64_t period, bool stream) {
+  over_periods(
+      count, period, stream,
+      [&](int64_t first, int64_t i, auto load, auto put) __attribute__((always_inline)) {
+        const Float g = load(dy + first + i) - load(constant + i);
+        put(fma(load(x + first + i) - load(mean + i), load(slope + i), g) * load(factor + i),
+            dx + first + i);
+      });
 }
 
 inline void layer_norm_rows(float* y, float* mean, float* variance, const float* x,
