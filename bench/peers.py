@@ -18,6 +18,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,12 @@ class Worker:
         ]
         self.peer = peer
         self.times: list[float] = []
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.errors,
             text=True,
             env=environment,
         )
@@ -74,8 +76,11 @@ class Worker:
         self.times += json.loads(self.process.stdout.readline())
 
     def close(self) -> str:
-        _, errors = self.process.communicate()
-        return errors or ""
+        self.process.communicate()
+        self.errors.seek(0)
+        errors = self.errors.read()
+        self.errors.close()
+        return errors
 
 
 def measure(
@@ -156,6 +161,15 @@ def table(rows: list[dict[str, Any]], about: dict[str, str], threads: int) -> st
     return "\n".join(lines)
 
 
+def save(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """What has been measured so far, as Markdown and JSON."""
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    about = versions()
+    options.output.with_suffix(".md").write_text(table(rows, about, options.threads))
+    data = {"about": about, "threads": options.threads, "precision": "f32", "rows": rows}
+    options.output.with_suffix(".json").write_text(json.dumps(data, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -185,11 +199,7 @@ def main() -> None:
                 print(table(rows[-1:], versions(), options.threads).splitlines()[-1], flush=True)
                 for peer, why in rows[-1]["failed"].items():
                     print(f"  {peer} failed: {' '.join(why)}", flush=True)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    about = versions()
-    options.output.with_suffix(".md").write_text(table(rows, about, options.threads))
-    data = {"about": about, "threads": options.threads, "precision": "f32", "rows": rows}
-    options.output.with_suffix(".json").write_text(json.dumps(data, indent=1))
+                save(rows, options)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 
 #include "core/isa.h"
 #include "core/options.h"
+#include "cpu/families.h"
 #include "nnrt/kernel.h"
 
 namespace {
@@ -80,61 +81,6 @@ Memory filled(const TensorInfo& info) {
     }
   }
   return memory;
-}
-
-// The best of a few runs of `round`, which does `flops` operations, in FLOP/s.
-template <class Round>
-double peak_of(double flops, Round round) {
-  constexpr int64_t kRounds = 4'000'000;
-  double best = 0;
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    const double start = omp_get_wtime();
-    for (int64_t i = 0; i < kRounds; ++i) round();
-    best = std::max(best, flops * static_cast<double>(kRounds) / (omp_get_wtime() - start));
-  }
-  return best;
-}
-
-// One core's multiply-add peak with the vectors of the chosen instruction set: twelve chains hide
-// the latency.
-#if defined(__x86_64__)
-#define NNC_FMA(set, sum) "vfmadd231ps %%" set "14, %%" set "15, %%" set sum "\n\t"
-#define NNC_TWELVE(set)                                                                     \
-  NNC_FMA(set, "0")                                                                         \
-  NNC_FMA(set, "1")                                                                         \
-  NNC_FMA(set, "2") NNC_FMA(set, "3") NNC_FMA(set, "4") NNC_FMA(set, "5") NNC_FMA(set, "6") \
-      NNC_FMA(set, "7") NNC_FMA(set, "8") NNC_FMA(set, "9") NNC_FMA(set, "10") NNC_FMA(set, "11")
-#define NNC_CLOBBERED \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
-double peak_avx512() {
-  return peak_of(2 * 16 * 12, [] { asm volatile(NNC_TWELVE("zmm")::: NNC_CLOBBERED); });
-}
-double peak_avx2() {
-  return peak_of(2 * 8 * 12, [] { asm volatile(NNC_TWELVE("ymm")::: NNC_CLOBBERED); });
-}
-#undef NNC_CLOBBERED
-#undef NNC_TWELVE
-#undef NNC_FMA
-#endif
-double peak_generic() {
-  typedef float Vector __attribute__((vector_size(16)));
-  Vector sums[12] = {}, factor = Vector{} + 1.0f, term = Vector{} + 1e-9f;
-  const double best = peak_of(2 * 4 * 12, [&] {
-    benchmark::DoNotOptimize(factor);
-#pragma GCC unroll 12
-    for (Vector& sum : sums) sum = sum * factor + term;
-  });
-  benchmark::DoNotOptimize(sums);
-  return best;
-}
-
-double peak(nnrt::Isa isa) {
-#if defined(__x86_64__)
-  if (isa == nnrt::Isa::avx512) return peak_avx512();
-  if (isa == nnrt::Isa::avx2) return peak_avx2();
-#endif
-  (void)isa;
-  return peak_generic();
 }
 
 void run_case(benchmark::State& state, const Case& item, const nnrt::Options& options,
@@ -226,17 +172,20 @@ struct Conv {
 };
 
 void add_conv(std::vector<Case>& cases) {
-  for (const Conv& v : std::vector<Conv>{
-           {16, 56, 64, 64, 3, 1, 1},   {16, 28, 128, 128, 3, 1, 1},   {16, 14, 256, 256, 3, 1, 1},
-           {16, 7, 512, 512, 3, 1, 1},  {1, 56, 64, 64, 3, 1, 1},      {4, 112, 64, 128, 3, 1, 1},
-           {2, 224, 64, 64, 3, 1, 1},   {16, 56, 64, 256, 1, 1, 1},    {16, 56, 256, 64, 1, 1, 1},
-           {16, 7, 2048, 512, 1, 1, 1}, {16, 56, 256, 512, 1, 2, 1},   {16, 56, 128, 128, 3, 2, 1},
-           {16, 224, 3, 64, 7, 2, 1},   {128, 28, 1, 32, 3, 1, 1},     {128, 14, 32, 64, 3, 1, 1},
-           {128, 32, 16, 16, 3, 1, 1},  {16, 56, 144, 144, 3, 1, 144}, {16, 112, 96, 96, 3, 2, 96},
-                                         {1, 14, 576, 576, 3, 1, 576},
-           {1, 56, 64, 64, 1, 1, 1},    {1, 56, 64, 256, 1, 1, 1},     {1, 28, 512, 128, 1, 1, 1},
-           {1, 14, 256, 1024, 1, 1, 1}, {1, 7, 2048, 512, 1, 1, 1},    {1, 112, 16, 96, 1, 1, 1},
-           {1, 28, 192, 32, 1, 1, 1},   {1, 7, 512, 512, 3, 1, 1}}) {
+  for (const Conv& v : std::vector<Conv>{{16, 56, 64, 64, 3, 1, 1},     {16, 28, 128, 128, 3, 1, 1},
+                                         {16, 14, 256, 256, 3, 1, 1},   {16, 7, 512, 512, 3, 1, 1},
+                                         {1, 56, 64, 64, 3, 1, 1},      {4, 112, 64, 128, 3, 1, 1},
+                                         {2, 224, 64, 64, 3, 1, 1},     {16, 56, 64, 256, 1, 1, 1},
+                                         {16, 56, 256, 64, 1, 1, 1},    {16, 7, 2048, 512, 1, 1, 1},
+                                         {16, 56, 256, 512, 1, 2, 1},   {16, 56, 128, 128, 3, 2, 1},
+                                         {16, 224, 3, 64, 7, 2, 1},     {128, 28, 1, 32, 3, 1, 1},
+                                         {128, 14, 32, 64, 3, 1, 1},    {128, 32, 16, 16, 3, 1, 1},
+                                         {16, 56, 144, 144, 3, 1, 144}, {16, 112, 96, 96, 3, 2, 96},
+                                         {1, 14, 576, 576, 3, 1, 576},  {1, 56, 64, 64, 1, 1, 1},
+                                         {1, 56, 64, 256, 1, 1, 1},     {1, 28, 512, 128, 1, 1, 1},
+                                         {1, 14, 256, 1024, 1, 1, 1},   {1, 7, 2048, 512, 1, 1, 1},
+                                         {1, 112, 16, 96, 1, 1, 1},     {1, 28, 192, 32, 1, 1, 1},
+                                         {1, 7, 512, 512, 3, 1, 1}}) {
     const int64_t p = (v.k - 1) / 2, out = (v.h + 2 * p - v.k) / v.s + 1;
     const Attributes attributes = {{"stride", {v.s, v.s}},
                                    {"padding", {p, p, p, p}},
@@ -310,7 +259,7 @@ void add_memory_bound(std::vector<Case>& cases) {
 
 int main(int argc, char** argv) {
   const nnrt::Options options = nnrt::options_from_environment();
-  const double peak_flops = peak(options.isa);
+  const double peak_flops = nnrt::measure_peak(options.isa);
   std::vector<Case> cases;
   add_matmul(cases);
   add_conv(cases);

@@ -75,7 +75,8 @@ struct Binding {
   uint64_t prepared_version = 0;       // of the variables, when this binding last looked; 0: never
   uint64_t arena_generation = 0;       // of the resolved pointers
   uint64_t last_use = 0;
-  std::vector<double> step_seconds;  // NNC_DEBUG=2: sums over the runs since the last report
+  bool timed = false;                // of the run at hand
+  std::vector<double> step_seconds;  // of timed runs: sums since the last report
   int64_t timed_runs = 0;
 };
 

@@ -8,7 +8,7 @@
 namespace nnrt {
 
 Executable::Executable(Plan plan, const Options& options, KernelLookup lookup)
-    : plan_(std::move(plan)), options_(options), lookup_(lookup) {
+    : plan_(std::move(plan)), options_(options), lookup_(lookup), timed_(options.debug >= 2) {
   check_plan(plan_, lookup_);
   for (const auto& [name, program] : plan_.programs)
     programs_.push_back(

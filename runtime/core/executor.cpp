@@ -191,6 +191,7 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
                    void* const* outputs, const RunState& state, const Prologue& prologue) {
   resolve(binding);
   patch(binding, inputs, outputs);
+  binding.timed = executable_.timed();
   state_ = state;
   if (executable_.programs()[program].info.writes_variables) {
     const std::unique_lock<std::shared_mutex> lock(executable_.mutex());
@@ -289,7 +290,7 @@ void Executor::work(Binding& binding, const Prologue& prologue, int thread, int 
     if (begin < end) prologue.run(prologue.arguments, begin, end);
     waiting = true;
   }
-  if (executable_.options().debug >= 2) {
+  if (binding.timed) {
     if (waiting && threads > 1) barrier_.wait(threads);
     work_timed(binding, scratch, thread, threads);
   } else {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "cpu/families.h"
+
 namespace nnrt {
 namespace {
 
@@ -33,13 +35,20 @@ std::vector<StepReport> report_steps(const Program& program, const Binding& bind
     const int first = !spec.results.empty() ? spec.results.front() : spec.tile->stores.front();
     reports.push_back({spec.path, spec.source, spec.kernel, algorithm_of(step),
                        text_of(binding.buffers[static_cast<size_t>(first)]), step.flops, step.bytes,
-                       binding.step_seconds[i] / runs});
+                       binding.step_seconds[i] / runs, step.kernel.note});
   }
   return reports;
 }
 
-void print_profile(const std::string& title, const Program& program, Binding& binding) {
+void reset_times(Binding& binding) {
+  std::fill(binding.step_seconds.begin(), binding.step_seconds.end(), 0.0);
+  binding.timed_runs = 0;
+}
+
+void print_profile(const std::string& title, const Program& program, Binding& binding, Isa isa) {
   if (binding.timed_runs == 0) return;
+  static const double core_peak = measure_peak(isa);
+  const double peak = core_peak * binding.threads;
   double total = 0;
   for (double seconds : binding.step_seconds) total += seconds;
   const double runs = static_cast<double>(binding.timed_runs);
@@ -50,12 +59,15 @@ void print_profile(const std::string& title, const Program& program, Binding& bi
                static_cast<double>(binding.lower_bound) / 1e6);
   for (const StepReport& step : report_steps(program, binding)) {
     const double seconds = std::max(step.seconds, 1e-12);
-    std::fprintf(stderr, "nnrt:   %-36s %-30s %-20s %-24s %9.3f ms %8.1f GFLOP/s %7.1f GB/s\n",
+    std::fprintf(stderr,
+                 "nnrt:   %-36s %-30s %-20s %-24s %9.3f ms %8.1f GFLOP/s %5.1f %% "
+                 "of peak %7.1f GB/s  %s\n",
                  step.path.c_str(), step.kernel.c_str(), step.algorithm.c_str(), step.shape.c_str(),
-                 step.seconds * 1e3, step.flops / seconds / kGiga, step.bytes / seconds / kGiga);
+                 step.seconds * 1e3, step.flops / seconds / kGiga,
+                 step.flops / seconds / peak * 100, step.bytes / seconds / kGiga,
+                 step.note.c_str());
   }
-  std::fill(binding.step_seconds.begin(), binding.step_seconds.end(), 0.0);
-  binding.timed_runs = 0;
+  reset_times(binding);
 }
 
 }  // namespace nnrt

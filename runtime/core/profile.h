@@ -33,10 +33,13 @@ struct StepReport {
   double flops = 0;
   double bytes = 0;
   double seconds = 0;  // mean over the timed runs; 0 where none was timed
+  std::string note;
 };
 std::vector<StepReport> report_steps(const Program& program, const Binding& binding);
+// Forgets the times.
+void reset_times(Binding& binding);
 
-// Prints the mean times since the last report, and starts anew.
-void print_profile(const std::string& title, const Program& program, Binding& binding);
+// Prints the mean times since the last report, if there are any, and starts anew.
+void print_profile(const std::string& title, const Program& program, Binding& binding, Isa isa);
 
 }  // namespace nnrt

@@ -72,7 +72,9 @@ class Loop {
     }
     update_means();
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (last_ != nullptr) print_profile(entry_.name, *entry_.program, *last_);
+    const Options& options = lease_->executable().options();
+    if (last_ != nullptr && options.debug >= 2)
+      print_profile(entry_.name, *entry_.program, *last_, options.isa);
     return std::move(result_);
   }
 

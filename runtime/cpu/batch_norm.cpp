@@ -23,7 +23,7 @@ constexpr int64_t kShiftRows = 8;     // rows whose mean is near enough to the u
 
 // A result of this many bytes is gone from the caches when it is read: it is written past them,
 // which also saves reading what is overwritten.
-constexpr size_t kStreamBytes = 32 * 1024 * 1024;
+constexpr size_t kStreamBytes = 16 * 1024 * 1024;
 constexpr int64_t kStreamChannels = 16;  // lines are written whole
 
 struct BatchNormArguments {

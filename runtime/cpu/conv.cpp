@@ -387,8 +387,10 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
   } else if (is_f32 && request.isa != Isa::reference) {
     const ConvDirection direction =
         backward ? ConvDirection::backward_data : ConvDirection::forward;
-    if (choose_winograd(request, conv->shape, direction)) {
-      return bind_winograd(request, conv->shape, direction);
+    if (choose_winograd(request, conv->shape, direction, bound.note)) {
+      BoundKernel winograd = bind_winograd(request, conv->shape, direction);
+      winograd.note = bound.note;
+      return winograd;
     }
     bind_vector(request, *conv, bound);
   } else {

@@ -221,8 +221,10 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
   bound.bytes = static_cast<double>(x.bytes() + y.bytes() + w.bytes());
   const bool is_f32 = x.dtype == DType::f32;
   if (is_f32 && request.isa != Isa::reference) {
-    if (choose_winograd(request, s, ConvDirection::backward_weight)) {
-      return bind_winograd_weight(request, s);
+    if (choose_winograd(request, s, ConvDirection::backward_weight, bound.note)) {
+      BoundKernel winograd = bind_winograd_weight(request, s);
+      winograd.note = bound.note;
+      return winograd;
     }
     const ConvTable& table = *families_of(request.isa).conv;
     if (s.groups > 1 && s.group_in() == 1) {

@@ -1,6 +1,9 @@
 // Which instruction sets are compiled in.
 #include "cpu/families.h"
 
+#include <algorithm>
+#include <chrono>
+
 namespace nnrt {
 
 namespace generic {
@@ -39,6 +42,19 @@ const Families& families_of(Isa isa) {
       break;
   }
   throw Error(std::string("the instruction set ") + name_of(isa) + " is not compiled in");
+}
+
+double measure_peak(Isa isa) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t kRounds = 20000;
+  double best = 0;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    const Clock::time_point start = Clock::now();
+    const double flops = families_of(isa).multiply_adds(kRounds);
+    const std::chrono::duration<double> passed = Clock::now() - start;
+    best = std::max(best, flops / std::max(passed.count(), 1e-9));
+  }
+  return best;
 }
 
 }  // namespace nnrt

@@ -25,10 +25,15 @@ struct Families {
   const MatmulTable* matmul;
   const ConvTable* conv;
   const WinogradTable* winograd;
+  double (*multiply_adds)(int64_t rounds);  // gives the operations done
 };
 
 // The functions of an instruction set that was compiled in; throws Error otherwise. `reference` has
 // generic's.
 const Families& families_of(Isa isa);
+
+// What one core's multiply-adds reach with the vectors of an instruction set, in FLOP/s, measured
+// in about a millisecond.
+double measure_peak(Isa isa);
 
 }  // namespace nnrt

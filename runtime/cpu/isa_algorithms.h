@@ -7,6 +7,7 @@
 #include "cpu/vector/conv.h"
 #include "cpu/vector/matmul.h"
 #include "cpu/vector/norm.h"
+#include "cpu/vector/peak.h"
 #include "cpu/vector/pool.h"
 #include "cpu/vector/reduce.h"
 #include "cpu/vector/softmax.h"
@@ -17,7 +18,8 @@
 namespace nnrt::NNC_ISA {
 
 extern const Families families;
-const Families families = {&tile_table,    &reduce_table, &pool_table, &norm_table,
-                           &softmax_table, &matmul_table, &conv_table, &winograd_table};
+const Families families = {&tile_table, &reduce_table,   &pool_table,
+                           &norm_table, &softmax_table,  &matmul_table,
+                           &conv_table, &winograd_table, &multiply_adds};
 
 }  // namespace nnrt::NNC_ISA

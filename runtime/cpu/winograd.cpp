@@ -2,6 +2,7 @@
 #include "cpu/winograd.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 
 #include "cpu/families.h"
@@ -157,7 +158,8 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
   return bound;
 }
 
-bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction) {
+bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction,
+                     std::string& note) {
   if (request.strict || request.isa == Isa::reference || request.operands[0].dtype != DType::f32)
     return false;
   if (!winograd_applies(shape)) return false;
@@ -166,6 +168,10 @@ bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDir
   if (narrow && direction != ConvDirection::backward_weight) return false;
   const ConvPrediction prediction =
       predict_conv(shape, direction, request.isa, is_fixed(request, 1));
+  char text[96];
+  std::snprintf(text, sizeof(text), "expected: direct %.1f us, winograd %.1f us",
+                prediction.direct / 1e3, prediction.winograd / 1e3);
+  note = text;
   return prediction.winograd < prediction.direct;
 }
 

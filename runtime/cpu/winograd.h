@@ -96,11 +96,10 @@ struct ConvPrediction {
 // `prepared`: what is made of the weights alone is kept from run to run.
 ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa,
                             bool prepared);
-// The two predictions as text, for NNC_DEBUG=2.
-std::string text_of(const ConvPrediction& prediction);
-
-// True where Winograd's algorithm applies, is allowed and is expected to be the faster one.
-bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction);
+// True where Winograd's algorithm applies, is allowed and is expected to be the faster one. Where
+// there was a choice, `note` says what was expected.
+bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction,
+                     std::string& note);
 
 // The request is one that `conv_shape` has checked, of floats, for an instruction set with vectors.
 // Without a cut, the best by the model.

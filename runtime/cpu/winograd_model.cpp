@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "cpu/families.h"
 
@@ -253,13 +252,6 @@ ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa
                             ? best_weight_cut(tiles, isa).nanoseconds
                             : best_cut(tiles, isa, prepared).nanoseconds;
   return prediction;
-}
-
-std::string text_of(const ConvPrediction& prediction) {
-  char text[96];
-  std::snprintf(text, sizeof(text), "predicted: direct %.1f us, winograd %.1f us",
-                prediction.direct / 1e3, prediction.winograd / 1e3);
-  return text;
 }
 
 }  // namespace nnrt

@@ -31,6 +31,8 @@ class StepInfo(TypedDict):
     shape: str
     flops: float
     bytes: float
+    seconds: float
+    note: str
 
 class BindingInfo(TypedDict):
     isa: str
@@ -41,6 +43,7 @@ class BindingInfo(TypedDict):
     prepared_bytes: int
     barriers: int
     steps: list[StepInfo]
+    timed_runs: int
 
 class LoopResult(TypedDict):
     means: list[float]
@@ -59,6 +62,7 @@ class Engine:
     def threads(self) -> int: ...
     @property
     def isa(self) -> str: ...
+    timed: bool
     def variable(self, name: str) -> Array: ...
     def set_variable(self, name: str, value: Array) -> None: ...
     def call(
@@ -84,5 +88,6 @@ class Engine:
     def describe(self, program: str, symbols: Mapping[str, int]) -> BindingInfo: ...
 
 def machine() -> Machine: ...
+def peak_flops(isa: str) -> float: ...
 def shuffled_rows(seed: int, step: int, rows: int) -> list[int]: ...
 def evaluate_dimension(text: str, symbols: Mapping[str, int]) -> int: ...

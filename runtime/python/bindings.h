@@ -47,6 +47,8 @@ class Engine {
   void end_training() { executable_->end_training(); }
 
   py::dict describe(const std::string& program, const py::dict& symbols);
+  bool timed() const { return executable_->timed(); }
+  void set_timed(bool timed) { executable_->set_timed(timed); }
   int threads() const { return executable_->options().threads; }
   std::string isa() const { return name_of(executable_->options().isa); }
 

@@ -75,7 +75,10 @@ void add_engine(py::module_& module) {
       .def("begin_training", &Engine::begin_training)
       .def("end_training", &Engine::end_training)
       .def("describe", &Engine::describe, py::arg("program"), py::arg("symbols"),
-           "The binding of a program at these sizes: memory, threads, and a list of its steps.")
+           "The binding of a program at these sizes: memory, threads, and a list of its steps with "
+           "their mean seconds in timed runs since the last description.")
+      .def_property("timed", &Engine::timed, &Engine::set_timed,
+                    "Whether runs take the time of each step.")
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("isa", &Engine::isa);
 }

@@ -61,7 +61,9 @@ py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint
   {
     const py::gil_scoped_release release;
     (*lease)->run(program, *binding, inputs.pointers.data(), pointers.data(), {seed, step});
-    print_profile(executable_->programs()[program].name, spec, *binding);
+    if (executable_->options().debug >= 2)
+      print_profile(executable_->programs()[program].name, spec, *binding,
+                    executable_->options().isa);
     lease.reset();
   }
   return outputs;

@@ -7,6 +7,7 @@
 #include "core/executor.h"
 #include "core/isa.h"
 #include "core/profile.h"
+#include "cpu/families.h"
 #include "nnrt/trainer.h"
 #include "python/bindings.h"
 
@@ -41,7 +42,7 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
                                                       : 0);
   }
   const Executable::Lease lease(*executable_);
-  const Binding& binding = lease->bind_symbols(index, values);
+  Binding& binding = lease->bind_symbols(index, values);
   py::dict result;
   result["isa"] = isa();
   result["threads"] = binding.threads;
@@ -65,9 +66,13 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
     entry["shape"] = step.shape;
     entry["flops"] = step.flops;
     entry["bytes"] = step.bytes;
+    entry["seconds"] = step.seconds;
+    entry["note"] = step.note;
     steps.append(entry);
   }
   result["steps"] = steps;
+  result["timed_runs"] = binding.timed_runs;
+  reset_times(binding);
   return result;
 }
 
@@ -84,6 +89,10 @@ void add_introspection(py::module_& module) {
         return evaluate(parse_dim(text, names), values);
       },
       py::arg("text"), py::arg("symbols"), "The value of a dimension in text form.");
+  module.def(
+      "peak_flops", [](const std::string& isa) { return measure_peak(isa_from(isa)); },
+      py::arg("isa"), py::call_guard<py::gil_scoped_release>(),
+      "What one core's multiply-adds reach with an instruction set, in FLOP/s, measured now.");
   module.def("machine", &machine,
              "Instruction sets, CPU features and threads, as the engine sees them.");
   module.def(

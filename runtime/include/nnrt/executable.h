@@ -55,6 +55,10 @@ class Executable {
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
   void variables_changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
+  // Whether runs take the time of each step, which costs a barrier after every phase.
+  bool timed() const { return timed_.load(std::memory_order_relaxed); }
+  void set_timed(bool timed) { timed_.store(timed); }
+
   // True for one trainer at a time.
   bool begin_training() { return !training_.exchange(true); }
   void end_training() { training_.store(false); }
@@ -84,6 +88,7 @@ class Executable {
   mutable std::shared_mutex mutex_;
   std::atomic<uint64_t> version_{1};
   std::atomic<bool> training_{false};
+  std::atomic<bool> timed_;
   std::mutex pool_mutex_;
   std::vector<std::unique_ptr<Executor>> pool_;
 };

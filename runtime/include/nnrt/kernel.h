@@ -78,6 +78,7 @@ struct BoundKernel {
   double flops = 0;
   double bytes = 0;
   const char* algorithm = "";  // shown by NNC_DEBUG=2
+  std::string note;            // and why it was chosen
 };
 
 struct KernelSpec {
