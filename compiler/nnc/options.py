@@ -246,7 +246,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     variable(
         "NNC_DEBUG",
-        "1: phases and times, and tracebacks of internal errors; 2: also a line for each step",
+        "1: phases and times, and tracebacks of internal errors; 2: also a line for each step: "
+        "time, share of the measured peak, algorithm, and what it was expected to take",
         "0",
         ("0", "1", "2", "3", "4"),
     ),

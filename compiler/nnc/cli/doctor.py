@@ -13,7 +13,7 @@ import nnc
 from nnc import options
 from nnc.cli.report import headed
 
-PACKAGES = ("numpy", "lark", "rich", "safetensors", "pillow")
+PACKAGES = ("numpy", "rich", "safetensors", "pillow")
 
 
 def run(arguments: argparse.Namespace) -> int:
