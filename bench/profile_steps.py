@@ -1,8 +1,8 @@
 """Where the time of a run goes, step by step: milliseconds, share, GFLOP/s and their share of the
 measured multiply-add peak, GB/s, the algorithm, and why it was chosen.
 
-    python bench/profile.py resnet.nn --net ResNet50 --batch 8 --program train
-    python bench/profile.py my.nn --size T=100        other symbols of the inputs
+    python bench/profile_steps.py resnet.nn --net ResNet50 --batch 8 --program train
+    python bench/profile_steps.py my.nn --size T=100        other symbols of the inputs
 
 Inputs are random numbers. Each step waits for all threads, so the total is more than an untimed
 run's.
