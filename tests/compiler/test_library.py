@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from nnc import interpret
 from nnc.elaborate import Elaborated, elaborate
 from nnlang.syntax import Source
-from torch.nn import functional
+
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
 
 Array = np.ndarray[Any, Any]
 CLOCK = {"step": 0.0, "steps": 10.0, "epoch_steps": 5.0}

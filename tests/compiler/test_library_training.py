@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from nnc import interpret
 from nnc.elaborate import elaborate
 from nnlang.syntax import Source
+
+torch = pytest.importorskip("torch")
 
 Array = np.ndarray[Any, Any]
 STEPS = 6
