@@ -245,7 +245,10 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
         kPanelTiles.of[height - 1][vectors - 1](tile);
       } else {
         tile.a_rows = block.a_rows + row;
-        tile.next_rows = tile.a_rows + (ahead && t + 1 < cut.tiles ? height : 0);
+        // As many rows as this tile has: where the next one has a row less, from this one's last
+        // on.
+        const int64_t left = block.rows - row - height;
+        tile.next_rows = tile.a_rows + (!ahead ? 0 : left < height ? left : height);
         kTiles.of[height - 1][vectors - 1](tile);
       }
       row += height;
