@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/binding.h"
+#include "core/chain.h"
 #include "core/planner.h"
 #include "cpu/tile.h"
 
@@ -21,7 +22,10 @@ class Binder {
     binding_->buffers = evaluate_buffers(program_, binding_->symbols);
     bind_part(program_.prepare, binding_->prepare, no_buffers());
     bind_part(program_.steps, binding_->main, fixed_buffers());
+    const std::vector<int> joined =
+        join_chains(binding_->main, lone_buffers(), binding_->buffers, options_.threads);
     place_buffers();
+    for (int buffer : joined) binding_->places[root(buffer)] = {};
     place_packed();
     plan();
     for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
@@ -55,6 +59,23 @@ class Binder {
                  kind == BufferKind::prepared;
     }
     return fixed;
+  }
+
+  // Temporaries that one step reads, under no other name.
+  std::vector<bool> lone_buffers() const {
+    std::vector<int> uses(program_.buffers.size(), 0);
+    for (const std::vector<StepSpec>* steps : {&program_.prepare, &program_.steps}) {
+      for (const StepSpec& step : *steps) {
+        for (int read : access_of(step).reads) ++uses[root(read)];
+      }
+    }
+    for (const NamedBuffer& output : program_.outputs) ++uses[root(output.buffer)];
+    std::vector<bool> lone = no_buffers();
+    for (size_t i = 0; i < lone.size(); ++i) {
+      lone[i] = program_.buffers[i].kind == BufferKind::temporary &&
+                program_.buffers[i].alias < 0 && uses[i] == 1;
+    }
+    return lone;
   }
 
   void bind_part(const std::vector<StepSpec>& specs, BoundPart& part,
@@ -151,7 +172,7 @@ class Binder {
 
   MemoryRequest::Step memory_step(const BoundStep& step, const std::vector<int>& item_of) const {
     MemoryRequest::Step result;
-    const StepAccess access = access_of(*step.spec);
+    const StepAccess& access = step.access;
     const auto collect = [&](const std::vector<int>& buffers, std::vector<int>& items) {
       for (int buffer : buffers) {
         const int item = item_of[root(buffer)];

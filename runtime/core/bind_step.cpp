@@ -65,12 +65,11 @@ std::shared_ptr<const BoundTile> bind_tile_of(const StepSpec& spec,
 }
 
 void estimate_cost(BoundStep& step, const std::vector<TensorInfo>& buffers) {
-  const StepAccess access = access_of(*step.spec);
   double bytes = 0;
   double elements = 0;
-  for (int index : access.reads)
+  for (int index : step.access.reads)
     bytes += static_cast<double>(buffers[static_cast<size_t>(index)].bytes());
-  for (int index : access.writes) {
+  for (int index : step.access.writes) {
     bytes += static_cast<double>(buffers[static_cast<size_t>(index)].bytes());
     elements += static_cast<double>(buffers[static_cast<size_t>(index)].elements());
   }
@@ -118,6 +117,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
   BoundStep step;
   step.spec = &spec;
   step.index = index;
+  step.access = access_of(spec);
   try {
     const KernelSpec* kernel = options.lookup(spec.kernel);
     const AttributeMap attributes = evaluate_attributes(spec.attributes, symbols);

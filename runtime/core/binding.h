@@ -25,7 +25,9 @@ struct BoundStep {
   size_t index = 0;
   BoundKernel kernel;
   std::shared_ptr<const BoundTile> tile;
+  StepAccess access;  // of a step that joined a chain: none; of the chain's last: all of the chain's
   Call call;
+  std::shared_ptr<const void> chain;   // what the phases of a chain's last step work through
   size_t workspace = 0;                // offset in the arena
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   double flops = 0;

@@ -28,6 +28,7 @@ void work_phase(const BoundStep& step, const Phase& phase, void* scratch, int th
   if (begin >= end) return;
   Call call = step.call;
   call.scratch = scratch;
+  if (phase.arguments != nullptr) call.arguments = phase.arguments;
   phase.run(call, begin, end);
 }
 

@@ -63,9 +63,8 @@ class Scheduler {
 
   std::vector<Range> ranges_of(const BoundStep& step) const {
     std::vector<Range> ranges;
-    const StepAccess access = access_of(*step.spec);
-    for (int buffer : access.reads) ranges.push_back(range_of(buffer, false));
-    for (int buffer : access.writes) ranges.push_back(range_of(buffer, true));
+    for (int buffer : step.access.reads) ranges.push_back(range_of(buffer, false));
+    for (int buffer : step.access.writes) ranges.push_back(range_of(buffer, true));
     if (step.kernel.workspace_bytes > 0) {
       ranges.push_back({0, step.workspace, step.workspace + step.kernel.workspace_bytes, true});
     }

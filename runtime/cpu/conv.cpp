@@ -158,7 +158,7 @@ void read_in_place(ConvClass& pixels, const ImageShape& source) {
   pixels.row_stride = source.width * source.channels;
 }
 
-void make_classes(BoundConv& conv, bool depthwise) {
+void make_classes(BoundConv& conv) {
   const ConvShape& s = conv.shape;
   const int64_t channels = conv.source.channels / s.groups;
   for (int64_t y = 0; y < conv.step_height; ++y) {
@@ -178,7 +178,7 @@ void make_classes(BoundConv& conv, bool depthwise) {
       set_window(pixels, conv.source, conv.source.channels * conv.multiplier, conv.stride_height,
                  conv.stride_width, conv.multiplier == 1);
       if (conv.in_place) read_in_place(pixels, conv.source);
-      set_steps(conv, pixels, rows, columns, depthwise ? 1 : channels);
+      set_steps(conv, pixels, rows, columns, conv.depthwise ? 1 : channels);
       conv.class_list.push_back(pixels);
     }
   }
@@ -320,11 +320,10 @@ const char* algorithm_name(const BoundConv& conv, const ConvTable& table) {
   return table.panel == 16 ? "conv direct 6x16" : "conv direct 6x8";
 }
 
-void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound) {
-  const ConvTable& table = *families_of(request.isa).conv;
+// Sizes and directions, from the shape.
+void set_images(BoundConv& conv) {
   const ConvShape& s = conv.shape;
-  const bool depthwise =
-      s.groups > 1 && s.group_in() == 1 && (!conv.backward || s.group_out() == 1);
+  conv.depthwise = s.groups > 1 && s.group_in() == 1 && (!conv.backward || s.group_out() == 1);
   conv.source = {s.in_height, s.in_width, s.in_channels};
   conv.result = {s.out_height, s.out_width, s.out_channels};
   conv.stride_height = s.stride_height;
@@ -334,10 +333,56 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
     std::swap(conv.stride_height, conv.step_height);
     std::swap(conv.stride_width, conv.step_width);
   }
-  if (depthwise && !conv.backward) conv.multiplier = s.group_out();
+  if (conv.depthwise && !conv.backward) conv.multiplier = s.group_out();
+}
+
+// The same depthwise convolution for a source that comes from the cache row by row.
+std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const ConvTable& table) {
+  auto rows = std::make_shared<BoundConv>();
+  rows->shape = conv.shape;
+  rows->images = conv.images;
+  set_images(*rows);
+  rows->in_place = true;
+  rows->strip_count = 1;
+  make_classes(*rows);
+  cut_blocks(*rows);
+  fill_tables(*rows, table);
+  rows->window_offset = conv.window_offset;
+  return rows;
+}
+
+void offer_rows(const BindRequest& request, const std::shared_ptr<BoundConv>& conv,
+                const ConvTable& table, BoundKernel& bound) {
+  const ConvClass& pixels = conv->class_list.front();
+  RowKernel& rows = bound.rows;
+  rows.run = table.rows;
+  std::shared_ptr<const BoundConv> arguments = conv;
+  if (conv->depthwise && conv->multiplier == 1 && !conv->in_place)
+    arguments = in_place_rows(*conv, table);
+  rows.arguments =
+      std::shared_ptr<const void>(arguments, static_cast<const ConvArguments*>(arguments.get()));
+  rows.images = conv->images;
+  rows.rows = conv->result.height;
+  rows.source_rows = conv->source.height;
+  rows.stride = conv->stride_height;
+  rows.top = pixels.top;
+  rows.extent = pixels.extra_rows;
+  rows.scratch_bytes =
+      static_cast<size_t>(arguments->window_offset) + line_bytes(window_bytes(*arguments));
+  rows.weight_bytes = request.operands[1].bytes();
+  rows.plain_result = request.tile == nullptr || tile_finish(request.tile) != nullptr;
+}
+
+void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& owner,
+                 BoundKernel& bound) {
+  BoundConv& conv = *owner;
+  const ConvTable& table = *families_of(request.isa).conv;
+  const ConvShape& s = conv.shape;
+  set_images(conv);
+  const bool depthwise = conv.depthwise;
   const int64_t x_bytes = static_cast<int64_t>(request.operands[0].bytes());
   conv.in_place = depthwise && conv.multiplier == 1 && x_bytes <= kInPlaceBytes;
-  make_classes(conv, depthwise);
+  make_classes(conv);
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;
   conv.strip_count = 1;
@@ -366,6 +411,9 @@ void bind_vector(const BindRequest& request, BoundConv& conv, BoundKernel& bound
     if (conv.pack_units > 0 && (kept || !whole)) packing.push_back({table.pack, conv.pack_units});
     bound.phases.push_back(whole ? Phase{table.whole, 1} : Phase{table.multiply, units});
   }
+  // With weights packed beforehand, a convolution is one phase.
+  if (!conv.backward && !narrow && kept && conv.images > 0)
+    offer_rows(request, owner, table, bound);
 }
 
 BoundKernel bind_conv(const BindRequest& request, bool backward) {
@@ -392,7 +440,7 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
       winograd.note = bound.note;
       return winograd;
     }
-    bind_vector(request, *conv, bound);
+    bind_vector(request, conv, bound);
   } else {
     bound.algorithm = "reference";
     bound.scratch_bytes = request.tile_scratch;

@@ -88,7 +88,8 @@ struct ConvArguments {
   int64_t pack_units = 0;
   int64_t window_offset = 0;  // bytes into the scratch, behind the tile's
   int64_t multiplier = 1;     // depthwise: results per source channel
-  bool in_place = false;      // depthwise: reads the image itself, without taps outside of it
+  bool depthwise = false;
+  bool in_place = false;  // depthwise: reads the image itself, without taps outside of it
 };
 
 // The gradient of the weights: rows are (tap, channel), steps are pixels.
@@ -114,6 +115,7 @@ struct ConvTable {
   using Run = void (*)(const Call&, int64_t begin, int64_t end);
   int64_t panel, lanes;
   Run pack, multiply, whole, depthwise, narrow_pack, narrow;
+  void (*rows)(const Call&, const RowBand&);
   Run weight, weight_combine, weight_depthwise;
 };
 

@@ -110,6 +110,22 @@ inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
+// Some rows of an image's result, all channels (RowKernel::run).
+inline void conv_rows(const Call& call, const RowBand& band) {
+  const ConvArguments& conv = conv_arguments(call);
+  const CallFinish finish(call);
+  for (int64_t row = band.first; row < band.end; row += conv.block_rows) {
+    const ConvBlock unit = {band.image,      1, row, smaller(band.end, row + conv.block_rows), 0,
+                            conv.strip_count};
+    if (conv.depthwise) {
+      depthwise_class(conv, conv.classes[0], call, unit, finish.get());
+    } else {
+      conv_multiply_class(conv, conv.classes[0], call, unit, finish.get());
+    }
+    if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
+  }
+}
+
 // All of a small convolution in one unit: no barrier between packing and multiplying.
 inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
@@ -118,16 +134,9 @@ inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
   conv_multiply(call, 0, conv.image_blocks * conv.row_blocks * conv.strip_blocks);
 }
 
-inline constexpr ConvTable conv_table = {kPanel,
-                                         kLanes,
-                                         &conv_pack,
-                                         &conv_multiply,
-                                         &conv_whole,
-                                         &conv_depthwise,
-                                         &conv_narrow_pack,
-                                         &conv_narrow,
-                                         &conv_weight,
-                                         &conv_weight_combine,
-                                         &conv_weight_depthwise};
+inline constexpr ConvTable conv_table = {
+    kPanel,      kLanes,          &conv_pack,           &conv_multiply,
+    &conv_whole, &conv_depthwise, &conv_narrow_pack,    &conv_narrow,
+    &conv_rows,  &conv_weight,    &conv_weight_combine, &conv_weight_depthwise};
 
 }  // namespace nnrt::NNC_ISA

@@ -4,101 +4,12 @@
 
 #include "cpu/conv.h"
 #include "cpu/vector/conv_block.h"
-#include "cpu/vector/finish.h"
+#include "cpu/vector/depthwise_tile.h"
 
 namespace nnrt::NNC_ISA {
 
-struct DepthwiseTile {
-  const float* source;    // under the first pixel
-  int64_t source_stride;  // between pixels
-  float* result;
-  int64_t result_stride;
-  const float* w;
-  int64_t w_stride;  // between taps
-  // Taps in rows and columns: which of w, and offsets into the source.
-  const int64_t* taps;
-  int64_t tap_columns;  // of all
-  int64_t first_row, end_row, first_column, end_column;
-  const int64_t* row_at;
-  const int64_t* column_at;
-  int64_t row_stride, column_stride;
-  int64_t lanes;  // of the last vector
-  const Finisher* finish;
-  int64_t channel;
-};
-
-// Whole: the last vector too is whole.
-template <int Pixels, int Vectors, bool Whole>
-NNC_INLINE void depthwise_tile(const DepthwiseTile& tile) {
-  Float sum[Pixels][Vectors];
-#pragma GCC unroll 8
-  for (int p = 0; p < Pixels; ++p) {
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) sum[p][v] = Float::zero();
-  }
-  for (int64_t i = tile.first_row; i < tile.end_row; ++i) {
-    const float* row = tile.source + tile.row_at[i] * tile.row_stride;
-    for (int64_t j = tile.first_column; j < tile.end_column; ++j) {
-      const float* w = tile.w + tile.taps[i * tile.tap_columns + j] * tile.w_stride;
-      const float* source = row + tile.column_at[j] * tile.column_stride;
-#pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) {
-        const bool full = Whole || v + 1 < Vectors;
-        const Float weight =
-            full ? Float::load(w + v * kLanes) : Float::load_partial(w + v * kLanes, tile.lanes);
-#pragma GCC unroll 8
-        for (int p = 0; p < Pixels; ++p) {
-          const float* from = source + p * tile.source_stride + v * kLanes;
-          sum[p][v] = fma(full ? Float::load(from) : Float::load_partial(from, tile.lanes), weight,
-                          sum[p][v]);
-        }
-      }
-    }
-  }
-#pragma GCC unroll 8
-  for (int p = 0; p < Pixels; ++p) {
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) {
-      float* to = tile.result + p * tile.result_stride + v * kLanes;
-      const int64_t channel = tile.channel + v * kLanes;
-      const bool full = Whole || v + 1 < Vectors;
-      if (tile.finish != nullptr && full) {
-        tile.finish->store(sum[p][v], to, channel);
-      } else if (tile.finish != nullptr) {
-        tile.finish->store_partial(sum[p][v], to, channel, tile.lanes);
-      } else if (full) {
-        sum[p][v].store(to);
-      } else {
-        sum[p][v].store_partial(to, tile.lanes);
-      }
-    }
-  }
-}
-
-// All channels of Pixels adjacent pixels.
-template <int Pixels>
-void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
-  int64_t c = 0;
-  auto advance = [&](int64_t by) __attribute__((always_inline)) {
-    tile.source += by;
-    tile.result += by;
-    tile.w += by;
-    tile.channel += by;
-    c += by;
-  };
-  while (c + 2 * kLanes <= channels) {
-    depthwise_tile<Pixels, 2, true>(tile);
-    advance(2 * kLanes);
-  }
-  if (c + kLanes <= channels) {
-    depthwise_tile<Pixels, 1, true>(tile);
-    advance(kLanes);
-  }
-  if (c < channels) {
-    tile.lanes = channels - c;
-    depthwise_tile<Pixels, 1, false>(tile);
-  }
-}
+// An end of what lies inside that no source pixel reaches.
+inline constexpr int64_t kEverywhere = int64_t{1} << 40;
 
 // Asks for `count` source pixels from column `x` on of the rows that the next row of pixels is the
 // first to read: the taps of a few pixels lie in too many places to be foreseen.
@@ -109,6 +20,28 @@ NNC_INLINE void ask_next_row(const ConvArguments& conv, const ConvClass& pixels,
     const float* row = source + (bottom + y) * pixels.row_stride;
     for (int64_t at = x * pixels.pixel_stride; at < end * pixels.pixel_stride; at += kLine / 4)
       __builtin_prefetch(row + at, 0, 3);
+  }
+}
+
+// A row of pixels in runs of nearly equal length.
+inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixels,
+                               const DepthwiseRuns& runs, DepthwiseTile tile, const float* image,
+                               int64_t bottom) {
+  const float* const source = tile.source;
+  float* const result = tile.result;
+  const int64_t count = ceil_div(pixels.columns, kRunPixels);
+  const int64_t low = pixels.columns / count, tall = pixels.columns % count;
+  for (int64_t run = 0, i = 0; run < count; ++run) {
+    const int64_t length = low + (run < tall ? 1 : 0);
+    const int64_t x = i * conv.stride_width;
+    const int64_t first = x + pixels.tap_column_at[0];
+    tile.source = source + x * pixels.pixel_stride;
+    tile.result = result + i * tile.result_stride;
+    tile.first_inside = conv.in_place ? larger(0, -first) : 0;
+    tile.end_inside = conv.in_place ? conv.source.width - first : kEverywhere;
+    if (conv.in_place) ask_next_row(conv, pixels, image, bottom, x, length * conv.stride_width);
+    runs.of[length - 1](tile, conv.result.channels);
+    i += length;
   }
 }
 
@@ -182,6 +115,7 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
   tile.column_stride = pixels.pixel_stride;
   tile.source_stride = conv.stride_width * pixels.pixel_stride;
   tile.result_stride = conv.step_width * channels;
+  const DepthwiseRuns* const runs = depthwise_runs(pixels, conv.stride_width);
   for (int64_t image = 0; image < unit.images; ++image) {
     for (int64_t j = 0; j < rows.count; ++j) {
       const int64_t row = conv.in_place ? rows.first + j : j;
@@ -195,7 +129,11 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
       tile.result = result + (image * conv.result.height + j * conv.step_height) *
                                  conv.result.width * channels;
       const int64_t bottom = row * conv.stride_height + pixels.top + pixels.extra_rows - 1;
-      depthwise_row(conv, pixels, tile, source + image * image_stride, bottom);
+      if (runs != nullptr) {
+        depthwise_runs_row(conv, pixels, *runs, tile, source + image * image_stride, bottom);
+      } else {
+        depthwise_row(conv, pixels, tile, source + image * image_stride, bottom);
+      }
     }
   }
 }

@@ -8,6 +8,23 @@
 
 namespace nnrt::NNC_ISA {
 
+// A register tile as it is: row r goes to to(r), the last of its vectors has `last` lanes.
+template <bool Whole, int Rows, int Vectors, class To>
+NNC_INLINE void write_tile(Float (&sum)[Rows][Vectors], To to, int64_t last) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    float* const row = to(r);
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      if (Whole || v + 1 < Vectors) {
+        sum[r][v].store(row + v * kLanes);
+      } else {
+        sum[r][v].store_partial(row + v * kLanes, last);
+      }
+    }
+  }
+}
+
 // A Finish with the memory of a call. Elements are counted from the result's first.
 struct Finisher {
   const float* result;  // where the result begins
@@ -43,6 +60,58 @@ struct Finisher {
     if (finish.clamp_low) value = maximum(value, Float::broadcast(finish.low));
     if (finish.clamp_high) value = minimum(value, Float::broadcast(finish.high));
     return value;
+  }
+
+  // The same for a register tile, stage by stage, so that each is asked for once: row r goes to
+  // to(r), from `channel` on; the last of its vectors has `last` lanes.
+  template <bool Whole, int Rows, int Vectors, class To>
+  NNC_INLINE void store_tile(Float (&sum)[Rows][Vectors], To to, int64_t channel,
+                             int64_t last) const {
+    const auto read = [last](const float* from, int v) __attribute__((always_inline)) {
+      return Whole || v + 1 < Vectors ? Float::load(from + v * kLanes)
+                                      : Float::load_partial(from + v * kLanes, last);
+    };
+    const auto each = [&](auto change) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) {
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) sum[r][v] = change(sum[r][v], r, v);
+      }
+    };
+    for (const float* row : rows) {
+      if (row == nullptr) continue;
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) {
+        const Float added = read(row + channel, v);
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) sum[r][v] += added;
+      }
+    }
+    if (add != nullptr) {
+      each([&](Float value, int r, int v)
+               __attribute__((always_inline)) { return value + read(add + (to(r) - result), v); });
+    }
+    if (mask != nullptr) {
+      each([&](Float value, int r, int v) __attribute__((always_inline)) {
+        const Float bound = read(mask + (to(r) - result), v);
+        if (finish.mask_above)
+          value = choose(bound > Float::broadcast(finish.mask_low), value, Float::zero());
+        if (finish.mask_below)
+          value = choose(bound < Float::broadcast(finish.mask_high), value, Float::zero());
+        return value;
+      });
+    }
+    if (finish.clamp_low) {
+      const Float low = Float::broadcast(finish.low);
+      each([low](Float value, int, int)
+               __attribute__((always_inline)) { return maximum(value, low); });
+    }
+    if (finish.clamp_high) {
+      const Float high = Float::broadcast(finish.high);
+      each([high](Float value, int, int)
+               __attribute__((always_inline)) { return minimum(value, high); });
+    }
+    write_tile<Whole>(sum, to, last);
   }
 
   NNC_INLINE void store(Float value, float* to, int64_t channel) const {

@@ -111,33 +111,13 @@ void multiply_tile(const TileOperands& tile) {
       }
     }
   }
-  if (tile.finish != nullptr) {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      float* c = tile.c + tile.c_rows[r];
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) {
-        if (whole || v + 1 < Vectors) {
-          tile.finish->store(sum[r][v], c + v * kLanes, tile.column + v * kLanes);
-        } else {
-          tile.finish->store_partial(sum[r][v], c + v * kLanes, tile.column + v * kLanes, last);
-        }
-      }
-    }
-    return;
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-    float* c = tile.c + tile.c_rows[r];
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      float* to = c + v * kLanes;
-      if (whole || v + 1 < Vectors) {
-        sum[r][v].store(to);
-      } else {
-        sum[r][v].store_partial(to, last);
-      }
-    }
+  const auto to = [&](int r) __attribute__((always_inline)) { return tile.c + tile.c_rows[r]; };
+  if (tile.finish == nullptr) {
+    whole ? write_tile<true>(sum, to, last) : write_tile<false>(sum, to, last);
+  } else if (whole) {
+    tile.finish->store_tile<true>(sum, to, tile.column, last);
+  } else {
+    tile.finish->store_tile<false>(sum, to, tile.column, last);
   }
 }
 

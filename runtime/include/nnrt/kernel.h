@@ -47,6 +47,7 @@ struct Call {
 struct Phase {
   void (*run)(const Call& call, int64_t begin, int64_t end) = nullptr;
   int64_t units = 1;
+  const void* arguments = nullptr;  // in place of the kernel's, where set
 };
 
 struct BindRequest {
@@ -64,6 +65,30 @@ struct BindRequest {
       false;  // precision = "strict": no algorithm that changes rounding beyond summation order
 };
 
+// A few result rows of one image.
+struct RowBand {
+  int64_t image = 0, first = 0, end = 0;
+};
+
+// For kernels on images (NHWC) that can make any rows of the result from the rows of operand 0
+// under them, so that steps may take turns, some rows each, with what lies between them in the
+// cache (core/chain.h). The call's operand 0 and result may begin where no memory is: `run` touches
+// the rows it is told to make and those under them, nothing else. It gives the same bits as
+// `phases`.
+struct RowKernel {
+  void (*run)(const Call& call, const RowBand& band) = nullptr;  // nullptr: the kernel cannot
+  std::shared_ptr<const void> arguments;                         // the call's, for `run`
+  int64_t images = 0, rows = 0, source_rows = 0;
+  // Under row r lie rows [r * stride + top, r * stride + top + extent) of operand 0, as far as they
+  // are inside the image.
+  int64_t stride = 1, top = 0, extent = 1;
+  // What every band reads besides.
+  size_t weight_bytes = 0;
+  size_t scratch_bytes = 0;  // a thread's, of `run`
+  // Writes nothing but result 0, and reads it nowhere but there.
+  bool plain_result = false;
+};
+
 struct BoundKernel {
   // Run before `phases` when variables changed: they read fixed operands and write
   // `Call::prepared`, which stays as it is from run to run. What they write follows from the fixed
@@ -79,6 +104,7 @@ struct BoundKernel {
   double bytes = 0;
   const char* algorithm = "";  // shown by NNC_DEBUG=2
   std::string note;            // and why it was chosen
+  RowKernel rows;
 };
 
 struct KernelSpec {
