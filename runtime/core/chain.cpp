@@ -112,7 +112,7 @@ class ChainRun {
     void* const results[1] = {i + 1 < chain_.parts.size() ? origin(i) : call.results[0]};
     call.operands = operands;
     call.results = results;
-    part.rows.run(call, {image_, rows.begin, rows.end});
+    part.rows.run(call, {image_, rows.begin, rows.end, i + 1 < chain_.parts.size()});
   }
 
   const ChainArguments& chain_;

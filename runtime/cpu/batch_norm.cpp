@@ -9,6 +9,7 @@
 #include "cpu/norm.h"
 #include "cpu/reduce.h"
 #include "cpu/reference/norm.h"
+#include "cpu/stream.h"
 #include "cpu/tile.h"
 
 namespace nnrt {
@@ -20,11 +21,6 @@ constexpr int64_t kLeastRows = 32;    // rows of a unit, for the same reason
 constexpr int64_t kBlock = 4096;      // elements normalized before the epilogue takes them: 16 KB
 constexpr int64_t kChannelUnit = 64;  // channels of a unit of merging
 constexpr int64_t kShiftRows = 8;     // rows whose mean is near enough to the unit's
-
-// A result of this many bytes is gone from the caches when it is read: it is written past them,
-// which also saves reading what is overwritten.
-constexpr size_t kStreamBytes = 16 * 1024 * 1024;
-constexpr int64_t kStreamChannels = 16;  // lines are written whole
 
 struct BatchNormArguments {
   const NormTable* table = nullptr;
@@ -292,7 +288,7 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
   arguments->epsilon = number_attribute(*request.attributes, "epsilon");
   const Finish* finish = tile_finish(request.tile);
   arguments->finish = finish != nullptr && finish->rows[0] < 0;
-  arguments->stream = x.bytes() >= kStreamBytes && arguments->channels % kStreamChannels == 0 &&
+  arguments->stream = streams(x.bytes(), arguments->channels) &&
                       (request.tile == nullptr || arguments->finish);
   arguments->scratch_offset = request.tile_scratch;
   arguments->partial_offset =

@@ -11,6 +11,7 @@
 #include "cpu/conv_bind.h"
 #include "cpu/families.h"
 #include "cpu/reference/conv.h"
+#include "cpu/stream.h"
 #include "cpu/tile.h"
 #include "cpu/winograd.h"
 
@@ -341,6 +342,7 @@ std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const Conv
   auto rows = std::make_shared<BoundConv>();
   rows->shape = conv.shape;
   rows->images = conv.images;
+  rows->stream = conv.stream;
   set_images(*rows);
   rows->in_place = true;
   rows->strip_count = 1;
@@ -382,6 +384,8 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   const bool depthwise = conv.depthwise;
   const int64_t x_bytes = static_cast<int64_t>(request.operands[0].bytes());
   conv.in_place = depthwise && conv.multiplier == 1 && x_bytes <= kInPlaceBytes;
+  conv.stream = streams(request.results[0].bytes(), conv.result.channels) &&
+                (request.tile == nullptr || tile_finish(request.tile) != nullptr);
   make_classes(conv);
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;

@@ -88,6 +88,7 @@ struct ConvArguments {
   int64_t pack_units = 0;
   int64_t window_offset = 0;  // bytes into the scratch, behind the tile's
   int64_t multiplier = 1;     // depthwise: results per source channel
+  bool stream = false;        // the result goes past the caches
   bool depthwise = false;
   bool in_place = false;  // depthwise: reads the image itself, without taps outside of it
 };
@@ -108,6 +109,7 @@ struct ConvWeightArguments {
   const ProductStrip* strips = nullptr;                          // of one group
   bool pack = false;                                             // dy's strips into the scratch
   bool panels = false;                                           // and x, tile by tile
+  bool ask_ahead = false;  // x and dy of the next block are the bytes after this one's
   int64_t window_offset = 0, pack_offset = 0, panel_offset = 0;  // bytes into the scratch
 };
 

@@ -32,8 +32,12 @@ constexpr int64_t kPackRows = 128;
 // Rows of taps are taken apart, without the pixels over which they lie in the padding, when each
 // makes 4 tiles.
 constexpr int64_t kSkipRows = 4 * kTileRows;
-// Channels of a unit of the depthwise kernel.
+// Channels of a unit of the depthwise kernel, where there are not pixels enough for kUnits: memory is
+// read best in long runs.
 constexpr int64_t kDepthwiseChannels = 64;
+
+// From so many bytes on, x and dy come from memory, which is best asked before it is needed.
+constexpr int64_t kAheadBytes = 16 * 1024 * 1024;
 
 struct BoundConvWeight : ConvWeightArguments {
   std::vector<int64_t> tap_steps, tap_row_at, pixel_rows;
@@ -164,8 +168,11 @@ void cut_strips(BoundConvWeight& weight, const ConvTable& table, int64_t rows) {
 
 void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel& bound) {
   const ConvShape& s = weight.shape;
-  weight.channel_block =
-      even_block(s.in_channels, std::max<int64_t>(1, kDepthwiseChannels / s.group_out()));
+  const int64_t parts = s.images * s.out_height * s.out_width / kPartPixels;
+  weight.channel_block = s.in_channels;
+  if (parts < kUnits)
+    weight.channel_block =
+        even_block(s.in_channels, std::max<int64_t>(1, kDepthwiseChannels / s.group_out()));
   weight.channel_blocks = ceil_div(s.in_channels, weight.channel_block);
   set_pixels(weight, true);
   cut_pixels(weight);
@@ -195,6 +202,9 @@ void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& 
   weight.panel_offset = static_cast<int64_t>(bound.scratch_bytes);
   weight.panels = panels_pay(taps * weight.channel_block, weight.strip_block * table.panel);
   if (weight.panels) bound.scratch_bytes += line_bytes(panel_floats(kPanelRows, pixels) * 4);
+  weight.ask_ahead = weight.pixels.direct && !weight.panels && taps == 1 && s.stride_height == 1 &&
+                     s.stride_width == 1 && blocks == 1 &&
+                     bound.bytes >= static_cast<double>(kAheadBytes);
   bound.algorithm = table.panel == 64   ? "conv weight 6x64"
                     : table.panel == 16 ? "conv weight 6x16"
                                         : "conv weight 6x8";

@@ -35,9 +35,14 @@ struct ProductBlock {
   int64_t depth_begin = 0;  // rows of B to skip; a_steps is already past them
   int64_t depth = 0;
   bool accumulate = false;  // add to C, else overwrite it
+  bool stream = false;      // write C past the caches, where strips are whole vectors
   // A's copy, tile by tile, step after step, where it is read from there (a_shift must be 0). For
   // an A whose rows lie side by side and its steps far apart.
   float* panels = nullptr;
+  // What comes after this block: asked for from memory meanwhile, a part with each tile (without
+  // panels).
+  const float* ahead[2] = {nullptr, nullptr};
+  int64_t ahead_lines[2] = {0, 0};
 };
 
 // Rows of the register tile. With the four vectors of AVX-512 that makes 24 accumulators, 4 of B

@@ -42,6 +42,7 @@ inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
 inline void conv_multiply_depth(const ConvClass& pixels, ProductBlock block, int64_t begin,
                                 int64_t end, const Finisher* finish) {
   const int64_t pass = end > begin ? even_part(end - begin, kDepthBlock) : 0;
+  block.stream = block.stream && pass == end - begin;  // else it is read again
   block.depth_begin = begin;
   do {
     block.a_steps = pixels.steps + block.depth_begin;
@@ -53,7 +54,8 @@ inline void conv_multiply_depth(const ConvClass& pixels, ProductBlock block, int
 }
 
 inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixels,
-                                const Call& call, const ConvBlock& unit, const Finisher* finish) {
+                                const Call& call, const ConvBlock& unit, const Finisher* finish,
+                                bool stream) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
@@ -71,6 +73,7 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
   block.plain = static_cast<const float*>(call.operands[1]);
   block.strips = pixels.strips + unit.strip;
   block.strip_count = unit.strips;
+  block.stream = stream;
   if (!pixels.skip_outside) {
     conv_multiply_depth(pixels, block, 0, pixels.depth, finish);
     return;
@@ -102,28 +105,31 @@ inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
     for (int64_t c = 0; c < conv.class_count; ++c)
-      conv_multiply_class(conv, conv.classes[c], call, unit, finish.get());
+      conv_multiply_class(conv, conv.classes[c], call, unit, finish.get(), conv.stream);
     if (finish.get() != nullptr) continue;
     const ProductStrip& first = conv.classes[0].strips[unit.strip];
     const ProductStrip& last = conv.classes[0].strips[unit.strip + unit.strips - 1];
     conv_finish(conv, call, unit, first.column, last.column + last.width - first.column);
   }
+  if (conv.stream) stream_fence();
 }
 
 // Some rows of an image's result, all channels (RowKernel::run).
 inline void conv_rows(const Call& call, const RowBand& band) {
   const ConvArguments& conv = conv_arguments(call);
   const CallFinish finish(call);
+  const bool stream = conv.stream && !band.kept;
   for (int64_t row = band.first; row < band.end; row += conv.block_rows) {
     const ConvBlock unit = {band.image,      1, row, smaller(band.end, row + conv.block_rows), 0,
                             conv.strip_count};
     if (conv.depthwise) {
-      depthwise_class(conv, conv.classes[0], call, unit, finish.get());
+      depthwise_class(conv, conv.classes[0], call, unit, finish.get(), stream);
     } else {
-      conv_multiply_class(conv, conv.classes[0], call, unit, finish.get());
+      conv_multiply_class(conv, conv.classes[0], call, unit, finish.get(), stream);
     }
     if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
   }
+  if (stream) stream_fence();
 }
 
 // All of a small convolution in one unit: no barrier between packing and multiplying.

@@ -83,7 +83,7 @@ inline void depthwise_row(const ConvArguments& conv, const ConvClass& pixels, De
 // In the image itself, without the taps that lie outside of it; several results of a source channel
 // read a window in which it is repeated.
 inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call,
-                            const ConvBlock& unit, const Finisher* finish) {
+                            const ConvBlock& unit, const Finisher* finish, bool stream) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   const float* source = static_cast<const float*>(call.operands[0]);
@@ -104,6 +104,7 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
   const int64_t channels = conv.result.channels;
   DepthwiseTile tile;
   tile.finish = finish;
+  tile.stream = stream;
   tile.channel = 0;
   tile.w = static_cast<const float*>(call.operands[1]);
   tile.w_stride = conv.shape.out_channels;
@@ -145,43 +146,10 @@ inline void conv_depthwise(const Call& call, int64_t begin, int64_t end) {
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
     for (int64_t c = 0; c < conv.class_count; ++c)
-      depthwise_class(conv, conv.classes[c], call, unit, finish.get());
+      depthwise_class(conv, conv.classes[c], call, unit, finish.get(), conv.stream);
     if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
   }
-}
-
-// dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
-// taps.
-template <int Taps>
-NNC_INLINE void depthwise_weight_tile(const float* x, const int64_t* tap_steps,
-                                      const int64_t* pixel_steps, const float* dy,
-                                      int64_t dy_stride, int64_t pixels, float* dw,
-                                      int64_t dw_stride, int64_t lanes, bool accumulate) {
-  Float sum[Taps];
-  const float* from[Taps];
-#pragma GCC unroll 4
-  for (int t = 0; t < Taps; ++t) {
-    sum[t] = accumulate ? Float::load_partial(dw + t * dw_stride, lanes) : Float::zero();
-    from[t] = x + tap_steps[t];
-  }
-  if (lanes == kLanes) {
-    for (int64_t p = 0; p < pixels; ++p) {
-      const Float gradient = Float::load(dy + p * dy_stride);
-#pragma GCC unroll 4
-      for (int t = 0; t < Taps; ++t)
-        sum[t] = fma(Float::load(from[t] + pixel_steps[p]), gradient, sum[t]);
-    }
-  } else {
-    for (int64_t p = 0; p < pixels; ++p) {
-      const Float gradient = Float::load_partial(dy + p * dy_stride, lanes);
-#pragma GCC unroll 4
-      for (int t = 0; t < Taps; ++t) {
-        sum[t] = fma(Float::load_partial(from[t] + pixel_steps[p], lanes), gradient, sum[t]);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int t = 0; t < Taps; ++t) sum[t].store_partial(dw + t * dw_stride, lanes);
+  if (conv.stream) stream_fence();
 }
 
 }  // namespace nnrt::NNC_ISA

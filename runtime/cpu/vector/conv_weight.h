@@ -131,6 +131,15 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
                      to.stride, packed + to.offset);
         }
       }
+      if (weight.ask_ahead && b + 1 < part.end) {
+        const WeightPixels next = weight_pixels(weight, call, b + 1, 0, channels, 1);
+        block.ahead[0] = next.x;
+        block.ahead[1] = next.dy;
+        block.ahead_lines[0] = next.count * shape.in_channels / (kLine / 4);
+        block.ahead_lines[1] = next.count * shape.out_channels / (kLine / 4);
+      } else {
+        block.ahead[0] = nullptr;
+      }
       if (weight.pixels.skip_outside) {
         weight_multiply_inside(weight, block, pixels);
       } else {
@@ -158,7 +167,7 @@ inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) 
   const int64_t taps = shape.kernel_height * shape.kernel_width;
   const int64_t multiplier = shape.group_out();
   const int64_t stride = shape.out_channels;
-  constexpr int kTaps = 4;
+  const int64_t group = even_part(taps, kWeightTaps);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t first_channel = unit % weight.channel_blocks * weight.channel_block;
     const int64_t channels = smaller(weight.channel_block, shape.in_channels - first_channel);
@@ -174,16 +183,10 @@ inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) 
       const float* dy = pixels.dy + first_channel * multiplier;
       for (int64_t o = 0; o < channels * multiplier; o += kLanes) {
         const int64_t lanes = smaller(kLanes, channels * multiplier - o);
-        int64_t t = 0;
-        for (; t + kTaps <= taps; t += kTaps) {
-          depthwise_weight_tile<kTaps>(pixels.x + o, weight.pixels.tap_steps + t,
-                                       weight.pixels.source_rows, dy + o, stride, pixels.count,
-                                       dw + t * stride + o, stride, lanes, b > part.begin);
-        }
-        for (; t < taps; ++t) {
-          depthwise_weight_tile<1>(pixels.x + o, weight.pixels.tap_steps + t,
-                                   weight.pixels.source_rows, dy + o, stride, pixels.count,
-                                   dw + t * stride + o, stride, lanes, b > part.begin);
+        for (int64_t t = 0; t < taps; t += group) {
+          kDepthwiseWeightTiles.of[smaller(group, taps - t) - 1](
+              pixels.x + o, weight.pixels.tap_steps + t, weight.pixels.source_rows, dy + o, stride,
+              pixels.count, dw + t * stride + o, stride, lanes, b > part.begin);
         }
       }
     }

@@ -23,6 +23,7 @@ struct DepthwiseTile {
   const int64_t* column_at;
   int64_t row_stride, column_stride;
   int64_t lanes;  // of the last vector
+  bool stream;    // the result goes past the caches
   // Of the source pixels under a run of pixels, from the first tap of the first: which lie inside.
   int64_t first_inside, end_inside;
   const Finisher* finish;
@@ -35,9 +36,9 @@ NNC_INLINE void finish_pixels(const DepthwiseTile& tile, Float (&sum)[Pixels][Ve
     return tile.result + p * tile.result_stride;
   };
   if (tile.finish != nullptr) {
-    tile.finish->store_tile<Whole>(sum, to, tile.channel, tile.lanes);
+    tile.finish->store_tile<Whole>(sum, to, tile.channel, tile.lanes, tile.stream);
   } else {
-    write_tile<Whole>(sum, to, tile.lanes);
+    write_tile<Whole>(sum, to, tile.lanes, tile.stream);
   }
 }
 
@@ -142,6 +143,7 @@ inline const DepthwiseRuns* depthwise_runs(const ConvClass& pixels, int64_t stri
   for (int64_t j = 1; j < pixels.tap_columns; ++j) {
     if (pixels.tap_column_at[j] != pixels.tap_column_at[0] + j) return nullptr;
   }
+  if (stride == 1 && pixels.tap_columns == 1) return &kDepthwiseRuns<1, 1>;
   if (stride == 1 && pixels.tap_columns == 2) return &kDepthwiseRuns<2, 1>;
   if (stride == 1 && pixels.tap_columns == 3) return &kDepthwiseRuns<3, 1>;
   if (stride == 1 && pixels.tap_columns == 5) return &kDepthwiseRuns<5, 1>;
@@ -174,5 +176,57 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
     depthwise_tile<Pixels, 1, false>(tile);
   }
 }
+
+// dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
+// taps.
+template <int Taps>
+void depthwise_weight_tile(const float* x, const int64_t* tap_steps,
+                                      const int64_t* pixel_steps, const float* dy,
+                                      int64_t dy_stride, int64_t pixels, float* dw,
+                                      int64_t dw_stride, int64_t lanes, bool accumulate) {
+  Float sum[Taps];
+  const float* from[Taps];
+#pragma GCC unroll 16
+  for (int t = 0; t < Taps; ++t) {
+    sum[t] = accumulate ? Float::load_partial(dw + t * dw_stride, lanes) : Float::zero();
+    from[t] = x + tap_steps[t];
+  }
+  if (lanes == kLanes) {
+    for (int64_t p = 0; p < pixels; ++p) {
+      const Float gradient = Float::load(dy + p * dy_stride);
+#pragma GCC unroll 16
+      for (int t = 0; t < Taps; ++t)
+        sum[t] = fma(Float::load(from[t] + pixel_steps[p]), gradient, sum[t]);
+    }
+  } else {
+    for (int64_t p = 0; p < pixels; ++p) {
+      const Float gradient = Float::load_partial(dy + p * dy_stride, lanes);
+#pragma GCC unroll 16
+      for (int t = 0; t < Taps; ++t) {
+        sum[t] = fma(Float::load_partial(from[t] + pixel_steps[p], lanes), gradient, sum[t]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < Taps; ++t) sum[t].store_partial(dw + t * dw_stride, lanes);
+}
+
+// Taps of a tile: as many sums keep both multiply-add units busy, and each vector of dy is read once
+// for all of them. Three by three taps are one tile.
+inline constexpr int kWeightTaps = 9;
+
+using DepthwiseWeightTile = void (*)(const float* x, const int64_t* tap_steps,
+                                     const int64_t* pixel_steps, const float* dy,
+                                     int64_t dy_stride, int64_t pixels, float* dw,
+                                     int64_t dw_stride, int64_t lanes, bool accumulate);
+struct DepthwiseWeightTiles {
+  DepthwiseWeightTile of[kWeightTaps];
+};
+template <int... Taps>
+constexpr DepthwiseWeightTiles make_depthwise_weight_tiles(std::integer_sequence<int, Taps...>) {
+  return {{&depthwise_weight_tile<Taps + 1>...}};
+}
+inline constexpr DepthwiseWeightTiles kDepthwiseWeightTiles =
+    make_depthwise_weight_tiles(std::make_integer_sequence<int, kWeightTaps>());
 
 }  // namespace nnrt::NNC_ISA

@@ -9,8 +9,17 @@
 namespace nnrt::NNC_ISA {
 
 // A register tile as it is: row r goes to to(r), the last of its vectors has `last` lanes.
+// `stream`: past the caches, if all are whole.
 template <bool Whole, int Rows, int Vectors, class To>
-NNC_INLINE void write_tile(Float (&sum)[Rows][Vectors], To to, int64_t last) {
+NNC_INLINE void write_tile(Float (&sum)[Rows][Vectors], To to, int64_t last, bool stream) {
+  if (Whole && stream) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sum[r][v].stream(to(r) + v * kLanes);
+    }
+    return;
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
     float* const row = to(r);
@@ -66,7 +75,7 @@ struct Finisher {
   // to(r), from `channel` on; the last of its vectors has `last` lanes.
   template <bool Whole, int Rows, int Vectors, class To>
   NNC_INLINE void store_tile(Float (&sum)[Rows][Vectors], To to, int64_t channel,
-                             int64_t last) const {
+                             int64_t last, bool stream) const {
     const auto read = [last](const float* from, int v) __attribute__((always_inline)) {
       return Whole || v + 1 < Vectors ? Float::load(from + v * kLanes)
                                       : Float::load_partial(from + v * kLanes, last);
@@ -111,7 +120,7 @@ struct Finisher {
       each([high](Float value, int, int)
                __attribute__((always_inline)) { return minimum(value, high); });
     }
-    write_tile<Whole>(sum, to, last);
+    write_tile<Whole>(sum, to, last, stream);
   }
 
   NNC_INLINE void store(Float value, float* to, int64_t channel) const {

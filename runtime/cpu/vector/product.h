@@ -27,6 +27,7 @@ struct TileOperands {
   int64_t depth;
   int64_t width;
   bool accumulate;
+  bool stream;               // C goes past the caches
   const Finisher* finish;    // applied to C, where this is all of the sum; nullptr: nothing
   int64_t column;            // of c in C, for it
   const int64_t* next_rows;  // rows of A to ask for ahead: the next tile's, or these
@@ -113,11 +114,12 @@ void multiply_tile(const TileOperands& tile) {
   }
   const auto to = [&](int r) __attribute__((always_inline)) { return tile.c + tile.c_rows[r]; };
   if (tile.finish == nullptr) {
-    whole ? write_tile<true>(sum, to, last) : write_tile<false>(sum, to, last);
+    whole ? write_tile<true>(sum, to, last, tile.stream)
+          : write_tile<false>(sum, to, last, false);
   } else if (whole) {
-    tile.finish->store_tile<true>(sum, to, tile.column, last);
+    tile.finish->store_tile<true>(sum, to, tile.column, last, tile.stream);
   } else {
-    tile.finish->store_tile<false>(sum, to, tile.column, last);
+    tile.finish->store_tile<false>(sum, to, tile.column, last, false);
   }
 }
 
@@ -195,6 +197,15 @@ inline void copy_panels(const ProductBlock& block) {
   }
 }
 
+// Brings part `part` of `parts` of what comes after the block into L2.
+NNC_INLINE void ask_ahead(const ProductBlock& block, int64_t part, int64_t parts) {
+  for (int i = 0; i < 2; ++i) {
+    const int64_t end = block.ahead_lines[i] * (part + 1) / parts;
+    for (int64_t line = block.ahead_lines[i] * part / parts; line < end; ++line)
+      __builtin_prefetch(block.ahead[i] + line * (kLine / 4), 0, 2);
+  }
+}
+
 // Strip by strip, so that one strip of B stays in the cache while all rows pass over it.
 inline void multiply_block(const ProductBlock& block, const Finisher* finish = nullptr) {
   const TileRows cut(block.rows);
@@ -215,6 +226,7 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
     tile.depth = block.depth;
     tile.width = strip.width;
     tile.accumulate = block.accumulate;
+    tile.stream = block.stream;
     tile.finish = finish;
     tile.column = strip.column;
     for (int64_t t = 0, row = 0; t < cut.tiles; ++t) {
@@ -229,6 +241,8 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
         // on.
         const int64_t left = block.rows - row - height;
         tile.next_rows = tile.a_rows + (!ahead ? 0 : left < height ? left : height);
+        if (block.ahead[0] != nullptr)
+          ask_ahead(block, s * cut.tiles + t, block.strip_count * cut.tiles);
         kTiles.of[height - 1][vectors - 1](tile);
       }
       row += height;

@@ -68,6 +68,7 @@ struct BindRequest {
 // A few result rows of one image.
 struct RowBand {
   int64_t image = 0, first = 0, end = 0;
+  bool kept = false;  // in the cache, for the next step
 };
 
 // For kernels on images (NHWC) that can make any rows of the result from the rows of operand 0
