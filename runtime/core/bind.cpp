@@ -239,7 +239,10 @@ class Binder {
     }
     size_t number = 0;
     for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
-      for (BoundStep& step : part->steps) step.workspace = memory.workspace_offsets[number++];
+      for (BoundStep& step : part->steps) {
+        step.workspace += memory.workspace_offsets[number++];
+        for (uint32_t member : step.members) part->steps[member].workspace += step.workspace;
+      }
     }
   }
 

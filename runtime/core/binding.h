@@ -25,10 +25,14 @@ struct BoundStep {
   size_t index = 0;
   BoundKernel kernel;
   std::shared_ptr<const BoundTile> tile;
-  StepAccess access;  // of a step that joined a chain: none; of the chain's last: all of the chain's
+  StepAccess
+      access;  // of a step that joined a chain: none; of the chain's last: all of the chain's
   Call call;
-  std::shared_ptr<const void> chain;   // what the phases of a chain's last step work through
-  size_t workspace = 0;                // offset in the arena
+  // Of a chain's last step: what the chain's phase works through, and the steps that joined it.
+  std::shared_ptr<const void> chain;
+  std::vector<uint32_t> members;
+  bool joined = false;   // a later step of the chain does the work of this one's last phase
+  size_t workspace = 0;  // offset in the arena
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   double flops = 0;
   double bytes = 0;

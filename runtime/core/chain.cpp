@@ -4,22 +4,23 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
-#include "core/caches.h"
 #include "core/planner.h"
+#include "cpu/caches.h"
 
 namespace nnrt {
 namespace {
 
 // Of a chain; a longer row of steps is cut.
 constexpr size_t kMaxParts = 8;
+constexpr size_t kMaxOperands = 8;
 
 struct ChainPart {
   const Call* call = nullptr;
   RowKernel rows;
+  size_t operands = 0;  // how many
   size_t row_bytes = 0;
   // Rows of this part's result that lie in the scratch at a time, and where; not of the last part.
   int64_t capacity = 0;
@@ -108,11 +109,20 @@ class ChainRun {
     Call call = *part.call;
     call.arguments = part.rows.arguments.get();
     call.scratch = scratch_;
-    void* const operands[2] = {i > 0 ? origin(i - 1) : call.operands[0], call.operands[1]};
-    void* const results[1] = {i + 1 < chain_.parts.size() ? origin(i) : call.results[0]};
-    call.operands = operands;
-    call.results = results;
-    part.rows.run(call, {image_, rows.begin, rows.end, i + 1 < chain_.parts.size()});
+    RowBand band = {image_, rows.begin, rows.end, i + 1 < chain_.parts.size(), nullptr};
+    void* operands[kMaxOperands];
+    if (i > 0) {
+      std::copy(call.operands, call.operands + part.operands, operands);
+      band.source = operands[part.rows.source];
+      operands[part.rows.source] = origin(i - 1);
+      call.operands = operands;
+    }
+    void* results[1];
+    if (band.kept) {
+      results[0] = origin(i);
+      call.results = results;
+    }
+    part.rows.run(call, band);
   }
 
   const ChainArguments& chain_;
@@ -139,6 +149,7 @@ constexpr double kMemoryBytes = 8;  // to or from memory
 constexpr double kFarBytes = 24;    // L3
 constexpr double kMoveBytes = 16;   // of rows that are kept, moved inside L2
 constexpr double kFarCache = 12e6;  // tensors up to this stay in L3 from step to step
+constexpr double kHeld = 0.75;      // of L2, for rows between the parts
 constexpr double kBarrier = 1000;
 constexpr double kBandCall = 150;  // of each part, for each band
 
@@ -180,10 +191,13 @@ class Chainer {
     const BoundStep& to = step(i + 1);
     const RowKernel& a = from.kernel.rows;
     const RowKernel& b = to.kernel.rows;
-    if (a.run == nullptr || b.run == nullptr || !a.plain_result) return false;
+    if (a.run == nullptr || b.run == nullptr || a.sink || !a.plain_result) return false;
     const int between = from.spec->results[0];
-    if (!lone_[static_cast<size_t>(between)] || to.spec->operands[0] != between) return false;
-    if (to.spec->operands[1] == between) return false;
+    const std::vector<int>& operands = to.spec->operands;
+    if (operands.size() > kMaxOperands || operands[b.source] != between ||
+        std::count(operands.begin(), operands.end(), between) > 1)
+      return false;
+    if (!b.sink && !lone_[static_cast<size_t>(between)]) return false;
     if (to.spec->tile) {
       const std::vector<int>& loads = to.spec->tile->loads;
       if (std::find(loads.begin(), loads.end(), between) != loads.end()) return false;
@@ -239,6 +253,7 @@ class Chainer {
     const RowKernel& last = step(end - 1).kernel.rows;
     Cut best;
     for (int64_t rows = 1; rows <= last.rows; ++rows) {
+      if (last.sink && last.rows % rows != 0) continue;
       const int64_t bands = (last.rows + rows - 1) / rows;
       if (rows > 1 && bands == (last.rows + rows - 2) / (rows - 1)) continue;
       const double found = gain(first, end, rows, bands);
@@ -253,7 +268,9 @@ class Chainer {
     const double images = static_cast<double>(step(first).kernel.rows.images);
     const double units = images * static_cast<double>(bands);
     double saved = 0, cost = 0, flops = 0, weights = 0, held = 0;
-    const bool meet = step(first).kernel.rows.images % threads_ != 0;
+    // Where a sink's bands are cut decides the order of its sums: not the number of threads.
+    const int64_t threads = step(end - 1).kernel.rows.sink ? 1 : threads_;
+    const bool meet = step(first).kernel.rows.images % threads != 0;
     double halo = 0;  // rows that two threads make both, where they meet inside an image
     for (size_t i = end; i-- > first;) {
       const RowKernel& kernel = step(i).kernel.rows;
@@ -262,7 +279,10 @@ class Chainer {
       cost += units * kBandCall;
       if (i + 1 == end) continue;
       const double bytes = static_cast<double>(result(i).bytes());
-      saved += 2 * bytes / (bytes > kFarCache ? kMemoryBytes : kFarBytes) + kBarrier;
+      // A sink stores what it reads: only the way back is saved, for a copy inside L2.
+      const bool stored = step(i + 1).kernel.rows.sink;
+      saved += (stored ? 1 : 2) * bytes / (bytes > kFarCache ? kMemoryBytes : kFarBytes) + kBarrier;
+      if (stored) cost += bytes / kMoveBytes;
       const double row = static_cast<double>(row_bytes(i));
       held += row * static_cast<double>(capacity[i - first]);
       // Rows under two bands are moved.
@@ -271,16 +291,15 @@ class Chainer {
       cost += images * static_cast<double>(bands - 1) * kept * row / kMoveBytes;
       halo = halo * static_cast<double>(next.stride) + kept;
       if (meet) {
-        cost += (threads_ - 1) * halo / static_cast<double>(kernel.rows) / images * step(i).flops /
-                kFlops;
+        cost += static_cast<double>(threads - 1) * halo / static_cast<double>(kernel.rows) /
+                images * step(i).flops / kFlops;
       }
     }
-    static const double cap = getenv("CAP") ? atof(getenv("CAP")) : 0.75;
-    if (held > cap * cache) return 0;
+    if (held > kHeld * cache) return 0;
     if (weights + held > cache) cost += units * weights / kFarBytes;
     // Threads that wait for the one with a band more.
-    const double turns = std::ceil(units / threads_);
-    cost += (turns * threads_ / units - 1) * flops / kFlops;
+    const double turns = std::ceil(units / static_cast<double>(threads));
+    cost += (turns * static_cast<double>(threads) / units - 1) * flops / kFlops;
     return saved - cost;
   }
 
@@ -290,6 +309,9 @@ class Chainer {
     const int64_t rows = last.kernel.rows.rows;
     chain->band_rows = cut.band_rows;
     chain->bands = (rows + cut.band_rows - 1) / cut.band_rows;
+    const RowKernel& sink = last.kernel.rows;
+    if (sink.sink) sink.cut(last.kernel, cut.band_rows);
+    last.kernel.workspace_bytes = round_up(last.kernel.workspace_bytes, kAlignment);
     const std::vector<int64_t> capacity = capacities(first, end, cut.band_rows);
     size_t scratch = 0;
     for (size_t i = first; i < end; ++i)
@@ -301,6 +323,7 @@ class Chainer {
       ChainPart part;
       part.call = &member.call;
       part.rows = member.kernel.rows;
+      part.operands = member.spec->operands.size();
       part.row_bytes = row_bytes(i);
       part.capacity = capacity[i - first];
       part.offset = scratch;
@@ -310,16 +333,26 @@ class Chainer {
         if (i == first || read != step(i - 1).spec->results[0]) add_once(access.reads, read);
       }
       if (i + 1 == end) break;
+      const int between = member.spec->results[0];
+      if (step(i + 1).kernel.rows.sink) {
+        access.writes.push_back(between);
+      } else {
+        joined_.push_back(between);
+      }
       scratch += round_up(part.row_bytes * static_cast<size_t>(part.capacity), kAlignment);
-      joined_.push_back(member.spec->results[0]);
       last.flops += member.flops;
       member.flops = member.bytes = 0;
       member.access = {};
-      member.kernel.phases.clear();
+      member.kernel.phases.pop_back();
+      member.joined = true;
+      member.workspace = last.kernel.workspace_bytes;
+      last.kernel.workspace_bytes += round_up(member.kernel.workspace_bytes, kAlignment);
+      member.kernel.workspace_bytes = 0;
+      last.members.push_back(static_cast<uint32_t>(i));
       member.kernel.algorithm = "chained";
       member.kernel.note = "with the steps up to " + last.spec->path;
     }
-    access.writes = last.access.writes;
+    for (int write : last.access.writes) add_once(access.writes, write);
     last.access = access;
     last.bytes = 0;
     for (const std::vector<int>* touched : {&access.reads, &access.writes}) {
@@ -332,8 +365,9 @@ class Chainer {
                   static_cast<double>(scratch) / 1024, cut.gain / 1000);
     last.kernel.note = note;
     last.kernel.algorithm = "chain";
-    last.kernel.scratch_bytes = scratch;
-    last.kernel.phases = {{&run_chain, last.kernel.rows.images * chain->bands, chain.get()}};
+    last.kernel.scratch_bytes = std::max(last.kernel.scratch_bytes, scratch);
+    const Phase phase = {&run_chain, last.kernel.rows.images * chain->bands, chain.get()};
+    (sink.sink ? last.kernel.phases.front() : last.kernel.phases.back()) = phase;
     last.chain = chain;
   }
 

@@ -10,10 +10,10 @@
 
 namespace nnrt {
 
-// Joins the steps of `part` that gain from it by a model of memory, caches and the rows that threads
-// make twice where they meet. `lone[b]`: buffer b is a temporary that only one step reads. A step
-// that joined the next one has no phases and touches nothing; the last of its chain does it all.
-// Gives the buffers between them, which need no memory any more.
+// Joins the steps of `part` that gain from it by a model of memory, caches and the rows that
+// threads make twice where they meet. `lone[b]`: buffer b is a temporary that only one step reads.
+// A step that joined the next one has no phases and touches nothing; the last of its chain does it
+// all. Gives the buffers between them, which need no memory any more.
 std::vector<int> join_chains(BoundPart& part, const std::vector<bool>& lone,
                              const std::vector<TensorInfo>& buffers, int threads);
 

@@ -26,21 +26,29 @@ class Scheduler {
 
   void run() {
     for (size_t i = 0; i < part_.steps.size(); ++i) {
+      if (part_.steps[i].joined) continue;
       const std::vector<Range> ranges = ranges_of(part_.steps[i]);
       bool waits = i == 0 || std::any_of(ranges.begin(), ranges.end(), [this](const Range& range) {
                      return std::any_of(group_.begin(), group_.end(),
                                         [&](const Range& other) { return conflict(range, other); });
                    });
-      for (const Phase& phase : part_.steps[i].kernel.phases) {
-        if (phase.units <= 0) continue;
-        add_phase(phase, static_cast<uint32_t>(i), waits);
-        waits = true;
-      }
+      for (uint32_t member : part_.steps[i].members) waits = add_phases(member, waits);
+      add_phases(static_cast<uint32_t>(i), waits);
       group_.insert(group_.end(), ranges.begin(), ranges.end());
     }
   }
 
  private:
+  // Gives whether what follows has to wait for them.
+  bool add_phases(uint32_t step, bool waits) {
+    for (const Phase& phase : part_.steps[step].kernel.phases) {
+      if (phase.units <= 0) continue;
+      add_phase(phase, step, waits);
+      waits = true;
+    }
+    return waits;
+  }
+
   void add_phase(const Phase& phase, uint32_t step, bool waits) {
     // Phases of one unit all run on thread 0, in order.
     const bool single = phase.units == 1;

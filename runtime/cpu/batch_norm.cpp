@@ -27,6 +27,8 @@ struct BatchNormArguments {
   int64_t rows = 0;
   int64_t channels = 0;
   int64_t period = 0;
+  int64_t image_rows = 1;
+  int64_t positions = 1;  // of the channels, in a row of an image
   int64_t unit_rows = 1;
   int64_t units = 0;
   double epsilon = 0;
@@ -243,6 +245,34 @@ void apply_gradients(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
+int64_t band_unit(const Call& call, const RowBand& band) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t image_rows = arguments.image_rows;
+  return (band.image * image_rows + band.first) * arguments.positions / arguments.unit_rows;
+}
+
+// Of a chain: the band is one unit of the statistics. `source` goes where it belongs.
+void store_rows(const Call& call, const RowBand& band, int source) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t unit = band_unit(call, band);
+  const int64_t first = unit * arguments.unit_rows * arguments.channels;
+  arguments.table->stream(static_cast<float*>(band.source) + first,
+                          static_cast<const float*>(call.operands[source]) + first,
+                          rows_of_unit(arguments, unit) * arguments.channels);
+}
+
+void measure_rows(const Call& call, const RowBand& band) {
+  const int64_t unit = band_unit(call, band);
+  measure_units(call, unit, unit + 1);
+  store_rows(call, band, 0);
+}
+
+void sum_gradient_rows(const Call& call, const RowBand& band) {
+  const int64_t unit = band_unit(call, band);
+  sum_gradients(call, unit, unit + 1);
+  store_rows(call, band, 4);
+}
+
 template <class T>
 const T* typed(const Call& call, int index) {
   return static_cast<const T*>(call.operands[index]);
@@ -282,18 +312,54 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
   arguments->rows = elements_between(x.shape, 0, x.shape.size() - 1);
   NNC_CHECK(arguments->rows > 0 && arguments->channels > 0, "batch_norm: no statistics of nothing");
   arguments->period = period_of(arguments->channels);
+  if (x.rank() >= 3) {
+    arguments->image_rows = x.shape[1];
+    arguments->positions = elements_between(x.shape, 2, x.shape.size() - 1);
+  }
   const int64_t unit = std::max(kUnit, x.elements() / kMostUnits);
   arguments->unit_rows = std::max(kLeastRows, unit / arguments->channels);
   arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
   arguments->epsilon = number_attribute(*request.attributes, "epsilon");
   const Finish* finish = tile_finish(request.tile);
   arguments->finish = finish != nullptr && finish->rows[0] < 0;
-  arguments->stream = streams(x.bytes(), arguments->channels) &&
-                      (request.tile == nullptr || arguments->finish);
+  arguments->stream =
+      streams(x.bytes(), arguments->channels) && (request.tile == nullptr || arguments->finish);
   arguments->scratch_offset = request.tile_scratch;
   arguments->partial_offset =
       line_bytes(4 * arguments->period * static_cast<int64_t>(sizeof(float)));
   return arguments;
+}
+
+size_t workspace_bytes(const BatchNormArguments& arguments) {
+  return arguments.partial_offset + line_bytes(arguments.units * 2 * arguments.channels *
+                                               static_cast<int64_t>(sizeof(double)));
+}
+
+// For bands of so many rows of an image: each is a unit.
+void cut_bands(BoundKernel& kernel, int64_t band_rows) {
+  auto arguments = std::make_shared<BatchNormArguments>(
+      *static_cast<const BatchNormArguments*>(kernel.arguments.get()));
+  arguments->unit_rows = band_rows * arguments->positions;
+  arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
+  kernel.workspace_bytes = workspace_bytes(*arguments);
+  kernel.phases.front().units = kernel.phases.back().units = arguments->units;
+  kernel.arguments = kernel.rows.arguments = std::move(arguments);
+}
+
+// Statistics of images that are too large for the caches can be taken while they are made.
+void offer_rows(const BindRequest& request, size_t source, void (*run)(const Call&, const RowBand&),
+                BoundKernel& bound) {
+  const TensorInfo& x = request.operands[source];
+  if (x.rank() < 3 || !streams(x.bytes(), x.shape.back())) return;
+  RowKernel& rows = bound.rows;
+  rows.run = run;
+  rows.arguments = bound.arguments;
+  rows.source = source;
+  rows.images = x.shape[0];
+  rows.rows = rows.source_rows = x.shape[1];
+  rows.scratch_bytes = bound.scratch_bytes;
+  rows.sink = true;
+  rows.cut = &cut_bands;
 }
 
 BoundKernel make_bound(const BindRequest& request,
@@ -302,9 +368,7 @@ BoundKernel make_bound(const BindRequest& request,
   bound.scratch_bytes = request.tile_scratch;
   if (!plain) {
     bound.scratch_bytes += line_bytes(3 * arguments->period * static_cast<int64_t>(sizeof(float)));
-    bound.workspace_bytes =
-        arguments->partial_offset + line_bytes(arguments->units * 2 * arguments->channels *
-                                               static_cast<int64_t>(sizeof(double)));
+    bound.workspace_bytes = workspace_bytes(*arguments);
   }
   bound.algorithm = plain ? "reference" : "columns";
   bound.flops = 8 * as_double(request.operands[0].elements());
@@ -360,6 +424,7 @@ BoundKernel bind_batch_norm(const BindRequest& request) {
   bound.phases.push_back({&measure_units, arguments->units});
   bound.phases.push_back({&merge_moments, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&normalize_units, arguments->units});
+  offer_rows(request, 0, &measure_rows, bound);
   return bound;
 }
 
@@ -384,6 +449,7 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   bound.phases.push_back({&sum_gradients, arguments->units});
   bound.phases.push_back({&merge_gradients, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&apply_gradients, arguments->units});
+  offer_rows(request, 4, &sum_gradient_rows, bound);
   return bound;
 }
 

@@ -342,6 +342,7 @@ std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const Conv
   auto rows = std::make_shared<BoundConv>();
   rows->shape = conv.shape;
   rows->images = conv.images;
+  rows->backward = conv.backward;
   rows->stream = conv.stream;
   set_images(*rows);
   rows->in_place = true;
@@ -415,8 +416,8 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
     if (conv.pack_units > 0 && (kept || !whole)) packing.push_back({table.pack, conv.pack_units});
     bound.phases.push_back(whole ? Phase{table.whole, 1} : Phase{table.multiply, units});
   }
-  // With weights packed beforehand, a convolution is one phase.
-  if (!conv.backward && !narrow && kept && conv.images > 0)
+  const bool whole = !bound.phases.empty() && bound.phases.back().run == table.whole && !kept;
+  if (conv.class_count == 1 && !narrow && !whole && conv.images > 0)
     offer_rows(request, owner, table, bound);
 }
 

@@ -32,8 +32,8 @@ constexpr int64_t kPackRows = 128;
 // Rows of taps are taken apart, without the pixels over which they lie in the padding, when each
 // makes 4 tiles.
 constexpr int64_t kSkipRows = 4 * kTileRows;
-// Channels of a unit of the depthwise kernel, where there are not pixels enough for kUnits: memory is
-// read best in long runs.
+// Channels of a unit of the depthwise kernel, where there are not pixels enough for kUnits: memory
+// is read best in long runs.
 constexpr int64_t kDepthwiseChannels = 64;
 
 // From so many bytes on, x and dy come from memory, which is best asked before it is needed.

@@ -23,6 +23,8 @@ struct NormTable {
   void (*apply_gradient)(float* dx, const float* x, const float* dy, const float* mean,
                          const float* factor, const float* slope, const float* constant,
                          int64_t count, int64_t period, bool stream);
+  // to = from, past the caches: whole vectors at aligned addresses.
+  void (*stream)(float* to, const float* from, int64_t count);
   // Rows of `extent`.
   void (*layer_norm)(float* y, float* mean, float* variance, const float* x, const float* scale,
                      const float* offset, int64_t rows, int64_t extent, float epsilon);

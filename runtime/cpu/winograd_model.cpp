@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/caches.h"
 #include "cpu/families.h"
 
 namespace nnrt {
@@ -15,7 +16,6 @@ namespace {
 // thread, the least of many runs of bench/kernels; clocks are of 3.83 GHz, at which AVX-512 makes
 // 245 GF/s.
 constexpr double kClock = 3.83;         // clocks in a nanosecond
-constexpr double kCache = 900e3;        // bytes of L2 that a unit may count on
 constexpr double kFarCache = 16e6;      // bytes that come back from L3
 constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and beside products
 constexpr double kFarBytes = 200;       // the same, where they are written too
@@ -23,6 +23,12 @@ constexpr double kMemoryBytes = 20;     // from memory, beside others
 constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
 constexpr double kTileClocks = 40;      // of each register tile, beside its steps
 constexpr double kBarrier = 1000;       // ns from one phase to the next
+
+// Bytes of L2 that a unit may count on.
+double cache_bytes() {
+  static const double bytes = 0.86 * static_cast<double>(l2_bytes());
+  return bytes;
+}
 
 // Clocks for a vector of channels of one tile, in and out of the caches as a unit has them.
 struct Speed {
@@ -83,7 +89,7 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
   // Weights that are kept have made room for those of the other layers since they were read last.
   if (prepared) return clocks / kClock + 4 * weights / kMemoryBytes;
   if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
-  if (backward) clocks += (4 * weights > kCache ? 2.0 : 0.7) * weights;
+  if (backward) clocks += (4 * weights > cache_bytes() ? 2.0 : 0.7) * weights;
   return clocks / kClock;
 }
 
@@ -116,7 +122,7 @@ Sizes sizes_of(const WinogradTiles& tiles, const WinogradTable& table) {
       4.0 * static_cast<double>(tiles.images) *
       static_cast<double>(tiles.source_height * tiles.source_width * tiles.source_channels +
                           2 * tiles.result_height * tiles.result_width * tiles.result_channels);
-  sizes.pixel_ns = pixel_bytes > kCache ? pixel_bytes / kScatteredBytes : 0;
+  sizes.pixel_ns = pixel_bytes > cache_bytes() ? pixel_bytes / kScatteredBytes : 0;
   sizes.strips = ceil_div(tiles.result_channels, table.panel);
   return sizes;
 }
@@ -148,7 +154,7 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
       clocks += weight_clocks;
       time += read_ns(weight_bytes, kScatteredBytes);
     }
-    if (weight_bytes > kCache) time += blocks * read_ns(weight_bytes, kStreamBytes);
+    if (weight_bytes > cache_bytes()) time += blocks * read_ns(weight_bytes, kStreamBytes);
     if (prepared) time += weight_bytes / kMemoryBytes;
   } else {
     clocks += weight_clocks * blocks;
@@ -160,8 +166,8 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   // What does not stay in L2, beside the pixels that come and go and the weights that could, comes
   // through L3, for each strip.
   double working = scratch + 96 * block * (channels + s.columns);
-  if (cut.weights_first && weight_bytes < kCache) working += weight_bytes;
-  const double outside = std::clamp(working / kCache - 1, 0.0, 1.0);
+  if (cut.weights_first && weight_bytes < cache_bytes()) working += weight_bytes;
+  const double outside = std::clamp(working / cache_bytes() - 1, 0.0, 1.0);
   time += outside * 144 * s.tiles * (s.depth + s.columns) * static_cast<double>(s.strips) /
           kScatteredBytes;
   time += clocks / kClock;
@@ -186,7 +192,7 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
   const double sum_bytes = 288 * s.depth * s.columns;
   const double scratch = 144 * (static_cast<double>(cut.channel_block * cut.column_block) +
                                 block * static_cast<double>(cut.channel_block + cut.column_block));
-  time += passes * sum_bytes / (scratch > kCache ? kFarBytes : 2 * kFarBytes);
+  time += passes * sum_bytes / (scratch > cache_bytes() ? kFarBytes : 2 * kFarBytes);
   if (cut.splits > 1) {
     time += static_cast<double>(cut.splits) * 72 * s.depth * s.columns / kScatteredBytes;
   }

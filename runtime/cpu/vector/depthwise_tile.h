@@ -180,10 +180,9 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
 // dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
 // taps.
 template <int Taps>
-void depthwise_weight_tile(const float* x, const int64_t* tap_steps,
-                                      const int64_t* pixel_steps, const float* dy,
-                                      int64_t dy_stride, int64_t pixels, float* dw,
-                                      int64_t dw_stride, int64_t lanes, bool accumulate) {
+void depthwise_weight_tile(const float* x, const int64_t* tap_steps, const int64_t* pixel_steps,
+                           const float* dy, int64_t dy_stride, int64_t pixels, float* dw,
+                           int64_t dw_stride, int64_t lanes, bool accumulate) {
   Float sum[Taps];
   const float* from[Taps];
 #pragma GCC unroll 16
@@ -211,14 +210,14 @@ void depthwise_weight_tile(const float* x, const int64_t* tap_steps,
   for (int t = 0; t < Taps; ++t) sum[t].store_partial(dw + t * dw_stride, lanes);
 }
 
-// Taps of a tile: as many sums keep both multiply-add units busy, and each vector of dy is read once
-// for all of them. Three by three taps are one tile.
+// Taps of a tile: as many sums keep both multiply-add units busy, and each vector of dy is read
+// once for all of them. Three by three taps are one tile.
 inline constexpr int kWeightTaps = 9;
 
 using DepthwiseWeightTile = void (*)(const float* x, const int64_t* tap_steps,
-                                     const int64_t* pixel_steps, const float* dy,
-                                     int64_t dy_stride, int64_t pixels, float* dw,
-                                     int64_t dw_stride, int64_t lanes, bool accumulate);
+                                     const int64_t* pixel_steps, const float* dy, int64_t dy_stride,
+                                     int64_t pixels, float* dw, int64_t dw_stride, int64_t lanes,
+                                     bool accumulate);
 struct DepthwiseWeightTiles {
   DepthwiseWeightTile of[kWeightTaps];
 };

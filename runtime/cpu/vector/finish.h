@@ -74,8 +74,8 @@ struct Finisher {
   // The same for a register tile, stage by stage, so that each is asked for once: row r goes to
   // to(r), from `channel` on; the last of its vectors has `last` lanes.
   template <bool Whole, int Rows, int Vectors, class To>
-  NNC_INLINE void store_tile(Float (&sum)[Rows][Vectors], To to, int64_t channel,
-                             int64_t last, bool stream) const {
+  NNC_INLINE void store_tile(Float (&sum)[Rows][Vectors], To to, int64_t channel, int64_t last,
+                             bool stream) const {
     const auto read = [last](const float* from, int v) __attribute__((always_inline)) {
       return Whole || v + 1 < Vectors ? Float::load(from + v * kLanes)
                                       : Float::load_partial(from + v * kLanes, last);

@@ -182,8 +182,13 @@ inline void layer_norm_backward_rows(float* dx, float* dscale, float* doffset, c
   }
 }
 
-inline constexpr NormTable norm_table = {&column_moments,       &column_normalize,
-                                         &column_gradient_sums, &column_apply_gradient,
-                                         &layer_norm_rows,      &layer_norm_backward_rows};
+inline void stream_floats(float* to, const float* from, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) Float::load(from + i).stream(to + i);
+  stream_fence();
+}
+
+inline constexpr NormTable norm_table = {
+    &column_moments, &column_normalize, &column_gradient_sums,    &column_apply_gradient,
+    &stream_floats,  &layer_norm_rows,  &layer_norm_backward_rows};
 
 }  // namespace nnrt::NNC_ISA

@@ -114,8 +114,7 @@ void multiply_tile(const TileOperands& tile) {
   }
   const auto to = [&](int r) __attribute__((always_inline)) { return tile.c + tile.c_rows[r]; };
   if (tile.finish == nullptr) {
-    whole ? write_tile<true>(sum, to, last, tile.stream)
-          : write_tile<false>(sum, to, last, false);
+    whole ? write_tile<true>(sum, to, last, tile.stream) : write_tile<false>(sum, to, last, false);
   } else if (whole) {
     tile.finish->store_tile<true>(sum, to, tile.column, last, tile.stream);
   } else {

@@ -69,25 +69,34 @@ struct BindRequest {
 struct RowBand {
   int64_t image = 0, first = 0, end = 0;
   bool kept = false;  // in the cache, for the next step
+  // Of a source that was kept for a step that has to store it: where its first element belongs.
+  void* source = nullptr;
 };
 
-// For kernels on images (NHWC) that can make any rows of the result from the rows of operand 0
-// under them, so that steps may take turns, some rows each, with what lies between them in the
-// cache (core/chain.h). The call's operand 0 and result may begin where no memory is: `run` touches
-// the rows it is told to make and those under them, nothing else. It gives the same bits as
-// `phases`.
+struct BoundKernel;
+
+// For kernels on images (NHWC) whose last phase (of a sink: whose first) can make any rows of the
+// result from the rows of an operand under them, so that steps may take turns, some rows each, with
+// what lies between them in the cache (core/chain.h). That operand and the result may begin where
+// no memory is: `run` touches the rows it is told to make and those under them, nothing else. It
+// gives the same bits as the phase.
 struct RowKernel {
   void (*run)(const Call& call, const RowBand& band) = nullptr;  // nullptr: the kernel cannot
   std::shared_ptr<const void> arguments;                         // the call's, for `run`
+  size_t source = 0;                                             // that operand's number
   int64_t images = 0, rows = 0, source_rows = 0;
-  // Under row r lie rows [r * stride + top, r * stride + top + extent) of operand 0, as far as they
-  // are inside the image.
+  // Under row r lie rows [r * stride + top, r * stride + top + extent) of the source, as far as
+  // they are inside the image.
   int64_t stride = 1, top = 0, extent = 1;
   // What every band reads besides.
   size_t weight_bytes = 0;
   size_t scratch_bytes = 0;  // a thread's, of `run`
   // Writes nothing but result 0, and reads it nowhere but there.
   bool plain_result = false;
+  // A sink makes no rows but takes something from its source and stores it where it belongs. It
+  // wants bands of equal height and is bound to it by `cut`.
+  bool sink = false;
+  void (*cut)(BoundKernel& kernel, int64_t band_rows) = nullptr;
 };
 
 struct BoundKernel {

@@ -1,4 +1,4 @@
-#include "core/caches.h"
+#include "cpu/caches.h"
 
 #include <unistd.h>
 
