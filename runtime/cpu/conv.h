@@ -106,10 +106,9 @@ struct ConvWeightArguments {
   const int64_t* result_rows = nullptr;  // and in dw
   const int64_t* last_rows = nullptr;    // the same for the last, smaller channel block
   const int64_t* last_result_rows = nullptr;
-  const ProductStrip* strips = nullptr;  // of one group
-  bool pack = false;                     // dy's strips into the scratch
-  bool panels = false;                   // and x, tile by tile
-  bool ask_ahead = false;  // x and dy of the next block are the bytes after this one's
+  const ProductStrip* strips = nullptr;                          // of one group
+  bool pack = false;                                             // dy's strips into the scratch
+  bool panels = false;                                           // and x, tile by tile
   int64_t window_offset = 0, pack_offset = 0, panel_offset = 0;  // bytes into the scratch
 };
 

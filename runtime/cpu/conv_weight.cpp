@@ -36,9 +36,6 @@ constexpr int64_t kSkipRows = 4 * kTileRows;
 // is read best in long runs.
 constexpr int64_t kDepthwiseChannels = 64;
 
-// From so many bytes on, x and dy come from memory, which is best asked before it is needed.
-constexpr int64_t kAheadBytes = 16 * 1024 * 1024;
-
 struct BoundConvWeight : ConvWeightArguments {
   std::vector<int64_t> tap_steps, tap_row_at, pixel_rows;
   std::vector<int64_t> row_table, result_table, last_row_table, last_result_table;
@@ -200,11 +197,9 @@ void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& 
   bound.scratch_bytes = static_cast<size_t>(weight.pack_offset);
   if (weight.pack) bound.scratch_bytes += line_bytes(weight.strip_block * table.panel * pixels * 4);
   weight.panel_offset = static_cast<int64_t>(bound.scratch_bytes);
-  weight.panels = panels_pay(taps * weight.channel_block, weight.strip_block * table.panel);
+  weight.panels = panels_pay(taps * weight.channel_block,
+                             std::min(s.group_out(), weight.strip_block * table.panel));
   if (weight.panels) bound.scratch_bytes += line_bytes(panel_floats(kPanelRows, pixels) * 4);
-  weight.ask_ahead = weight.pixels.direct && !weight.panels && taps == 1 && s.stride_height == 1 &&
-                     s.stride_width == 1 && blocks == 1 &&
-                     bound.bytes >= static_cast<double>(kAheadBytes);
   bound.algorithm = table.panel == 64   ? "conv weight 6x64"
                     : table.panel == 16 ? "conv weight 6x16"
                                         : "conv weight 6x8";

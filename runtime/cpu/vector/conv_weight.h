@@ -131,15 +131,6 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
                      to.stride, packed + to.offset);
         }
       }
-      if (weight.ask_ahead && b + 1 < part.end) {
-        const WeightPixels next = weight_pixels(weight, call, b + 1, 0, channels, 1);
-        block.ahead[0] = next.x;
-        block.ahead[1] = next.dy;
-        block.ahead_lines[0] = next.count * shape.in_channels / (kLine / 4);
-        block.ahead_lines[1] = next.count * shape.out_channels / (kLine / 4);
-      } else {
-        block.ahead[0] = nullptr;
-      }
       if (weight.pixels.skip_outside) {
         weight_multiply_inside(weight, block, pixels);
       } else {

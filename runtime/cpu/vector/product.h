@@ -196,15 +196,6 @@ inline void copy_panels(const ProductBlock& block) {
   }
 }
 
-// Brings part `part` of `parts` of what comes after the block into L2.
-NNC_INLINE void ask_ahead(const ProductBlock& block, int64_t part, int64_t parts) {
-  for (int i = 0; i < 2; ++i) {
-    const int64_t end = block.ahead_lines[i] * (part + 1) / parts;
-    for (int64_t line = block.ahead_lines[i] * part / parts; line < end; ++line)
-      __builtin_prefetch(block.ahead[i] + line * (kLine / 4), 0, 2);
-  }
-}
-
 // Strip by strip, so that one strip of B stays in the cache while all rows pass over it.
 inline void multiply_block(const ProductBlock& block, const Finisher* finish = nullptr) {
   const TileRows cut(block.rows);
@@ -240,8 +231,6 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
         // on.
         const int64_t left = block.rows - row - height;
         tile.next_rows = tile.a_rows + (!ahead ? 0 : left < height ? left : height);
-        if (block.ahead[0] != nullptr)
-          ask_ahead(block, s * cut.tiles + t, block.strip_count * cut.tiles);
         kTiles.of[height - 1][vectors - 1](tile);
       }
       row += height;
