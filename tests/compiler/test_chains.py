@@ -1,0 +1,131 @@
+"""Chains of steps by row bands: made where they should be, and to no other result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nnc
+import numpy as np
+import pytest
+from nnrt import Model
+
+Array = np.ndarray[Any, Any]
+
+NET = """
+net Chain {{
+    input image: f32[N, H, W, {channels}]
+
+    wide  = image -> conv({wide}, 1) -> relu6
+    deep  = wide -> depthwise_conv({kernel}, stride = {stride}) -> relu6
+    small = deep -> conv({small}, 1)
+
+    output result = small
+{outputs}}}
+"""
+
+
+def compiled(monkeypatch: pytest.MonkeyPatch, source: str, **environment: object) -> Model:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"NNC_{name}", str(value))
+    return nnc.compile(source)
+
+
+def chains(model: Model, program: str, **symbols: int) -> list[str]:
+    steps = model.describe(program, **symbols)["steps"]
+    return [step["kernel"] for step in steps if step["algorithm"] == "chain"]
+
+
+def first(result: Any) -> Array:
+    found: Array = result[0] if isinstance(result, tuple) else result
+    return found
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "wide", "kernel", "stride", "small"),
+    [
+        (61, 53, 16, 96, 3, 1, 24),
+        (61, 53, 16, 96, 3, 2, 24),
+        (56, 56, 24, 144, 5, 1, 32),
+        (57, 40, 20, 100, 5, 2, 12),
+        (40, 64, 16, 128, 4, 3, 20),
+        (48, 48, 12, 84, 1, 2, 16),
+        (128, 130, 8, 64, 3, 1, 16),  # 5 images: too large for any cache
+    ],
+)
+def test_chains_change_no_bit(
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    height: int,
+    width: int,
+    channels: int,
+    wide: int,
+    kernel: int,
+    stride: int,
+    small: int,
+) -> None:
+    sizes = {"channels": channels, "wide": wide, "kernel": kernel, "stride": stride, "small": small}
+    # Of an output nothing can be left out: each step by itself.
+    shown = "    output first = wide\n    output second = deep\n"
+    joined_source = NET.format(outputs="", **sizes)
+    x = np.random.default_rng(3).standard_normal((batch, height, width, channels), np.float32)
+    apart = compiled(monkeypatch, NET.format(outputs=shown, **sizes), THREADS=2, VERIFY=1)
+    wanted = first(apart(x))
+    assert not chains(apart, "predict", N=batch, H=height, W=width)
+    for threads in (1, 2, 3):
+        joined = compiled(monkeypatch, joined_source, THREADS=threads)
+        assert chains(joined, "predict", N=batch, H=height, W=width)
+        np.testing.assert_array_equal(first(joined(x)), wanted)
+    reference = compiled(monkeypatch, joined_source, ISA="reference")
+    assert not chains(reference, "predict", N=batch, H=height, W=width)
+    np.testing.assert_allclose(first(reference(x)), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_no_image_and_one_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = NET.format(outputs="", channels=8, wide=48, kernel=3, stride=1, small=8)
+    model = compiled(monkeypatch, source, THREADS=2)
+    assert first(model(np.zeros((0, 8, 8, 8), np.float32))).shape == (0, 8, 8, 8)
+    assert first(model(np.zeros((1, 1, 1, 8), np.float32))).shape == (1, 1, 1, 8)
+    assert first(model(np.zeros((3, 1, 40, 8), np.float32))).shape == (3, 1, 40, 8)
+
+
+STATISTICS = """
+net Statistics {
+    input image: f32[N, 66, 64, 8]
+
+    wide   = image -> conv(256, 1, bias = false) -> batch_norm -> relu
+    logits = wide -> conv(6, 1) -> global_avg_pool
+
+    output probability = softmax(logits)
+}
+
+train Statistics {
+    input label: i64[N]
+
+    loss          = cross_entropy(logits, label)
+    optimizer     = sgd
+    learning_rate = constant(0.1)
+    batch         = 4
+    epochs        = 1
+}
+"""
+
+
+def test_statistics_are_taken_on_the_way_to_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    x = random.standard_normal((8, 66, 64, 8), np.float32)
+    y = random.integers(0, 6, 8)
+    found = {}
+    for isa, threads in (("reference", 2), ("", 1), ("", 2)):
+        if isa:
+            monkeypatch.setenv("NNC_ISA", isa)
+        else:
+            monkeypatch.delenv("NNC_ISA", raising=False)
+        model = compiled(monkeypatch, STATISTICS, THREADS=threads)
+        # 8 images make 34 MB: too large for any cache.
+        assert chains(model, "train", N=8) == ([] if isa else ["batch_norm", "batch_norm_backward"])
+        model.fit((x, y), epochs=3, batch=8, progress=False)
+        found[isa, threads] = {name: np.array(value) for name, value in model.parameters.items()}
+    for name, wanted in found["reference", 2].items():
+        np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
+        np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
