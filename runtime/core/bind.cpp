@@ -22,8 +22,8 @@ class Binder {
     binding_->buffers = evaluate_buffers(program_, binding_->symbols);
     bind_part(program_.prepare, binding_->prepare, no_buffers());
     bind_part(program_.steps, binding_->main, fixed_buffers());
-    const std::vector<int> joined =
-        join_chains(binding_->main, lone_buffers(), binding_->buffers, options_.threads);
+    const std::vector<int> joined = join_chains(binding_->main, lone_buffers(), info_.roots,
+                                                binding_->buffers, options_.threads);
     place_buffers();
     for (int buffer : joined) binding_->places[root(buffer)] = {};
     place_packed();

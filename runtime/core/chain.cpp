@@ -161,9 +161,9 @@ struct Cut {
 
 class Chainer {
  public:
-  Chainer(BoundPart& part, const std::vector<bool>& lone, const std::vector<TensorInfo>& buffers,
-          int threads)
-      : part_(part), lone_(lone), buffers_(buffers), threads_(threads) {}
+  Chainer(BoundPart& part, const std::vector<bool>& lone, const std::vector<int>& roots,
+          const std::vector<TensorInfo>& buffers, int threads)
+      : part_(part), lone_(lone), roots_(roots), buffers_(buffers), threads_(threads) {}
 
   std::vector<int> join() {
     for (size_t begin = 0; begin < part_.steps.size();) {
@@ -185,6 +185,13 @@ class Chainer {
     return result(i).bytes() / static_cast<size_t>(rows.images * rows.rows);
   }
 
+  int root(int buffer) const { return roots_[static_cast<size_t>(buffer)]; }
+  // How many of `list` are the memory of `buffer`.
+  int64_t uses(const std::vector<int>& list, int buffer) const {
+    return std::count_if(list.begin(), list.end(),
+                         [&](int other) { return root(other) == root(buffer); });
+  }
+
   // Whether the next step takes this one's result, and nobody else.
   bool linked(size_t i) const {
     const BoundStep& from = step(i);
@@ -195,18 +202,17 @@ class Chainer {
     const int between = from.spec->results[0];
     const std::vector<int>& operands = to.spec->operands;
     if (operands.size() > kMaxOperands || operands[b.source] != between ||
-        std::count(operands.begin(), operands.end(), between) > 1)
+        uses(operands, between) > 1)
       return false;
     if (!b.sink && !lone_[static_cast<size_t>(between)]) return false;
-    if (to.spec->tile) {
-      const std::vector<int>& loads = to.spec->tile->loads;
-      if (std::find(loads.begin(), loads.end(), between) != loads.end()) return false;
-    }
+    if (to.spec->tile && uses(to.spec->tile->loads, between) > 0) return false;
     return a.images == b.images && a.rows == b.source_rows;
   }
 
-  // The best chains among steps [begin, end), each of which takes the one before's result.
+  // The best chains among steps [begin, end), each of which takes the one before's result. Where a
+  // sink's bands are cut decides the order of its sums: there the number of threads counts nothing.
   void cut_run(size_t begin, size_t end) {
+    model_threads_ = step(end - 1).kernel.rows.sink ? 1 : threads_;
     std::vector<double> best(end - begin + 1, 0);  // up to each step
     std::vector<size_t> from(end - begin + 1, begin);
     std::vector<Cut> cuts(end - begin + 1);
@@ -227,12 +233,14 @@ class Chainer {
     }
   }
 
-  // The last step's result is nothing that an earlier one reads.
+  // Nothing that the chain writes is read by an earlier step of it.
   bool apart(size_t first, size_t end) const {
-    const int result = step(end - 1).spec->results[0];
-    for (size_t i = first; i < end; ++i) {
-      const std::vector<int>& reads = step(i).access.reads;
-      if (std::find(reads.begin(), reads.end(), result) != reads.end()) return false;
+    std::vector<int> writes = step(end - 1).access.writes;
+    if (step(end - 1).kernel.rows.sink) writes.push_back(step(end - 2).spec->results[0]);
+    for (size_t i = first; i + 1 < end; ++i) {
+      for (int write : writes) {
+        if (uses(step(i).access.reads, write) > 0) return false;
+      }
     }
     return true;
   }
@@ -268,8 +276,7 @@ class Chainer {
     const double images = static_cast<double>(step(first).kernel.rows.images);
     const double units = images * static_cast<double>(bands);
     double saved = 0, cost = 0, flops = 0, weights = 0, held = 0;
-    // Where a sink's bands are cut decides the order of its sums: not the number of threads.
-    const int64_t threads = step(end - 1).kernel.rows.sink ? 1 : threads_;
+    const int64_t threads = model_threads_;
     const bool meet = step(first).kernel.rows.images % threads != 0;
     double halo = 0;  // rows that two threads make both, where they meet inside an image
     for (size_t i = end; i-- > first;) {
@@ -377,16 +384,19 @@ class Chainer {
 
   BoundPart& part_;
   const std::vector<bool>& lone_;
+  const std::vector<int>& roots_;
   const std::vector<TensorInfo>& buffers_;
   const int threads_;
+  int model_threads_ = 1;  // of the run of steps at hand
   std::vector<int> joined_;
 };
 
 }  // namespace
 
 std::vector<int> join_chains(BoundPart& part, const std::vector<bool>& lone,
-                             const std::vector<TensorInfo>& buffers, int threads) {
-  return Chainer(part, lone, buffers, threads).join();
+                             const std::vector<int>& roots, const std::vector<TensorInfo>& buffers,
+                             int threads) {
+  return Chainer(part, lone, roots, buffers, threads).join();
 }
 
 }  // namespace nnrt

@@ -385,7 +385,9 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   const bool depthwise = conv.depthwise;
   const int64_t x_bytes = static_cast<int64_t>(request.operands[0].bytes());
   conv.in_place = depthwise && conv.multiplier == 1 && x_bytes <= kInPlaceBytes;
-  conv.stream = streams(request.results[0].bytes(), conv.result.channels) &&
+  // The columns of each group begin and end on whole lines.
+  const int64_t columns = depthwise ? conv.result.channels : conv.result.channels / s.groups;
+  conv.stream = streams(request.results[0].bytes(), columns) &&
                 (request.tile == nullptr || tile_finish(request.tile) != nullptr);
   make_classes(conv);
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&

@@ -129,3 +129,18 @@ def test_statistics_are_taken_on_the_way_to_memory(monkeypatch: pytest.MonkeyPat
     for name, wanted in found["reference", 2].items():
         np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
         np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["conv(80, 1)", "conv(80, 1, groups = 4)", "conv(72, 3, groups = 2)", "depthwise_conv(3)"],
+)
+def test_results_past_the_caches_are_those_of_single_images(layer: str) -> None:
+    model = nnc.compile(
+        f"net Large {{\n    input x: f32[N, H, W, 80]\n    output y = x -> {layer} -> relu\n}}\n"
+    )
+    x = np.random.default_rng(5).standard_normal((9, 100, 70, 80), np.float32)
+    whole = model(x)
+    assert whole.nbytes > 16 * 2**20  # a single image's result is a ninth of it
+    for i in range(len(x)):
+        np.testing.assert_array_equal(whole[i : i + 1], model(x[i : i + 1]))

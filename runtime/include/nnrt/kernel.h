@@ -79,7 +79,7 @@ struct BoundKernel;
 // result from the rows of an operand under them, so that steps may take turns, some rows each, with
 // what lies between them in the cache (core/chain.h). That operand and the result may begin where
 // no memory is: `run` touches the rows it is told to make and those under them, nothing else. It
-// gives the same bits as the phase.
+// gives the same bits as the phase, for finite weights (taps in the padding may be left out).
 struct RowKernel {
   void (*run)(const Call& call, const RowBand& band) = nullptr;  // nullptr: the kernel cannot
   std::shared_ptr<const void> arguments;                         // the call's, for `run`
