@@ -11,12 +11,12 @@ namespace nnrt::NNC_ISA {
 // A register tile as it is: row r goes to to(r), the last of its vectors has `last` lanes.
 // `stream`: past the caches, if all are whole.
 template <bool Whole, int Rows, int Vectors, class To>
-NNC_INLINE void write_tile(Float (&sum)[Rows][Vectors], To to, int64_t last, bool stream) {
+NNC_INLINE void write_tile(const Float (&tile)[Rows][Vectors], To to, int64_t last, bool stream) {
   if (Whole && stream) {
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) sum[r][v].stream(to(r) + v * kLanes);
+      for (int v = 0; v < Vectors; ++v) tile[r][v].stream(to(r) + v * kLanes);
     }
     return;
   }
@@ -26,9 +26,9 @@ NNC_INLINE void write_tile(Float (&sum)[Rows][Vectors], To to, int64_t last, boo
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
       if (Whole || v + 1 < Vectors) {
-        sum[r][v].store(row + v * kLanes);
+        tile[r][v].store(row + v * kLanes);
       } else {
-        sum[r][v].store_partial(row + v * kLanes, last);
+        tile[r][v].store_partial(row + v * kLanes, last);
       }
     }
   }
@@ -52,39 +52,15 @@ struct Finisher {
     mask = load(from.mask);
   }
 
-  // What goes to `to`, `channel` on the last axis; `read(p)` loads as many lanes as are stored.
-  template <class Read>
-  NNC_INLINE Float apply(Float value, const float* to, int64_t channel, Read read) const {
-    const int64_t at = to - result;
-    if (rows[0] != nullptr) value = value + read(rows[0] + channel);
-    if (rows[1] != nullptr) value = value + read(rows[1] + channel);
-    if (add != nullptr) value = value + read(add + at);
-    if (mask != nullptr) {
-      const Float bound = read(mask + at);
-      if (finish.mask_above)
-        value = choose(bound > Float::broadcast(finish.mask_low), value, Float::zero());
-      if (finish.mask_below)
-        value = choose(bound < Float::broadcast(finish.mask_high), value, Float::zero());
-    }
-    if (finish.clamp_low) value = maximum(value, Float::broadcast(finish.low));
-    if (finish.clamp_high) value = minimum(value, Float::broadcast(finish.high));
-    return value;
-  }
-
-  // The same for a register tile, stage by stage, so that each is asked for once: row r goes to
-  // to(r), from `channel` on; the last of its vectors has `last` lanes.
-  template <bool Whole, int Rows, int Vectors, class To>
-  NNC_INLINE void store_tile(Float (&sum)[Rows][Vectors], To to, int64_t channel, int64_t last,
-                             bool stream) const {
-    const auto read = [last](const float* from, int v) __attribute__((always_inline)) {
-      return Whole || v + 1 < Vectors ? Float::load(from + v * kLanes)
-                                      : Float::load_partial(from + v * kLanes, last);
-    };
+  // What goes to memory of a register tile, stage by stage, so that each is asked for once: row r
+  // goes to to(r), `channel` on the last axis; read(p, v) loads as much as vector v has lanes.
+  template <int Rows, int Vectors, class To, class Read>
+  NNC_INLINE void apply(Float (&tile)[Rows][Vectors], To to, int64_t channel, Read read) const {
     const auto each = [&](auto change) __attribute__((always_inline)) {
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) {
 #pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r) sum[r][v] = change(sum[r][v], r, v);
+        for (int r = 0; r < Rows; ++r) tile[r][v] = change(tile[r][v], r, v);
       }
     };
     for (const float* row : rows) {
@@ -93,7 +69,7 @@ struct Finisher {
       for (int v = 0; v < Vectors; ++v) {
         const Float added = read(row + channel, v);
 #pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r) sum[r][v] += added;
+        for (int r = 0; r < Rows; ++r) tile[r][v] += added;
       }
     }
     if (add != nullptr) {
@@ -120,18 +96,34 @@ struct Finisher {
       each([high](Float value, int, int)
                __attribute__((always_inline)) { return minimum(value, high); });
     }
-    write_tile<Whole>(sum, to, last, stream);
   }
 
-  NNC_INLINE void store(Float value, float* to, int64_t channel) const {
-    apply(value, to, channel, [](const float* from) __attribute__((always_inline)) {
-      return Float::load(from);
-    }).store(to);
+  // The same for one vector; read(p) loads as many lanes as it has.
+  template <class Read>
+  NNC_INLINE Float apply(Float value, float* to, int64_t channel, Read read) const {
+    Float tile[1][1] = {{value}};
+    apply(
+        tile, [to](int) __attribute__((always_inline)) { return to; }, channel,
+        [read](const float* from, int) __attribute__((always_inline)) { return read(from); });
+    return tile[0][0];
   }
-  NNC_INLINE void store_partial(Float value, float* to, int64_t channel, int64_t lanes) const {
-    apply(value, to, channel, [lanes](const float* from) __attribute__((always_inline)) {
-      return Float::load_partial(from, lanes);
-    }).store_partial(to, lanes);
+
+  // Applies it and stores; the last of the tile's vectors has `last` lanes.
+  template <bool Whole, int Rows, int Vectors, class To>
+  NNC_INLINE void store_tile(Float (&tile)[Rows][Vectors], To to, int64_t channel, int64_t last,
+                             bool stream) const {
+    apply(tile, to, channel, [last](const float* from, int v) __attribute__((always_inline)) {
+      return Whole || v + 1 < Vectors ? Float::load(from + v * kLanes)
+                                      : Float::load_partial(from + v * kLanes, last);
+    });
+    write_tile<Whole>(tile, to, last, stream);
+  }
+
+  template <bool Whole>
+  NNC_INLINE void store(Float value, float* to, int64_t channel, int64_t lanes) const {
+    Float tile[1][1] = {{value}};
+    store_tile<Whole>(
+        tile, [to](int) __attribute__((always_inline)) { return to; }, channel, lanes, false);
   }
 };
 

@@ -214,9 +214,9 @@ inline void transform_result(const WinogradTiles& tiles, const float* products, 
             load, [&](int i, int j, Float value) __attribute__((always_inline)) {
               if (i >= rows || j >= pixels) return;
               if (lanes == kLanes) {
-                finish->store(value, out.at(i, j), first + c);
+                finish->store<true>(value, out.at(i, j), first + c, lanes);
               } else {
-                finish->store_partial(value, out.at(i, j), first + c, lanes);
+                finish->store<false>(value, out.at(i, j), first + c, lanes);
               }
             });
       } else if (rows == 4 && pixels == 4 && lanes == kLanes) {
