@@ -19,7 +19,7 @@ net Chain {{
     deep  = wide -> depthwise_conv({kernel}, stride = {stride}) -> relu6
     small = deep -> conv({small}, 1)
 
-    output result = small
+    output result = small{more}
 {outputs}}}
 """
 
@@ -45,6 +45,7 @@ def first(result: Any) -> Array:
     ("height", "width", "channels", "wide", "kernel", "stride", "small"),
     [
         (61, 53, 16, 96, 3, 1, 24),
+        (57, 41, 16, 96, 3, 1, 16),  # and the image is added to the result
         (61, 53, 16, 96, 3, 2, 24),
         (56, 56, 24, 144, 5, 1, 32),
         (57, 40, 20, 100, 5, 2, 12),
@@ -64,7 +65,14 @@ def test_chains_change_no_bit(
     stride: int,
     small: int,
 ) -> None:
-    sizes = {"channels": channels, "wide": wide, "kernel": kernel, "stride": stride, "small": small}
+    sizes: dict[str, Any] = {
+        "channels": channels,
+        "wide": wide,
+        "kernel": kernel,
+        "stride": stride,
+        "small": small,
+    }
+    sizes["more"] = " + image" if stride == 1 and small == channels else ""
     # Of an output nothing can be left out: each step by itself.
     shown = "    output first = wide\n    output second = deep\n"
     joined_source = NET.format(outputs="", **sizes)
@@ -82,7 +90,7 @@ def test_chains_change_no_bit(
 
 
 def test_no_image_and_one_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = NET.format(outputs="", channels=8, wide=48, kernel=3, stride=1, small=8)
+    source = NET.format(outputs="", more="", channels=8, wide=48, kernel=3, stride=1, small=8)
     model = compiled(monkeypatch, source, THREADS=2)
     assert first(model(np.zeros((0, 8, 8, 8), np.float32))).shape == (0, 8, 8, 8)
     assert first(model(np.zeros((1, 1, 1, 8), np.float32))).shape == (1, 1, 1, 8)
