@@ -25,8 +25,8 @@ struct BoundStep {
   size_t index = 0;
   BoundKernel kernel;
   std::shared_ptr<const BoundTile> tile;
-  StepAccess
-      access;  // of a step that joined a chain: none; of the chain's last: all of the chain's
+  // Of a step that joined a chain: none; of the chain's last: all of the chain's.
+  StepAccess access;
   Call call;
   // Of a chain's last step: what the chain's phase works through, and the steps that joined it.
   std::shared_ptr<const void> chain;

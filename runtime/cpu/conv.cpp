@@ -393,6 +393,7 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;
   conv.strip_count = 1;
+  const bool whole = !depthwise && !narrow && bound.flops <= kWholeFlops;
   const bool kept = is_fixed(request, 1);
   size_t packed_bytes = 0;
   if (narrow) packed_bytes = line_bytes(place_narrow_weights(conv, table) * 4);
@@ -414,12 +415,11 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
     bound.phases.push_back({table.narrow, units});
   } else {
     bound.algorithm = algorithm_name(conv, table);
-    const bool whole = bound.flops <= kWholeFlops;
     if (conv.pack_units > 0 && (kept || !whole)) packing.push_back({table.pack, conv.pack_units});
     bound.phases.push_back(whole ? Phase{table.whole, 1} : Phase{table.multiply, units});
   }
-  const bool whole = !bound.phases.empty() && bound.phases.back().run == table.whole && !kept;
-  if (conv.class_count == 1 && !narrow && !whole && conv.images > 0)
+  // A whole that packs for itself has no rows to give before that.
+  if (conv.class_count == 1 && !narrow && (kept || !whole) && conv.images > 0)
     offer_rows(request, owner, table, bound);
 }
 

@@ -1,6 +1,6 @@
 // A model of what 3x3 convolutions cost on one core, fitted to measurements, and the search for the
-// cut of Winograd's algorithm that costs least by it. It knows shapes and the instruction set only,
-// never the number of threads.
+// cut of Winograd's algorithm that costs least by it. It knows shapes, the instruction set and
+// the size of L2, never the number of threads.
 #include "cpu/winograd_model.h"
 
 #include <algorithm>
