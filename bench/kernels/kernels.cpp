@@ -122,7 +122,9 @@ void run_case(benchmark::State& state, const Case& item, const nnrt::Options& op
       const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
       mine.scratch = scratch[static_cast<size_t>(thread)].get();
       for (const nnrt::Phase& phase : bound.phases) {
-        phase.run(mine, phase.units * thread / threads, phase.units * (thread + 1) / threads);
+        const int64_t begin = phase.units * thread / threads;
+        const int64_t end = phase.units * (thread + 1) / threads;
+        if (begin < end) phase.run(mine, begin, end);
 #pragma omp barrier
       }
     }

@@ -1,6 +1,7 @@
 // Check and bind of conv2d_backward_weight: blocks of the weights, parts of the pixels, tables of
 // offsets, from shapes alone.
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -32,6 +33,13 @@ constexpr int64_t kPackRows = 128;
 // Rows of taps are taken apart, without the pixels over which they lie in the padding, when each
 // makes 4 tiles.
 constexpr int64_t kSkipRows = 4 * kTileRows;
+// Rows of a unit are not cut below 8 tiles.
+constexpr int64_t kLeastRows = 8 * kTileRows;
+// The model's times, in multiply-adds of a vector: to copy a vector of dy; to copy an element of x,
+// or to read it where it lies; to copy a vector of x into the window; to add to a vector of dw; to
+// write a vector of partial sums and read it again.
+constexpr double kCopyTime = 3, kRowTime = 0.6, kWindowTime = 0.2, kResultTime = 3,
+                 kCombineTime = 8;
 // Channels of a unit of the depthwise kernel, where there are not pixels enough for kUnits: memory
 // is read best in long runs.
 constexpr int64_t kDepthwiseChannels = 64;
@@ -96,16 +104,37 @@ void cut_pixels(BoundConvWeight& weight) {
   weight.row_blocks = std::max<int64_t>(1, ceil_div(s.out_height, weight.block_rows));
 }
 
-// Parts of the pixels, where the blocks of dw alone are too few units.
-void cut_parts(BoundConvWeight& weight, int64_t result_units, int64_t result_floats) {
-  const ConvShape& s = weight.shape;
+// Parts of the pixels, each of so many blocks.
+void set_parts(BoundConvWeight& weight, int64_t parts) {
   const int64_t blocks = weight.image_blocks * weight.row_blocks;
-  const int64_t pixels = s.images * s.out_height * s.out_width;
-  int64_t parts = std::min({ceil_div(kUnits, result_units), pixels / kPartPixels,
-                            kPartialBytes / (result_floats * 4), blocks});
-  parts = std::max<int64_t>(1, parts);
   weight.split_blocks = std::max<int64_t>(1, ceil_div(blocks, parts));
   weight.splits = std::max<int64_t>(1, ceil_div(blocks, weight.split_blocks));
+}
+
+int64_t most_parts(const BoundConvWeight& weight, int64_t result_floats) {
+  const ConvShape& s = weight.shape;
+  return std::max<int64_t>(
+      1, std::min({s.images * s.out_height * s.out_width / kPartPixels,
+                   kPartialBytes / (result_floats * 4), weight.image_blocks * weight.row_blocks}));
+}
+
+// The time that `threads` threads take, in multiply-adds of a vector, when each part has `units`
+// units and a block of pixels takes one of them `block`.
+double time_of(const BoundConvWeight& weight, int64_t units, double block, double result,
+               int64_t threads) {
+  const int64_t blocks = weight.image_blocks * weight.row_blocks;
+  // Blocks of all units before the n-th.
+  const auto before = [&](int64_t n) {
+    const int64_t split = n / units;
+    const int64_t size = std::min(weight.split_blocks, blocks - split * weight.split_blocks);
+    return split * weight.split_blocks * units + n % units * std::max<int64_t>(0, size);
+  };
+  const int64_t all = units * weight.splits;
+  int64_t most = 0;
+  for (int64_t t = 0; t < threads; ++t)
+    most = std::max(most, before(all * (t + 1) / threads) - before(all * t / threads));
+  const double combine = weight.splits > 1 ? result * static_cast<double>(weight.splits + 1) : 0;
+  return static_cast<double>(most) * block + combine / static_cast<double>(threads);
 }
 
 void fill_tables(BoundConvWeight& weight) {
@@ -143,13 +172,14 @@ void fill_tables(BoundConvWeight& weight) {
   weight.last_result_rows = weight.last_result_table.data();
 }
 
-void cut_strips(BoundConvWeight& weight, const ConvTable& table, int64_t rows) {
+void cut_strips(BoundConvWeight& weight, const ConvTable& table, int64_t strip_block) {
   const ConvShape& s = weight.shape;
   const int64_t columns = s.group_out();
+  const int64_t rows = weight.pixels.tap_count * weight.channel_block;
   const int64_t block_pixels = weight.block_images * weight.block_rows * s.out_width;
   weight.pack = columns % table.lanes != 0 || (columns > table.panel && rows >= kPackRows);
   weight.group_strips = ceil_div(columns, table.panel);
-  weight.strip_block = even_block(weight.group_strips, kResultBytes / (rows * table.panel * 4));
+  weight.strip_block = strip_block;
   weight.strip_blocks = ceil_div(weight.group_strips, weight.strip_block);
   for (int64_t i = 0; i < weight.group_strips; ++i) {
     ProductStrip strip;
@@ -174,31 +204,83 @@ void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel
   set_pixels(weight, true);
   cut_pixels(weight);
   const int64_t result = weight.pixels.tap_count * s.out_channels;
-  cut_parts(weight, weight.channel_blocks, result);
+  set_parts(weight, std::min(most_parts(weight, result), ceil_div(kUnits, weight.channel_blocks)));
   fill_tables(weight);
   bound.algorithm = "conv weight depthwise";
   bound.scratch_bytes = line_bytes(window_bytes(weight));
   bound.phases = {{table.weight_depthwise, weight.channel_blocks * weight.splits}};
 }
 
-void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& bound) {
+// Cuts dw and the pixels so that 2 and 16 threads take least time by a model: each block of pixels
+// costs a unit its multiply-adds, the copies of its rows of x and of dy and the way to memory, and
+// the block of dw is read and written.
+void cut_product(BoundConvWeight& weight, const ConvTable& table) {
   const ConvShape& s = weight.shape;
   const int64_t taps = s.kernel_height * s.kernel_width;
-  weight.channel_block = even_block(s.group_in(), kRows / taps);
+  const int64_t result = taps * s.group_in() * s.out_channels;
+  const int64_t columns = ceil_div(s.group_out(), table.panel);
+  const int64_t most_rows = std::max<int64_t>(1, kRows / taps);
+  struct Choice {
+    double time = std::numeric_limits<double>::infinity();
+    int64_t channels = 1, strips = 1, parts = 1;
+  } best;
+  int64_t last_channels = 0;
+  for (int64_t count = ceil_div(s.group_in(), most_rows); count <= kUnits; ++count) {
+    BoundConvWeight trial;
+    trial.shape = s;
+    trial.channel_block = even_block(s.group_in(), ceil_div(s.group_in(), count));
+    if (trial.channel_block == last_channels) continue;
+    last_channels = trial.channel_block;
+    trial.channel_blocks = ceil_div(s.group_in(), trial.channel_block);
+    const int64_t rows = taps * trial.channel_block;
+    if (count > 1 && rows < kLeastRows) break;
+    set_pixels(trial, false);
+    cut_pixels(trial);
+    const double pixels = static_cast<double>(trial.block_images * trial.block_rows * s.out_width);
+    const int64_t most_strips = even_block(columns, kResultBytes / (rows * table.panel * 4));
+    for (int64_t strips = most_strips; strips >= 1;
+         strips = strips > 1 ? even_block(columns, strips - 1) : 0) {
+      const double width =
+          static_cast<double>(ceil_div(std::min(strips * table.panel, s.group_out()), table.lanes));
+      const double height = static_cast<double>(rows);
+      const double block =
+          pixels *
+              (height * width + kCopyTime * width + kRowTime * height +
+               kWindowTime * (trial.pixels.direct ? 0 : static_cast<double>(trial.channel_block))) +
+          kResultTime * height * width;
+      const int64_t units = s.groups * trial.channel_blocks * ceil_div(columns, strips);
+      const int64_t most = std::min(most_parts(trial, result), ceil_div(kUnits, units));
+      for (int64_t parts = 1; parts <= most; ++parts) {
+        set_parts(trial, parts);
+        const double combine = kCombineTime * static_cast<double>(result / table.lanes);
+        const double time = 8 * time_of(trial, units, block, combine, 16) +
+                            time_of(trial, units, block, combine, 2);
+        if (time < best.time) best = {time, trial.channel_block, strips, parts};
+      }
+    }
+  }
+  weight.channel_block = best.channels;
   weight.channel_blocks = ceil_div(s.group_in(), weight.channel_block);
   set_pixels(weight, false);
   cut_pixels(weight);
-  cut_strips(weight, table, taps * weight.channel_block);
+  cut_strips(weight, table, best.strips);
+  set_parts(weight, best.parts);
+}
+
+void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& bound) {
+  const ConvShape& s = weight.shape;
+  cut_product(weight, table);
   const int64_t blocks = s.groups * weight.channel_blocks * weight.strip_blocks;
-  cut_parts(weight, blocks, taps * s.group_in() * s.out_channels);
   fill_tables(weight);
   weight.pack_offset = static_cast<int64_t>(line_bytes(window_bytes(weight)));
   const int64_t pixels = weight.block_images * weight.block_rows * s.out_width;
   bound.scratch_bytes = static_cast<size_t>(weight.pack_offset);
   if (weight.pack) bound.scratch_bytes += line_bytes(weight.strip_block * table.panel * pixels * 4);
   weight.panel_offset = static_cast<int64_t>(bound.scratch_bytes);
-  weight.panels = panels_pay(taps * weight.channel_block,
-                             std::min(s.group_out(), weight.strip_block * table.panel));
+  const int64_t row = s.dilation_width == 1 ? s.kernel_width : 1;
+  weight.panels = panels_pay(table.panel, row * weight.channel_block,
+                             std::min(s.group_out(), weight.strip_block * table.panel),
+                             s.stride_width * weight.pixels.pixel_stride);
   if (weight.panels) bound.scratch_bytes += line_bytes(panel_floats(kPanelRows, pixels) * 4);
   bound.algorithm = table.panel == 64   ? "conv weight 6x64"
                     : table.panel == 16 ? "conv weight 6x16"

@@ -266,7 +266,8 @@ void cut_blocks(const MatmulTable& table, bool kept, double flops, BoundMatmul& 
 
 void fill_tables(const MatmulTable& table, BoundMatmul& m) {
   m.panels = m.a_row == 1 && m.a_step > 1 &&
-             panels_pay(m.row_block, std::min(m.columns, m.strip_block * table.panel));
+             panels_pay(table.panel, m.row_block, std::min(m.columns, m.strip_block * table.panel),
+                        m.a_step);
   const int64_t row = m.a_row;
   const int64_t step = m.a_step;
   for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * row);

@@ -104,6 +104,7 @@ void test_large() {
     check_case(plain(197, 517, 300, ta, tb), true, true);
     check_case(plain(130, 200, 512, ta, tb), false, true);  // rows of A on the same cache sets
     check_case(plain(512, 256, 40, ta, tb), true, true);    // the same, transposed
+    check_case(plain(1024, 130, 70, ta, tb), true, true);   // on the same set of L1
     check_case(plain(25, 32, 5000, ta, tb), true, true);    // split depth
     check_case(plain(3, 1000, 700, ta, tb), true, true);    // few rows
     check_case(plain(700, 1, 1200, ta, tb), true, true);    // one column

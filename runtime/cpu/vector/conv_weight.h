@@ -88,39 +88,114 @@ inline void weight_multiply_inside(const ConvWeightArguments& weight, ProductBlo
   }
 }
 
-// Unit: a block of channels and of strips, of one group and one part.
+// A block of channels and of strips, of one group and one part.
+struct WeightUnit {
+  int64_t strip, strips;
+  int64_t first_channel, channels;  // of the group
+  int64_t group;
+  WeightPart part;
+};
+
+inline WeightUnit weight_unit(const ConvWeightArguments& weight, const Call& call, int64_t index) {
+  WeightUnit unit;
+  unit.strip = index % weight.strip_blocks * weight.strip_block;
+  unit.strips = smaller(weight.strip_block, weight.group_strips - unit.strip);
+  index /= weight.strip_blocks;
+  unit.first_channel = index % weight.channel_blocks * weight.channel_block;
+  unit.channels = smaller(weight.channel_block, weight.shape.group_in() - unit.first_channel);
+  index /= weight.channel_blocks;
+  unit.group = index % weight.shape.groups;
+  unit.part = weight_part(weight, call, index / weight.shape.groups);
+  return unit;
+}
+
+// So many lines a tile are asked for at most: more take longer than waiting for them. Zen 4,
+// 128 x 28x28, 1 to 32 channels (231 lines): 86 % of the peak without, 60 % with.
+inline constexpr int64_t kLinesAhead = 128;
+
+// What a unit reads of one block of pixels.
+inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& call,
+                               const WeightUnit& unit, int64_t block) {
+  const ConvShape& shape = weight.shape;
+  const int64_t image = block / weight.row_blocks * weight.block_images;
+  const int64_t images = smaller(weight.block_images, shape.images - image);
+  const int64_t row = block % weight.row_blocks * weight.block_rows;
+  const int64_t rows = smaller(weight.block_rows, shape.out_height - row);
+  const int64_t pixels = images * rows * shape.out_width;
+  const auto joined = [](LinesAhead::Rows part) {
+    if (part.offsets == nullptr && part.stride == part.floats) {
+      part.floats *= part.count;
+      part.count = 1;
+    }
+    return part;
+  };
+  const float* x = static_cast<const float*>(call.operands[0]) + unit.group * shape.group_in() +
+                   unit.first_channel;
+  const int64_t first = row * shape.stride_height + weight.pixels.top;
+  LinesAhead::Rows source = {nullptr, nullptr, shape.in_channels, pixels, unit.channels};
+  int64_t source_row = first;
+  if (weight.pixels.direct) {
+    if (shape.stride_width > 1 || shape.stride_height > 1)
+      source.offsets = weight.pixels.source_rows;
+  } else {
+    const int64_t last = smaller(
+        shape.in_height, first + (rows - 1) * shape.stride_height + weight.pixels.extra_rows);
+    source_row = larger(0, first);
+    source.count = ((images - 1) * shape.in_height + last - source_row) * shape.in_width;
+  }
+  source.base = x + (image * shape.in_height + source_row) * shape.in_width * shape.in_channels;
+  const int64_t column = weight.strips[unit.strip].column;
+  const ProductStrip& last = weight.strips[unit.strip + unit.strips - 1];
+  const float* dy = static_cast<const float*>(call.operands[1]) +
+                    (image * shape.out_height + row) * shape.out_width * shape.out_channels;
+  LinesAhead ahead;
+  ahead.rows[0] = joined(source);
+  ahead.rows[1] = joined({dy + unit.group * shape.group_out() + column, nullptr, shape.out_channels,
+                          pixels, last.column + last.width - column});
+  ahead.parts = 2;
+  int64_t lines = 0;
+  for (const LinesAhead::Rows& part : ahead.rows)
+    lines += part.count * ceil_div(part.floats, kLine / 4);
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  ahead.per_tile = ceil_div(lines, ceil_div(taps * unit.channels, kTileRows) * unit.strips);
+  if (ahead.per_tile > kLinesAhead) ahead.parts = 0;
+  return ahead;
+}
+
 inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
   const ConvWeightArguments& weight = conv_weight_arguments(call);
   const ConvShape& shape = weight.shape;
   const int64_t taps = shape.kernel_height * shape.kernel_width;
   float* packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.pack_offset);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    int64_t index = unit;
-    const int64_t strip = index % weight.strip_blocks * weight.strip_block;
-    index /= weight.strip_blocks;
-    const int64_t first_channel = index % weight.channel_blocks * weight.channel_block;
-    index /= weight.channel_blocks;
-    const int64_t group = index % shape.groups;
-    const WeightPart part = weight_part(weight, call, index / shape.groups);
-
-    const int64_t channels = smaller(weight.channel_block, shape.group_in() - first_channel);
-    const bool full = channels == weight.channel_block;
-    const int64_t column = group * shape.group_out();
+  for (int64_t index = begin; index < end; ++index) {
+    const WeightUnit unit = weight_unit(weight, call, index);
+    const WeightPart& part = unit.part;
+    const bool full = unit.channels == weight.channel_block;
+    const int64_t column = unit.group * shape.group_out();
     ProductBlock block;
     block.a_rows = full ? weight.rows : weight.last_rows;
     block.a_steps = weight.pixels.source_rows;
-    block.c = part.dw + first_channel * shape.out_channels + column;
+    block.c = part.dw + unit.first_channel * shape.out_channels + column;
     block.c_rows = full ? weight.result_rows : weight.last_result_rows;
-    block.rows = taps * channels;
+    block.rows = taps * unit.channels;
     block.packed = packed;
     if (weight.panels)
       block.panels =
           reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.panel_offset);
-    block.strips = weight.strips + strip;
-    block.strip_count = smaller(weight.strip_block, weight.group_strips - strip);
+    block.strips = weight.strips + unit.strip;
+    block.strip_count = unit.strips;
     for (int64_t b = part.begin; b < part.end; ++b) {
-      const WeightPixels pixels =
-          weight_pixels(weight, call, b, group * shape.group_in() + first_channel, channels, 1);
+      LinesAhead ahead;
+      if (b + 1 < part.end) {
+        ahead = weight_ahead(weight, call, unit, b + 1);
+      } else if (index + 1 < end) {
+        const WeightUnit next = weight_unit(weight, call, index + 1);
+        if (next.part.begin < next.part.end)
+          ahead = weight_ahead(weight, call, next, next.part.begin);
+      }
+      block.ahead = &ahead;
+      const WeightPixels pixels = weight_pixels(
+          weight, call, b, unit.group * shape.group_in() + unit.first_channel, unit.channels, 1);
       block.a = pixels.x;
       block.depth = pixels.count;
       block.plain = pixels.dy + column;
@@ -138,6 +213,7 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
       }
       block.accumulate = true;
     }
+    block.ahead = nullptr;
     if (part.begin >= part.end) multiply_copied(block);  // no pixel: zeros
   }
 }

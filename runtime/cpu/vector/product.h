@@ -196,6 +196,21 @@ inline void copy_panels(const ProductBlock& block) {
   }
 }
 
+inline void ask_ahead(LinesAhead& ahead) {
+  for (int64_t line = 0; line < ahead.per_tile && ahead.part < ahead.parts; ++line) {
+    const LinesAhead::Rows& rows = ahead.rows[ahead.part];
+    const int64_t offset =
+        rows.offsets != nullptr ? rows.offsets[ahead.row] : ahead.row * rows.stride;
+    __builtin_prefetch(rows.base + offset + ahead.at, 0, 2);
+    ahead.at += kLine / 4;
+    if (ahead.at < rows.floats) continue;
+    ahead.at = 0;
+    if (++ahead.row < rows.count) continue;
+    ahead.row = 0;
+    ++ahead.part;
+  }
+}
+
 // Strip by strip, so that one strip of B stays in the cache while all rows pass over it.
 inline void multiply_block(const ProductBlock& block, const Finisher* finish = nullptr) {
   const TileRows cut(block.rows);
@@ -233,6 +248,7 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
         tile.next_rows = tile.a_rows + (!ahead ? 0 : left < height ? left : height);
         kTiles.of[height - 1][vectors - 1](tile);
       }
+      if (block.ahead != nullptr) ask_ahead(*block.ahead);
       row += height;
     }
   }
