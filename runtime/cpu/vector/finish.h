@@ -52,6 +52,17 @@ struct Finisher {
     mask = load(from.mask);
   }
 
+  // Asks for what it reads beside a tile at `to`, before that is computed.
+  NNC_INLINE void ask(const float* to, const int64_t* to_rows, int64_t count, int64_t width) const {
+    for (const float* from : {add, mask}) {
+      if (from == nullptr) continue;
+      const float* tile = from + (to - result);
+      for (int64_t r = 0; r < count; ++r) {
+        for (int64_t at = 0; at < width; at += 16) __builtin_prefetch(tile + to_rows[r] + at, 0, 3);
+      }
+    }
+  }
+
   // What goes to memory of a register tile, stage by stage, so that each is asked for once: row r
   // goes to to(r), `channel` on the last axis; read(p, v) loads as much as vector v has lanes.
   template <int Rows, int Vectors, class To, class Read>

@@ -237,11 +237,12 @@ inline void open_stage(const WinogradArguments& winograd, const WinogradMemory& 
   }
 }
 
-// Multiplies at all positions, and meanwhile asks for what comes after: the pixels of the result
-// where this stage completes them, and what the next stage transforms (`next` is nullptr where
-// there is none).
+// Multiplies at all positions, and meanwhile asks for what comes after: the pixels of the result,
+// and what `finish` reads beside them, where this stage completes them, and what the next stage
+// transforms (`next` is nullptr where there is none).
 inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
-                           const WinogradStage& stage, const WinogradStage* next) {
+                           const WinogradStage& stage, const WinogradStage* next,
+                           const Finisher* finish) {
   const WinogradTiles& tiles = winograd.tiles;
   const int64_t width = strip_width(winograd, stage.strip);
   PositionProduct product;
@@ -257,9 +258,16 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     weights = memory.transformed_weights + stage.strip * winograd.weight_strip +
               stage.first * product.b_step;
   }
-  PixelsAhead result(tiles, memory.result, tiles.result_height, tiles.result_width,
-                     tiles.result_channels, stage.first_tile, stage.last_tile);
-  if (stage.last == tiles.source_channels) result.set_window(0, 0, stage.strip * kPanel, width);
+  const auto of_result = [&](const float* images) {
+    PixelsAhead pixels(tiles, images, tiles.result_height, tiles.result_width,
+                       tiles.result_channels, stage.first_tile, stage.last_tile);
+    if (images != nullptr && stage.last == tiles.source_channels)
+      pixels.set_window(0, 0, stage.strip * kPanel, width);
+    return pixels;
+  };
+  PixelsAhead result = of_result(memory.result);
+  PixelsAhead add = of_result(finish != nullptr ? finish->add : nullptr);
+  PixelsAhead mask = of_result(finish != nullptr ? finish->mask : nullptr);
   const WinogradStage& after = next != nullptr ? *next : stage;
   PixelsAhead source(tiles, memory.source, tiles.source_height, tiles.source_width,
                      tiles.source_channels, after.first_tile, after.last_tile);
@@ -276,6 +284,8 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     source.ask<0>(p);
     own_weights.ask(p);
     result.ask<1>(p);
+    add.ask<0>(p);
+    mask.ask<0>(p);
     multiply_position(product, memory.transformed + p * winograd.tile_position,
                       weights + p * winograd.weight_position,
                       memory.products + p * winograd.product_position);
@@ -304,7 +314,7 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
       set_channels(winograd, next, stage.last);
     }
     open_stage(winograd, memory, stage);
-    multiply_stage(winograd, memory, stage, unit < end ? &next : nullptr);
+    multiply_stage(winograd, memory, stage, unit < end ? &next : nullptr, finish.get());
     if (complete) {
       const int64_t width = strip_width(winograd, stage.strip);
       transform_result(tiles, memory.products, round_up(width, kLanes), winograd.product_position,
