@@ -201,11 +201,13 @@ int64_t cut_strips(BoundConv& conv, const ConvTable& table, bool kept) {
   for (ConvClass& part : conv.class_list) {
     std::vector<ProductStrip> strips;
     for (int64_t group = 0; group < conv.shape.groups; ++group) {
-      for (int64_t column = 0; column < columns; column += table.panel) {
+      const int64_t count = ceil_div(columns, table.panel);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t column = strip_begin(columns, table.lanes, count, i);
         ProductStrip strip;
         strip.column = group * columns + column;
         strip.a_shift = group * channels;
-        strip.width = std::min(table.panel, columns - column);
+        strip.width = strip_begin(columns, table.lanes, count, i + 1) - column;
         strip.packed = !plain;
         strip.stride = plain ? columns : round_up(strip.width, table.lanes);
         strip.offset = plain ? column : packed;

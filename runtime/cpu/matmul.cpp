@@ -220,9 +220,10 @@ void cut_strips(const MatmulTable& table, bool kept, BoundMatmul& m) {
     m.strip_list.push_back(strip);
     column += width;
   };
-  while (column + table.panel <= m.columns) add(table.panel, !plain);
-  if (plain && m.columns - column >= table.lanes)
-    add((m.columns - column) / table.lanes * table.lanes, false);
+  const int64_t even = plain ? m.columns / table.lanes * table.lanes : m.columns;
+  const int64_t count = ceil_div(even, table.panel);
+  for (int64_t i = 0; i < count; ++i)
+    add(strip_begin(even, table.lanes, count, i + 1) - column, !plain);
   if (column < m.columns) add(m.columns - column, true);
   m.strips = m.strip_list.data();
   m.strip_count = static_cast<int64_t>(m.strip_list.size());

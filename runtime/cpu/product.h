@@ -74,6 +74,14 @@ constexpr int64_t even_part(int64_t total, int64_t limit) {
   return parts > 0 ? ceil_div(total, parts) : 0;
 }
 
+// Columns cut into `count` strips of whole vectors, nearly equal in width (the last vector may not
+// be full): where strip i begins. A strip of one vector beside full ones would run slower and give
+// its unit less to do than the others have.
+constexpr int64_t strip_begin(int64_t columns, int64_t lanes, int64_t count, int64_t i) {
+  const int64_t begin = ceil_div(columns, lanes) * i / count * lanes;
+  return begin < columns ? begin : columns;
+}
+
 // Rows of A that are copied at a time: 96 x 256 floats are 96 KB, in L2 beside a strip of B.
 inline constexpr int64_t kPanelRows = 96;
 // Whether the copy pays for an A with so many rows side by side, whose steps are `step` floats
