@@ -233,8 +233,9 @@ void cut_strips(const MatmulTable& table, bool kept, BoundMatmul& m) {
 }
 
 // Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each,
-// whichever block is longer.
-void cut_blocks(const MatmulTable& table, bool kept, double flops, BoundMatmul& m) {
+// whichever block is longer. Where a program follows, whole rows of the result stay together: it
+// takes them as one run.
+void cut_blocks(const MatmulTable& table, bool kept, bool program, double flops, BoundMatmul& m) {
   m.row_block =
       std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
   m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kColumnBlock / table.panel));
@@ -248,8 +249,9 @@ void cut_blocks(const MatmulTable& table, bool kept, double flops, BoundMatmul& 
     m.splits = std::min(ceil_div(kUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
   }
   while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
-    if (m.strip_block > 1 &&
-        (m.strip_block * table.panel > 2 * m.row_block || m.row_block <= kLeastRows)) {
+    const bool low = m.row_block <= kLeastRows;
+    const bool wide = m.strip_block * table.panel > 2 * m.row_block;
+    if (m.strip_block > 1 && (program ? low && units() < kUnits / 2 : low || wide)) {
       m.strip_block = even_part(m.strip_count, m.strip_block / 2);
     } else if (m.row_block > kLeastRows) {
       m.row_block = round_up(even_part(m.rows, m.row_block / 2), kTileRows);
@@ -334,7 +336,8 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
   } else {
     const bool kept = keeps_packed(request, m);
     cut_strips(table, kept, m);
-    cut_blocks(table, kept, bound.flops, m);
+    const bool program = request.tile != nullptr && tile_finish(request.tile) == nullptr;
+    cut_blocks(table, kept, program, bound.flops, m);
     fill_tables(table, m);
     set_memory(m, kept, bound);
     bound.algorithm = algorithm_name(table, m);

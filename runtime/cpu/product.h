@@ -22,13 +22,14 @@ struct ProductStrip {
 
 // Memory that is asked for into L2 while a block is multiplied, some lines with each tile: rows of
 // so many floats, at offsets from a table or a stride apart.
+inline constexpr int64_t kMostAhead = 4;
 struct LinesAhead {
   struct Rows {
     const float* base = nullptr;
     const int64_t* offsets = nullptr;
     int64_t stride = 0, count = 0, floats = 0;
   };
-  Rows rows[2];
+  Rows rows[kMostAhead];
   int64_t parts = 0;     // of `rows` in use
   int64_t per_tile = 0;  // lines
   int64_t part = 0, row = 0, at = 0;

@@ -43,6 +43,9 @@ const Shape& tile_domain(const BoundTile& tile);
 // What the program does to the kernel's first result, where that is a Finish; else nullptr.
 const Finish* tile_finish(const BoundTile* tile);
 
+// Slots of the loads of f32 that have the domain's shape.
+const std::vector<int>& tile_advancing(const BoundTile& tile);
+
 // The type of its registers.
 DType tile_compute_type(const BoundTile& tile);
 

@@ -295,6 +295,8 @@ class Binder {
           place == TilePlace::long_pattern) {
         tile_->moving.push_back(static_cast<int>(i));
       }
+      if (place == TilePlace::buffer && tile_->values[i].dtype == DType::f32)
+        tile_->advancing.push_back(tile_->values[i].slot);
     }
   }
 
@@ -431,6 +433,7 @@ const Finish* tile_finish(const BoundTile* tile) {
 void check_tile_program(const TileProgram& program) { parse_tile(program); }
 
 size_t tile_scratch_bytes(const BoundTile& tile) { return tile.scratch_bytes; }
+const std::vector<int>& tile_advancing(const BoundTile& tile) { return tile.advancing; }
 int64_t tile_elements(const BoundTile& tile) { return tile.elements; }
 bool tile_stores_cover(const BoundTile& tile) { return tile.stores_cover; }
 const Shape& tile_domain(const BoundTile& tile) { return tile.domain; }

@@ -77,6 +77,7 @@ struct BoundTile {
   std::vector<TileStep> number_steps;  // on single numbers, once a run
   std::vector<int>
       moving;  // values in buffers and patterns: their pointers change from chunk to chunk
+  std::vector<int> advancing;  // slots of loads of f32 with the domain's shape
   std::vector<TileStep> steps;
   std::vector<TileStore> stores;
   int result = -1;           // the value of store slot 0

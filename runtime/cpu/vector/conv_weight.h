@@ -109,10 +109,6 @@ inline WeightUnit weight_unit(const ConvWeightArguments& weight, const Call& cal
   return unit;
 }
 
-// So many lines a tile are asked for at most: more take longer than waiting for them. Zen 4,
-// 128 x 28x28, 1 to 32 channels (231 lines): 86 % of the peak without, 60 % with.
-inline constexpr int64_t kLinesAhead = 128;
-
 // What a unit reads of one block of pixels.
 inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& call,
                                const WeightUnit& unit, int64_t block) {
@@ -122,13 +118,6 @@ inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& ca
   const int64_t row = block % weight.row_blocks * weight.block_rows;
   const int64_t rows = smaller(weight.block_rows, shape.out_height - row);
   const int64_t pixels = images * rows * shape.out_width;
-  const auto joined = [](LinesAhead::Rows part) {
-    if (part.offsets == nullptr && part.stride == part.floats) {
-      part.floats *= part.count;
-      part.count = 1;
-    }
-    return part;
-  };
   const float* x = static_cast<const float*>(call.operands[0]) + unit.group * shape.group_in() +
                    unit.first_channel;
   const int64_t first = row * shape.stride_height + weight.pixels.top;
@@ -149,16 +138,11 @@ inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& ca
   const float* dy = static_cast<const float*>(call.operands[1]) +
                     (image * shape.out_height + row) * shape.out_width * shape.out_channels;
   LinesAhead ahead;
-  ahead.rows[0] = joined(source);
-  ahead.rows[1] = joined({dy + unit.group * shape.group_out() + column, nullptr, shape.out_channels,
-                          pixels, last.column + last.width - column});
-  ahead.parts = 2;
-  int64_t lines = 0;
-  for (const LinesAhead::Rows& part : ahead.rows)
-    lines += part.count * ceil_div(part.floats, kLine / 4);
+  add_ahead(ahead, source);
+  add_ahead(ahead, {dy + unit.group * shape.group_out() + column, nullptr, shape.out_channels,
+                    pixels, last.column + last.width - column});
   const int64_t taps = shape.kernel_height * shape.kernel_width;
-  ahead.per_tile = ceil_div(lines, ceil_div(taps * unit.channels, kTileRows) * unit.strips);
-  if (ahead.per_tile > kLinesAhead) ahead.parts = 0;
+  spread_ahead(ahead, ceil_div(taps * unit.channels, kTileRows) * unit.strips);
   return ahead;
 }
 

@@ -64,6 +64,21 @@ inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int
   }
 }
 
+// What the epilogue of a block of the result reads beside it, from element `first` on.
+inline LinesAhead matmul_ahead(const Call& call, int64_t first, int64_t stride,
+                               const ProductBlock& block) {
+  LinesAhead ahead;
+  const ProductStrip& last = block.strips[block.strip_count - 1];
+  const int64_t column = block.strips->column;
+  for (int slot : tile_advancing(*call.tile)) {
+    if (call.tile_loads[slot] == call.results[0] || ahead.parts == kMostAhead) continue;
+    add_ahead(ahead, {static_cast<const float*>(call.tile_loads[slot]) + first + column, nullptr,
+                      stride, block.rows, last.column + last.width - column});
+  }
+  spread_ahead(ahead, ceil_div(block.rows, kTileRows) * block.strip_count);
+  return ahead;
+}
+
 // Unit: one block of rows and strips, of one batch and one part of the depth.
 inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
@@ -113,6 +128,11 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
         copy_panels(block);
       }
       const bool last = m.splits == 1 && from + block.depth >= to;
+      LinesAhead ahead;
+      if (last && finish == nullptr && call.tile != nullptr) {
+        ahead = matmul_ahead(call, (batch * m.rows + row) * m.columns, m.columns, block);
+        block.ahead = &ahead;
+      }
       if (m.pack_in_unit) {
         matmul_pack_and_multiply(m, block, own_packed, last ? finish : nullptr);
       } else {

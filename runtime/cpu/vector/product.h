@@ -196,6 +196,28 @@ inline void copy_panels(const ProductBlock& block) {
   }
 }
 
+// So many lines a tile are asked for at most: more take longer than waiting for them. Zen 4,
+// gradient of 3x3 weights, 128 x 28x28, 1 to 32 channels (231 lines): 86 % of the peak without,
+// 60 % with.
+inline constexpr int64_t kLinesAhead = 128;
+
+NNC_INLINE void add_ahead(LinesAhead& ahead, LinesAhead::Rows rows) {
+  if (rows.offsets == nullptr && rows.stride == rows.floats) {
+    rows.floats *= rows.count;
+    rows.count = 1;
+  }
+  ahead.rows[ahead.parts++] = rows;
+}
+
+// Spreads the lines over so many tiles.
+NNC_INLINE void spread_ahead(LinesAhead& ahead, int64_t tiles) {
+  int64_t lines = 0;
+  for (int64_t part = 0; part < ahead.parts; ++part)
+    lines += ahead.rows[part].count * ceil_div(ahead.rows[part].floats, kLine / 4);
+  ahead.per_tile = ceil_div(lines, tiles);
+  if (ahead.per_tile > kLinesAhead) ahead.parts = 0;
+}
+
 inline void ask_ahead(LinesAhead& ahead) {
   for (int64_t line = 0; line < ahead.per_tile && ahead.part < ahead.parts; ++line) {
     const LinesAhead::Rows& rows = ahead.rows[ahead.part];
