@@ -51,8 +51,10 @@ constexpr int64_t kBlockPixels = 256;
 // of AVX-512).
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 1e6;
-// Below this many pixels a unit spends more time on the weights than on the pixels.
+// Below this many pixels a unit spends more time on the weights than on the pixels. Fewer are
+// better than threads without work.
 constexpr int64_t kLeastPixels = 48;
+constexpr int64_t kFewPixels = 16, kFewUnits = 4;
 // Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
 // a second costs.
 constexpr double kWholeFlops = 5e5;
@@ -271,11 +273,12 @@ void cut_blocks(BoundConv& conv) {
   };
   while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
     const int64_t block = conv.block_images * conv.block_rows * width;
+    const int64_t least = units() < kFewUnits ? kFewPixels : kLeastPixels;
     if (conv.strip_block > 1 && (block <= 4 * kLeastPixels || conv.strip_block >= 8)) {
       conv.strip_block = even_block(conv.strip_count, conv.strip_block / 2);
-    } else if (conv.block_images > 1 && block >= 2 * kLeastPixels) {
+    } else if (conv.block_images > 1 && block >= 2 * least) {
       conv.block_images = even_block(conv.images, conv.block_images / 2);
-    } else if (conv.block_rows > 1 && block >= 2 * kLeastPixels) {
+    } else if (conv.block_rows > 1 && block >= 2 * least) {
       conv.block_rows = even_block(height, conv.block_rows / 2);
     } else {
       break;
