@@ -24,10 +24,10 @@ constexpr int64_t kRowBlock = 128;
 constexpr int64_t kColumnBlock = 512;
 // Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
 constexpr int64_t kUnits = 32;
-constexpr double kUnitFlops = 1e6;
-// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
-// a second costs.
-constexpr double kWholeFlops = 5e5;
+constexpr double kUnitFlops = 2.5e5;
+// Below, packing and multiplying are one unit: 1 to 2 us of work on one AVX-512 core, about what a
+// barrier costs.
+constexpr double kWholeFlops = 2e5;
 // Up to this many rows B is read where it lies: its strips are passed over too few times to pay for
 // a packed copy.
 constexpr int64_t kPlainRows = 32;
