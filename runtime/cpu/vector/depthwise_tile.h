@@ -178,7 +178,7 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
 }
 
 // dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
-// taps.
+// taps. As many pixels of dy that come after these are asked for meanwhile.
 template <int Taps>
 void depthwise_weight_tile(const float* x, const int64_t* tap_steps, const int64_t* pixel_steps,
                            const float* dy, int64_t dy_stride, int64_t pixels, float* dw,
@@ -193,6 +193,7 @@ void depthwise_weight_tile(const float* x, const int64_t* tap_steps, const int64
   if (lanes == kLanes) {
     for (int64_t p = 0; p < pixels; ++p) {
       const Float gradient = Float::load(dy + p * dy_stride);
+      __builtin_prefetch(dy + (pixels + p) * dy_stride, 0, 2);
 #pragma GCC unroll 16
       for (int t = 0; t < Taps; ++t)
         sum[t] = fma(Float::load(from[t] + pixel_steps[p]), gradient, sum[t]);
