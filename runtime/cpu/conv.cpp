@@ -286,6 +286,12 @@ void cut_blocks(BoundConv& conv) {
   }
   conv.image_blocks = ceil_div(conv.images, conv.block_images);
   conv.row_blocks = ceil_div(height, conv.block_rows);
+  // An even number of a few blocks: a middle one cannot be shared.
+  if (conv.row_blocks % 2 == 1 && conv.row_blocks > 1 && conv.row_blocks < height &&
+      units() < kUnits) {
+    ++conv.row_blocks;
+    conv.block_rows = ceil_div(height, conv.row_blocks);
+  }
   conv.strip_blocks = ceil_div(conv.strip_count, conv.strip_block);
 }
 

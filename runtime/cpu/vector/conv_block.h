@@ -23,10 +23,12 @@ NNC_INLINE ConvBlock conv_block(const ConvArguments& conv, int64_t unit) {
   const int64_t blocks = conv.image_blocks * conv.row_blocks;
   const int64_t strip = unit / blocks * conv.strip_block;
   const int64_t index = unit % blocks;
-  const int64_t image = index / conv.row_blocks * conv.block_images;
-  const int64_t row = index % conv.row_blocks * conv.block_rows;
-  return {image, smaller(conv.block_images, conv.images - image),
-          row,   smaller(conv.result.height, row + conv.block_rows),
+  // Nearly equal blocks: a small last one would leave its thread waiting.
+  const int64_t images = index / conv.row_blocks, rows = index % conv.row_blocks;
+  const int64_t image = conv.images * images / conv.image_blocks;
+  const int64_t row = conv.result.height * rows / conv.row_blocks;
+  return {image, conv.images * (images + 1) / conv.image_blocks - image,
+          row,   conv.result.height * (rows + 1) / conv.row_blocks,
           strip, smaller(conv.strip_block, conv.strip_count - strip)};
 }
 
