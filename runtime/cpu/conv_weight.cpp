@@ -22,8 +22,8 @@ constexpr int64_t kBlockPixels = 256;
 constexpr int64_t kRows = 576;
 // A unit's block of dw stays in L2.
 constexpr int64_t kResultBytes = 320 * 1024;
-// Units enough for 16 threads; the pixels are cut in parts of at least kPartPixels when blocks of
-// dw alone are fewer, and all partial sums together stay below kPartialBytes.
+// Units enough for 16 threads: blocks of dw, times parts of at least kPartPixels pixels, whose
+// partial sums together stay below kPartialBytes.
 constexpr int64_t kUnits = 32;
 constexpr int64_t kPartPixels = 512;
 constexpr int64_t kPartialBytes = 32 * 1024 * 1024;
@@ -33,7 +33,7 @@ constexpr int64_t kPackRows = 128;
 // Rows of taps are taken apart, without the pixels over which they lie in the padding, when each
 // makes 4 tiles.
 constexpr int64_t kSkipRows = 4 * kTileRows;
-// Rows of a unit are not cut below 8 tiles.
+// Rows of a unit's block of dw are not cut below 8 tiles.
 constexpr int64_t kLeastRows = 8 * kTileRows;
 // The model's times, in multiply-adds of a vector: to copy a vector of dy; to copy an element of x,
 // or to read it where it lies; to copy a vector of x into the window; to add to a vector of dw; to
@@ -225,7 +225,8 @@ void cut_product(BoundConvWeight& weight, const ConvTable& table) {
     int64_t channels = 1, strips = 1, parts = 1;
   } best;
   int64_t last_channels = 0;
-  for (int64_t count = ceil_div(s.group_in(), most_rows); count <= kUnits; ++count) {
+  const int64_t fewest = std::max<int64_t>(1, ceil_div(s.group_in(), most_rows));
+  for (int64_t count = fewest; count <= std::max(fewest, kUnits); ++count) {
     BoundConvWeight trial;
     trial.shape = s;
     trial.channel_block = even_block(s.group_in(), ceil_div(s.group_in(), count));
@@ -233,7 +234,7 @@ void cut_product(BoundConvWeight& weight, const ConvTable& table) {
     last_channels = trial.channel_block;
     trial.channel_blocks = ceil_div(s.group_in(), trial.channel_block);
     const int64_t rows = taps * trial.channel_block;
-    if (count > 1 && rows < kLeastRows) break;
+    if (count > fewest && rows < kLeastRows) break;
     set_pixels(trial, false);
     cut_pixels(trial);
     const double pixels = static_cast<double>(trial.block_images * trial.block_rows * s.out_width);
@@ -248,7 +249,8 @@ void cut_product(BoundConvWeight& weight, const ConvTable& table) {
               (height * width + kCopyTime * width + kRowTime * height +
                kWindowTime * (trial.pixels.direct ? 0 : static_cast<double>(trial.channel_block))) +
           kResultTime * height * width;
-      const int64_t units = s.groups * trial.channel_blocks * ceil_div(columns, strips);
+      const int64_t units =
+          std::max<int64_t>(1, s.groups * trial.channel_blocks * ceil_div(columns, strips));
       const int64_t most = std::min(most_parts(trial, result), ceil_div(kUnits, units));
       for (int64_t parts = 1; parts <= most; ++parts) {
         set_parts(trial, parts);

@@ -186,6 +186,7 @@ void test_blocks() {
     check_case({1, 7, 7, 96, 260, 3, 3, 1, 1, 1, 1, 1, 1}, tile, true);
     check_case({1, 14, 14, 700, 70}, tile, true);
     check_case({2, 14, 14, 1024, 100}, tile, true);
+    check_case({1, 4, 3, 2200, 10, 3, 3, 1, 1, 1, 1, 1, 1}, tile, true);
     check_case({5, 28, 27, 130, 70}, tile, true);
     check_case({6, 27, 28, 70, 130, 1, 1, 2, 2}, tile, true);
     check_case({1, 5, 600, 3, 16, 3, 7, 1, 2, 1, 1, 3, 3}, tile, true);
