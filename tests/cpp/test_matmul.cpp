@@ -107,6 +107,7 @@ void test_large() {
     check_case(plain(1024, 130, 70, ta, tb), true, true);   // on the same set of L1
     check_case(plain(25, 32, 5000, ta, tb), true, true);    // split depth
     check_case(plain(3, 1000, 700, ta, tb), true, true);    // few rows
+    check_case(plain(2, 2100, 800, ta, tb), true, true);    // and a large B
     check_case(plain(700, 1, 1200, ta, tb), true, true);    // one column
   }
 }
