@@ -24,10 +24,12 @@ constexpr int64_t kRowBlock = 128;
 constexpr int64_t kColumnBlock = 512;
 // Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
 constexpr int64_t kUnits = 32;
-constexpr double kUnitFlops = 2.5e5;
+constexpr double kUnitFlops = 1e6;
 // Below, packing and multiplying are one unit: 1 to 2 us of work on one AVX-512 core, about what a
 // barrier costs.
-constexpr double kWholeFlops = 2e5;
+constexpr double kWholeFlops = 5e5;
+// A row of B takes as long to read as to multiply with so many rows.
+constexpr int64_t kReadRows = 8;
 // Up to this many rows B is read where it lies: its strips are passed over too few times to pay for
 // a packed copy.
 constexpr int64_t kPlainRows = 32;
@@ -342,11 +344,14 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
     const bool kept = keeps_packed(request, m);
     cut_strips(table, kept, m);
     const bool program = request.tile != nullptr && tile_finish(request.tile) == nullptr;
-    cut_blocks(table, kept, program, bound.flops, m);
+    // With fewer rows the time is that of reading B.
+    const double work = bound.flops * static_cast<double>(std::max<int64_t>(
+                                          1, kReadRows / std::max<int64_t>(1, m.rows)));
+    cut_blocks(table, kept, program, work, m);
     fill_tables(table, m);
     set_memory(m, kept, bound);
     bound.algorithm = algorithm_name(table, m);
-    const bool whole = bound.flops <= kWholeFlops && m.splits == 1;
+    const bool whole = work <= kWholeFlops && m.splits == 1;
     const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
     if (packs > 0 && !m.pack_in_unit && (kept || !whole))
       (kept ? bound.prepare : bound.phases).push_back({table.pack, packs});
