@@ -47,17 +47,17 @@ namespace {
 // Pixels of a block: 256 pixels of 64 to 256 channels are 64 to 256 KB of result, in L2 (1 MB, Zen
 // 5) until the epilogue, and 43 tiles share each strip of the weights.
 constexpr int64_t kBlockPixels = 256;
-// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble: 1 to
-// 2 us of AVX-512. Zen 4: ResNet-20 of one image 5 %, LeNet 17 % faster than with 4 times as much.
+// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble (4 us
+// of AVX-512). A quarter of it makes training steps of a few small images twice as long.
 constexpr int64_t kUnits = 32;
-constexpr double kUnitFlops = 2.5e5;
+constexpr double kUnitFlops = 1e6;
 // Below this many pixels a unit spends more time on the weights than on the pixels. Fewer are
 // better than threads without work.
 constexpr int64_t kLeastPixels = 48;
 constexpr int64_t kFewPixels = 16, kFewUnits = 4;
-// Below, packing and multiplying are one unit: 1 to 2 us of work on one AVX-512 core, about what a
-// barrier costs.
-constexpr double kWholeFlops = 2e5;
+// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
+// a second costs.
+constexpr double kWholeFlops = 5e5;
 
 // Up to so many pixels the weights are read where they lie. Zen 5, 3x3: C512@7 N1 1.1 against 1.7
 // ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9 against 17.2 ms.

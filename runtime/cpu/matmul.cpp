@@ -25,8 +25,8 @@ constexpr int64_t kColumnBlock = 512;
 // Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 1e6;
-// Below, packing and multiplying are one unit: 1 to 2 us of work on one AVX-512 core, about what a
-// barrier costs.
+// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
+// a second costs.
 constexpr double kWholeFlops = 5e5;
 // A row of B takes as long to read as to multiply with so many rows.
 constexpr int64_t kReadRows = 8;
