@@ -23,21 +23,6 @@ NNC_INLINE void ask_next_row(const ConvArguments& conv, const ConvClass& pixels,
   }
 }
 
-// Asks for what the epilogue reads beside `count` pixels of the next row of results.
-NNC_INLINE void ask_next_finish(const ConvArguments& conv, const DepthwiseTile& tile,
-                                int64_t count) {
-  const int64_t down = conv.step_height * conv.result.width * conv.result.channels;
-  const float* const to = tile.result + down;
-  for (const float* from : {tile.finish->add, tile.finish->mask}) {
-    if (from == nullptr) continue;
-    for (int64_t i = 0; i < count; ++i) {
-      const float* pixel = from + (to - tile.finish->result) + i * tile.result_stride;
-      for (int64_t c = 0; c < conv.result.channels; c += kLine / 4)
-        __builtin_prefetch(pixel + c, 0, 2);
-    }
-  }
-}
-
 // A row of pixels in runs of nearly equal length.
 inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixels,
                                const DepthwiseRuns& runs, DepthwiseTile tile, const float* image,
@@ -46,6 +31,7 @@ inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixel
   float* const result = tile.result;
   const int64_t count = ceil_div(pixels.columns, kRunPixels);
   const int64_t low = pixels.columns / count, tall = pixels.columns % count;
+  const int64_t below = conv.step_height * conv.result.width * conv.result.channels;
   for (int64_t run = 0, i = 0; run < count; ++run) {
     const int64_t length = low + (run < tall ? 1 : 0);
     const int64_t x = i * conv.stride_width;
@@ -55,7 +41,11 @@ inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixel
     tile.first_inside = conv.in_place ? larger(0, -first) : 0;
     tile.end_inside = conv.in_place ? conv.source.width - first : kEverywhere;
     if (conv.in_place) ask_next_row(conv, pixels, image, bottom, x, length * conv.stride_width);
-    if (tile.finish != nullptr) ask_next_finish(conv, tile, length);
+    if (tile.finish != nullptr) {
+      tile.finish->ask<2>(
+          tile.result + below, [&](int64_t p) { return p * tile.result_stride; }, length,
+          conv.result.channels);
+    }
     runs.of[length - 1](tile, conv.result.channels);
     i += length;
   }

@@ -146,6 +146,7 @@ inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& ca
   return ahead;
 }
 
+// Unit: a WeightUnit.
 inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
   const ConvWeightArguments& weight = conv_weight_arguments(call);
   const ConvShape& shape = weight.shape;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/finish.h"
+#include "cpu/product.h"
 #include "cpu/tile.h"
 #include "cpu/vector.h"
 #include "cpu/vector_math.h"
@@ -52,13 +53,15 @@ struct Finisher {
     mask = load(from.mask);
   }
 
-  // Asks for what it reads beside a tile at `to`, before that is computed.
-  NNC_INLINE void ask(const float* to, const int64_t* to_rows, int64_t count, int64_t width) const {
+  // Asks for what it reads beside `count` rows of results, of `width` floats, row r at
+  // to + offset(r), before they are computed. Locality: 3 into L1, 2 into L2.
+  template <int Locality, class Offset>
+  NNC_INLINE void ask(const float* to, Offset offset, int64_t count, int64_t width) const {
     for (const float* from : {add, mask}) {
       if (from == nullptr) continue;
-      const float* tile = from + (to - result);
       for (int64_t r = 0; r < count; ++r) {
-        for (int64_t at = 0; at < width; at += 16) __builtin_prefetch(tile + to_rows[r] + at, 0, 3);
+        const float* row = from + (to - result) + offset(r);
+        for (int64_t at = 0; at < width; at += kLine / 4) __builtin_prefetch(row + at, 0, Locality);
       }
     }
   }

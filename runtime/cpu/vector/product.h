@@ -259,7 +259,9 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
     for (int64_t t = 0, row = 0; t < cut.tiles; ++t) {
       const int64_t height = cut.height(t);
       tile.c_rows = block.c_rows + row;
-      if (finish != nullptr) finish->ask(tile.c, tile.c_rows, height, strip.width);
+      if (finish != nullptr) {
+        finish->ask<3>(tile.c, [&](int64_t r) { return tile.c_rows[r]; }, height, strip.width);
+      }
       if (block.panels != nullptr) {
         tile.a = block.panels + row * block.depth + t * kPanelGap;
         kPanelTiles.of[height - 1][vectors - 1](tile);
