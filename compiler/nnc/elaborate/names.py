@@ -66,11 +66,15 @@ def _check_item(
     sections: list[syntax.Train],
 ) -> None:
     bound = bound_names(item) if not isinstance(item, syntax.Const) else []
-    _check_known(context, item, {name.text for name in bound}, scope)
+    known = {name.text for name in bound}
+    _check_known(context, item, known, scope)
     if isinstance(item, syntax.Const):
         return
     _check_hidden(context, bound, scope)
-    used = {name.text for part in (item, *sections) for name in used_names(part)}
+    used = _wanted(item, known, scope)
+    for section in sections:
+        inputs = {name.text for name in _section_inputs(section)}
+        used |= _wanted(section, known | inputs, scope)
     for parameter in item.parameters:
         _check_parameter(context, item, parameter, used)
     for node in syntax.walk(item):
@@ -92,23 +96,42 @@ def _check_section(
             "N0509", f"there is no net `{item.net.text}`", item.net.span, "not known", helps=helps
         )
         return
-    bound = [
-        name for node in item.body if isinstance(node, syntax.Input) for name in bound_names(node)
-    ]
+    bound = _section_inputs(item)
     known = {name.text for name in (*bound, *bound_names(nets[item.net.text]))}
     _check_known(context, item, known, scope)
     _check_hidden(context, bound, scope)
-    used = {name.text for name in used_names(item)}
+    used = _wanted(item, known, scope)
     for node in item.body:
         if isinstance(node, syntax.Input) and node.name.text not in used:
             _unused(context, node, item.net.text, bound)
     _check_keys(context, item)
 
 
-def _check_known(context: Context, item: syntax.Item, bound: set[str], scope: Scope) -> None:
+def _section_inputs(item: syntax.Train) -> list[syntax.Name]:
+    return [
+        name for node in item.body if isinstance(node, syntax.Input) for name in bound_names(node)
+    ]
+
+
+def _unknown(item: syntax.Item, bound: set[str], scope: Scope) -> Iterator[syntax.Name]:
     for name in used_names(item):
-        if name.text in bound or name.text == "training" or scope.find(name.text) is not None:
-            continue
+        if name.text not in bound and name.text != "training" and scope.find(name.text) is None:
+            yield name
+
+
+def _wanted(item: syntax.Item, bound: set[str], scope: Scope) -> set[str]:
+    """The names that an item uses, and those that its unknown ones were probably meant to be: a
+    misspelt use is one mistake, not two."""
+    used = {name.text for name in used_names(item)}
+    for name in _unknown(item, bound, scope):
+        meant = suggest(name.text, [*bound, *scope.visible()])
+        if meant is not None:
+            used.add(meant)
+    return used
+
+
+def _check_known(context: Context, item: syntax.Item, bound: set[str], scope: Scope) -> None:
+    for name in _unknown(item, bound, scope):
         try:
             fail_unknown(context, name, [*bound, *scope.visible()])
         except Mistake as mistake:
