@@ -20,12 +20,18 @@ class Binder {
 
   std::unique_ptr<Binding> bind() {
     binding_->buffers = evaluate_buffers(program_, binding_->symbols);
+    reads_ = count_reads();
     bind_part(program_.prepare, binding_->prepare, no_buffers());
     bind_part(program_.steps, binding_->main, fixed_buffers());
     const std::vector<int> joined = join_chains(binding_->main, lone_buffers(), info_.roots,
                                                 binding_->buffers, options_.threads);
     place_buffers();
     for (int buffer : joined) binding_->places[root(buffer)] = {};
+    for (const BoundPart* part : {&binding_->prepare, &binding_->main}) {
+      for (const BoundStep& step : part->steps) {
+        if (step.kernel.holds_result) binding_->places[root(step.spec->results.front())] = {};
+      }
+    }
     place_packed();
     plan();
     for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
@@ -61,21 +67,39 @@ class Binder {
     return fixed;
   }
 
-  // Temporaries that one step reads, under no other name.
-  std::vector<bool> lone_buffers() const {
-    std::vector<int> uses(program_.buffers.size(), 0);
+  // How many steps and outputs read each buffer's memory; an epilogue's reading of its own kernel's
+  // result is not counted.
+  std::vector<int> count_reads() const {
+    std::vector<int> reads(program_.buffers.size(), 0);
     for (const std::vector<StepSpec>* steps : {&program_.prepare, &program_.steps}) {
       for (const StepSpec& step : *steps) {
-        for (int read : access_of(step).reads) ++uses[root(read)];
+        for (int read : access_of(step).reads) ++reads[root(read)];
       }
     }
-    for (const NamedBuffer& output : program_.outputs) ++uses[root(output.buffer)];
+    for (const NamedBuffer& output : program_.outputs) ++reads[root(output.buffer)];
+    return reads;
+  }
+
+  // A temporary under no other name.
+  bool is_plain(size_t buffer) const {
+    return program_.buffers[buffer].kind == BufferKind::temporary &&
+           program_.buffers[buffer].alias < 0;
+  }
+
+  // Temporaries that one step reads.
+  std::vector<bool> lone_buffers() const {
     std::vector<bool> lone = no_buffers();
-    for (size_t i = 0; i < lone.size(); ++i) {
-      lone[i] = program_.buffers[i].kind == BufferKind::temporary &&
-                program_.buffers[i].alias < 0 && uses[i] == 1;
-    }
+    for (size_t i = 0; i < lone.size(); ++i) lone[i] = is_plain(i) && reads_[i] == 1;
     return lone;
+  }
+
+  // Whether nothing but its own epilogue reads the step's first result.
+  bool passes(const StepSpec& spec) const {
+    if (!spec.tile || spec.results.empty()) return false;
+    const int result = spec.results.front();
+    const auto touches = [&](int buffer) { return root(buffer) == root(result); };
+    return is_plain(static_cast<size_t>(result)) && reads_[root(result)] == 0 &&
+           std::none_of(spec.tile->stores.begin(), spec.tile->stores.end(), touches);
   }
 
   void bind_part(const std::vector<StepSpec>& specs, BoundPart& part,
@@ -87,8 +111,8 @@ class Binder {
           [this](int buffer) { return info_of(static_cast<size_t>(buffer)).elements() == 0; });
       if (empty) continue;
       check_hazards(specs[i], i, access);
-      part.steps.push_back(
-          bind_step(specs[i], i, binding_->buffers, fixed, binding_->symbols, options_));
+      part.steps.push_back(bind_step(specs[i], i, binding_->buffers, fixed, passes(specs[i]),
+                                     binding_->symbols, options_));
     }
   }
 
@@ -295,6 +319,7 @@ class Binder {
   const ProgramInfo& info_;
   const BindOptions& options_;
   std::unique_ptr<Binding> binding_;
+  std::vector<int> reads_;
 };
 
 }  // namespace

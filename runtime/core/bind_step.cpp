@@ -112,8 +112,8 @@ std::vector<TensorInfo> evaluate_buffers(const Program& program,
 }
 
 BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<TensorInfo>& buffers,
-                    const std::vector<bool>& fixed, const std::vector<int64_t>& symbols,
-                    const BindOptions& options) {
+                    const std::vector<bool>& fixed, bool passing,
+                    const std::vector<int64_t>& symbols, const BindOptions& options) {
   BoundStep step;
   step.spec = &spec;
   step.index = index;
@@ -128,6 +128,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
     for (int operand : spec.operands) request.fixed.push_back(fixed[static_cast<size_t>(operand)]);
     request.isa = options.isa;
     request.strict = options.strict;
+    request.passing = passing;
     if (spec.tile) {
       step.tile = bind_tile_of(spec, buffers, symbols, kernel->tile, options.isa);
       request.tile = step.tile.get();

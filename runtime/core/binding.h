@@ -104,8 +104,8 @@ std::unique_ptr<Binding> bind_program(const Program& program, const ProgramInfo&
 std::vector<TensorInfo> evaluate_buffers(const Program& program,
                                          const std::vector<int64_t>& symbols);
 BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<TensorInfo>& buffers,
-                    const std::vector<bool>& fixed, const std::vector<int64_t>& symbols,
-                    const BindOptions& options);
+                    const std::vector<bool>& fixed, bool passing,
+                    const std::vector<int64_t>& symbols, const BindOptions& options);
 // Whether the step may write `written` over `read` element by element: a tile program that reads
 // all of it, in order, before it stores.
 bool in_place_safe(const StepSpec& step, const std::vector<int>& roots, int read_root,

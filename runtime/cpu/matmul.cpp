@@ -22,6 +22,13 @@ constexpr int64_t kRowBlock = 128;
 // and each copy of A serves 512 columns. Zen 5, matmul 1024: with 256 columns the copies took 6 %
 // of the time.
 constexpr int64_t kColumnBlock = 512;
+// Where a program follows and B is so small (512 KB) that it may be passed over for every few rows,
+// a unit has whole rows of the result, in blocks of so many floats (256 KB), or runs of kRowFloats
+// of them: what the program reads and writes beside, the weights and moments of an optimizer, comes
+// from memory in long runs.
+constexpr int64_t kNearFloats = 128 * 1024;
+constexpr int64_t kHeldFloats = 64 * 1024;
+constexpr int64_t kRowFloats = 8192;
 // Units enough for 16 threads to end at nearly the same time, while each is worth the trouble.
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 1e6;
@@ -56,6 +63,10 @@ constexpr int64_t kStreamFloats = 64 * 1024;
 // tiles of 16 columns a row 19 and 15, and 4 x 3000 x 3000 2.2 and 0.9 ms.
 constexpr int64_t kTileFloats = 1536 * 1024;
 constexpr int64_t kStreamColumns = 512;
+// From memory long runs come faster: 25088 x 4096 at 33 GB/s, and 27 in runs of 512 columns; 1536 x
+// 1536 from L3 takes a tenth longer in one run.
+constexpr int64_t kFarFloats = 4 * 1024 * 1024;
+constexpr int64_t kFarColumns = 2048;
 constexpr int64_t kStreamDepth = 64;
 // The arguments with the memory of their tables.
 struct BoundMatmul : MatmulArguments {
@@ -196,7 +207,8 @@ bool set_stream(const MatmulTable& table, BoundMatmul& m) {
   const int64_t least = table.panel >= 64 ? kTileFloats : kStreamFloats;
   if (m.rows > kStreamRows || m.rows == 0 || m.b_column != 1 || m.depth * m.columns < least)
     return false;
-  m.stream_columns = even_part(m.columns, kStreamColumns);
+  m.stream_columns =
+      even_part(m.columns, m.depth * m.columns > kFarFloats ? kFarColumns : kStreamColumns);
   const int64_t units = m.batches * ceil_div(m.columns, m.stream_columns);
   m.splits = std::max<int64_t>(
       1, std::min(ceil_div(kUnits, std::max<int64_t>(1, units)), m.depth / kStreamDepth));
@@ -246,6 +258,11 @@ void cut_blocks(const MatmulTable& table, bool kept, bool program, double flops,
   m.row_block =
       std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
   m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kColumnBlock / table.panel));
+  if (program && m.rows > 0 && m.depth * m.columns <= kNearFloats) {
+    m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kRowFloats / table.panel));
+    const int64_t rows = kHeldFloats / (m.strip_block * table.panel) / kTileRows * kTileRows;
+    m.row_block = std::min(m.row_block, std::max(kTileRows, rows));
+  }
   auto units = [&] {
     return ceil_div(m.rows, m.row_block) * ceil_div(m.strip_count, m.strip_block) * m.batches *
            m.splits;
@@ -281,7 +298,7 @@ void fill_tables(const MatmulTable& table, BoundMatmul& m) {
   const int64_t row = m.a_row;
   const int64_t step = m.a_step;
   for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * row);
-  for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * m.columns);
+  for (int64_t r = 0; r < m.row_block; ++r) m.tables.push_back(r * m.c_row);
   for (int64_t k = 0; k < m.depth_block; ++k) m.tables.push_back(k * step);
   m.a_rows = m.tables.data();
   m.c_rows = m.a_rows + m.row_block;
@@ -324,6 +341,9 @@ void set_memory(BoundMatmul& m, bool kept, BoundKernel& bound) {
         line_bytes(m.pack_batches * m.packed_floats * 4);
     bound.layout = "strips";
   }
+  m.held_offset = static_cast<int64_t>(bound.scratch_bytes);
+  if (m.held)
+    bound.scratch_bytes += line_bytes((m.splits > 1 ? kCombineBlock : m.row_block * m.c_row) * 4);
   m.partial_offset = static_cast<int64_t>(bound.workspace_bytes);
 }
 
@@ -348,8 +368,12 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
     const double work = bound.flops * static_cast<double>(std::max<int64_t>(
                                           1, kReadRows / std::max<int64_t>(1, m.rows)));
     cut_blocks(table, kept, program, work, m);
+    m.held = request.passing && program && tile_load_count(*request.tile) <= kMostHeldLoads;
+    m.c_row =
+        m.held && m.splits == 1 ? std::min(m.columns, m.strip_block * table.panel) : m.columns;
     fill_tables(table, m);
     set_memory(m, kept, bound);
+    bound.holds_result = m.held;
     bound.algorithm = algorithm_name(table, m);
     const bool whole = work <= kWholeFlops && m.splits == 1;
     const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;

@@ -30,6 +30,9 @@ struct MatmulArguments {
   const int64_t* c_rows = nullptr;   // row_block entries
   bool exchanged = false;            // C's rows are what is called columns here
   bool panels = false;               // A is copied into panels in the scratch
+  // The result lies in the scratch, a unit's block of it at a time, for the epilogue alone.
+  bool held = false;
+  int64_t c_row = 0;  // floats from row to row of C, or of the block that is held
 
   // Packing: of strips [pack_begin, strip_count) of each different B; by the unit itself, pass by
   // pass into its scratch, where only one unit uses them.
@@ -42,6 +45,7 @@ struct MatmulArguments {
   int64_t partial_offset = 0;  // bytes into the workspace: splits x result
   int64_t panel_offset = 0;    // bytes into the scratch, behind the tile's
   int64_t pack_offset = 0;     // and behind the copy of A
+  int64_t held_offset = 0;     // and the block that is held
 
   // Dot products: `streamed` has many rows, `kept` few, both with the depth contiguous.
   int64_t dot_rows = 0, dot_kept = 0, dot_block = 0;
@@ -51,6 +55,9 @@ struct MatmulArguments {
 
   int64_t stream_columns = 0;  // of a unit, where a few rows meet a large B
 };
+
+// Loads of an epilogue whose result may be held.
+inline constexpr int kMostHeldLoads = 16;
 
 struct MatmulTable {
   using Run = void (*)(const Call&, int64_t begin, int64_t end);

@@ -46,6 +46,8 @@ const Finish* tile_finish(const BoundTile* tile);
 // Slots of the loads of f32 that have the domain's shape.
 const std::vector<int>& tile_advancing(const BoundTile& tile);
 
+int tile_load_count(const BoundTile& tile);
+
 // The type of its registers.
 DType tile_compute_type(const BoundTile& tile);
 

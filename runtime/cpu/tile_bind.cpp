@@ -23,6 +23,7 @@ class Binder {
     NNC_CHECK(domain.size() == program.domain.size(), "tile program: wrong rank of the domain");
     tile_->compute = program.compute;
     tile_->domain = domain;
+    tile_->load_count = static_cast<int>(loads.size());
     tile_->store_count = static_cast<int>(stores.size());
     tile_->table = program.compute == DType::f64   ? &scalar_tile_table<double>()
                    : program.compute == DType::i64 ? &scalar_tile_table<int64_t>()
@@ -434,6 +435,7 @@ void check_tile_program(const TileProgram& program) { parse_tile(program); }
 
 size_t tile_scratch_bytes(const BoundTile& tile) { return tile.scratch_bytes; }
 const std::vector<int>& tile_advancing(const BoundTile& tile) { return tile.advancing; }
+int tile_load_count(const BoundTile& tile) { return tile.load_count; }
 int64_t tile_elements(const BoundTile& tile) { return tile.elements; }
 bool tile_stores_cover(const BoundTile& tile) { return tile.stores_cover; }
 const Shape& tile_domain(const BoundTile& tile) { return tile.domain; }

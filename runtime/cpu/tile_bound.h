@@ -66,6 +66,7 @@ struct BoundTile {
   int64_t elements = 1;
   int64_t chunk = 0;  // elements that pass through the registers at a time
   int64_t unit = 0;   // elements of a work unit, where the program is the kernel
+  int load_count = 0;
   int store_count = 0;
   bool stores_cover = true;
   std::optional<Finish> finish;

@@ -173,7 +173,8 @@ struct Job {
   const Tensor<T>* row = nullptr;    // with it, an epilogue
   const Tensor<T>* other = nullptr;  // with it too, the other epilogue
   bool strict = false;
-  bool fixed = false;  // the second operand depends on variables alone
+  bool fixed = false;    // the second operand depends on variables alone
+  bool passing = false;  // the epilogue alone reads the result, and stores elsewhere
 };
 
 template <class T>
@@ -207,8 +208,11 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
   }
+  request.passing = job.passing;
   nnrt::BoundKernel bound = job.bind(request);
   if (algorithm != nullptr) *algorithm = bound.algorithm;
+  CHECK(!bound.holds_result || job.passing);
+  if (bound.holds_result) results[0] = loads[0] = nullptr;
   nnrt::Call call;
   call.operands = operands.data();
   call.results = results;

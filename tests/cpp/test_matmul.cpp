@@ -66,6 +66,12 @@ void check_job(const Job<float>& job, const Case& sizes, bool every_cut) {
     Job<float> fixed = job;
     fixed.fixed = true;
     CHECK(test::same_bits(found, test::run(fixed, isa)));
+    Job<float> passing = job;
+    passing.passing = true;
+    if (job.row != nullptr && job.other == nullptr) {
+      for (Cut cut : {Cut::whole, Cut::single, Cut::backward})
+        CHECK(test::same_bits(found, test::run(passing, isa, cut)));
+    }
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
@@ -109,6 +115,8 @@ void test_large() {
     check_case(plain(3, 1000, 700, ta, tb), true, true);    // few rows
     check_case(plain(2, 2100, 800, ta, tb), true, true);    // and a large B
     check_case(plain(700, 1, 1200, ta, tb), true, true);    // one column
+    check_case(plain(50, 9000, 3, ta, tb), true, true);     // rows longer than a unit's
+    check_case(plain(140, 2000, 40, ta, tb), true, true);   // whole rows, a few at a time
   }
 }
 

@@ -50,10 +50,38 @@ inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock bloc
   }
 }
 
-// Applies the epilogue to rows x columns of the result, in runs as long as they come.
+// Where a matrix would begin whose element `ahead` lies at `at`.
+NNC_INLINE float* beginning(float* at, int64_t ahead) {
+  return reinterpret_cast<float*>(reinterpret_cast<uintptr_t>(at) -
+                                  static_cast<uintptr_t>(ahead) * sizeof(float));
+}
+
+// Runs the epilogue on elements [first, first + count) of a result that lie at `held`.
+inline void finish_held(const Call& call, float* held, int64_t first, int64_t count) {
+  void* loads[kMostHeldLoads];
+  for (int i = 0; i < tile_load_count(*call.tile); ++i) {
+    loads[i] = call.tile_loads[i] == call.results[0] ? beginning(held, first) : call.tile_loads[i];
+  }
+  Call own = call;
+  own.tile_loads = loads;
+  run_tile(*call.tile, own, call.scratch, first, first + count);
+}
+
+// Applies the epilogue to rows x columns of the result, in runs as long as they come. `held`:
+// those rows and columns, `held_row` floats from row to row, where they are not in the result.
 inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int64_t stride,
-                          int64_t column, int64_t columns) {
+                          int64_t column, int64_t columns, float* held = nullptr,
+                          int64_t held_row = 0) {
   if (call.tile == nullptr) return;
+  if (held != nullptr) {
+    if (columns == stride) {
+      finish_held(call, held, first_row * stride, rows * stride);
+      return;
+    }
+    for (int64_t r = 0; r < rows; ++r)
+      finish_held(call, held + r * held_row, (first_row + r) * stride + column, columns);
+    return;
+  }
   if (columns == stride) {
     run_tile(*call.tile, call, call.scratch, first_row * stride, (first_row + rows) * stride);
     return;
@@ -89,6 +117,8 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const Finisher* const finish = m.exchanged ? nullptr : found.get();
   float* panels = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.panel_offset);
   float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
+  float* held =
+      m.held ? reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.held_offset) : nullptr;
   for (int64_t unit = begin; unit < end; ++unit) {
     // Row blocks vary fastest: neighbouring units share the strips of B.
     int64_t index = unit;
@@ -114,7 +144,8 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
             ? result
             : reinterpret_cast<float*>(static_cast<char*>(call.workspace) + m.partial_offset) +
                   split * m.batches * m.rows * m.columns;
-    block.c = c + (batch * m.rows + row) * m.columns;
+    block.c = m.held && m.splits == 1 ? beginning(held, block.strips->column)
+                                      : c + (batch * m.rows + row) * m.columns;
     const float* a =
         static_cast<const float*>(call.operands[m.a_operand]) + m.a_batches[batch] + row * m.a_row;
     int64_t from = split * m.split_depth;
@@ -144,7 +175,7 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
     if (m.splits == 1 && finish == nullptr) {
       const ProductStrip& last = block.strips[block.strip_count - 1];
       matmul_finish(call, batch * m.rows + row, block.rows, m.columns, block.strips->column,
-                    last.column + last.width - block.strips->column);
+                    last.column + last.width - block.strips->column, held, m.c_row);
     }
   }
 }
@@ -157,8 +188,17 @@ inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t from = unit * kCombineBlock;
     const int64_t to = elements - from < kCombineBlock ? elements : from + kCombineBlock;
-    add_partials(partials, m.splits, elements, static_cast<float*>(call.results[0]), from, to);
-    if (call.tile != nullptr) run_tile(*call.tile, call, call.scratch, from, to);
+    float* const result =
+        m.held
+            ? beginning(reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.held_offset),
+                        from)
+            : static_cast<float*>(call.results[0]);
+    add_partials(partials, m.splits, elements, result, from, to);
+    if (m.held) {
+      finish_held(call, result + from, from, to - from);
+    } else if (call.tile != nullptr) {
+      run_tile(*call.tile, call, call.scratch, from, to);
+    }
   }
 }
 

@@ -59,6 +59,7 @@ struct BindRequest {
   // them alone may be kept from run to run. Empty: none.
   std::vector<bool> fixed;
   const BoundTile* tile = nullptr;  // epilogue or prologue, bound to the same sizes
+  bool passing = false;             // result 0 is read by the epilogue alone
   size_t tile_scratch = 0;          // bytes of scratch that tile needs
   Isa isa = Isa::reference;
   bool strict =
@@ -114,6 +115,8 @@ struct BoundKernel {
   double bytes = 0;
   const char* algorithm = "";  // shown by NNC_DEBUG=2
   std::string note;            // and why it was chosen
+  // Of a passing result 0: no memory is needed for it, the kernel has some of its own at a time.
+  bool holds_result = false;
   RowKernel rows;
 };
 
