@@ -241,8 +241,8 @@ void test_layer_norm() {
 }
 
 void test_softmax() {
-  const Shape shapes[] = {{128, 10},   {1, 1}, {3, 2},    {33, 16},   {20, 33},
-                          {4, 3, 100}, {7},    {5, 5000}, {300, 1000}};
+  const Shape shapes[] = {{128, 10},   {1, 1}, {3, 2},    {33, 16},    {20, 33}, {2, 9, 35, 2},
+                          {4, 3, 100}, {7},    {5, 5000}, {300, 1000}, {61, 4},  {70, 5}};
   for (const Shape& shape : shapes) {
     const Shape rows(shape.begin(), shape.end() - 1);
     const int64_t extent = shape.back();

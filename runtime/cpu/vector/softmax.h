@@ -1,11 +1,11 @@
-// Softmax and its kin over rows. A row up to one vector stays in a register; a longer one in L1
-// between its passes.
+// Softmax and its kin over rows, each of which stays in L1 between its passes.
 #pragma once
 
 #include "cpu/softmax.h"
 #include "cpu/vector.h"
 #include "cpu/vector/reduce.h"
 #include "cpu/vector/row.h"
+#include "cpu/vector/softmax_narrow.h"
 #include "cpu/vector_math.h"
 
 namespace nnrt::NNC_ISA {
@@ -36,6 +36,7 @@ NNC_INLINE float exponential_sum(float* y, const float* x, int64_t extent, float
 }
 
 inline void softmax_rows(float* y, const float* x, int64_t rows, int64_t extent) {
+  if (is_narrow(extent)) return narrow_softmax(y, x, rows, extent);
   for (int64_t row = 0; row < rows; ++row, x += extent, y += extent) {
     const float largest = row_maximum(x, extent);
     const Float factor = Float::broadcast(1.0f / exponential_sum<true>(y, x, extent, largest));
@@ -48,6 +49,7 @@ inline void softmax_rows(float* y, const float* x, int64_t rows, int64_t extent)
 NNC_INLINE float log_of(float value) { return log(Float::broadcast(value))[0]; }
 
 inline void log_softmax_rows(float* y, const float* x, int64_t rows, int64_t extent) {
+  if (is_narrow(extent)) return narrow_log_softmax(y, x, rows, extent);
   for (int64_t row = 0; row < rows; ++row, x += extent, y += extent) {
     const float largest = row_maximum(x, extent);
     const Float log_total =
@@ -61,6 +63,7 @@ inline void log_softmax_rows(float* y, const float* x, int64_t rows, int64_t ext
 
 inline void softmax_backward_rows(float* dx, const float* y, const float* dy, int64_t rows,
                                   int64_t extent) {
+  if (is_narrow(extent)) return narrow_softmax_backward(dx, y, dy, rows, extent);
   for (int64_t row = 0; row < rows; ++row, y += extent, dy += extent, dx += extent) {
     Float total = Float::zero();
     over_row(extent, [&](int64_t i, auto load, auto) __attribute__((always_inline)) {
@@ -75,6 +78,7 @@ inline void softmax_backward_rows(float* dx, const float* y, const float* dy, in
 
 inline void log_softmax_backward_rows(float* dx, const float* y, const float* dy, int64_t rows,
                                       int64_t extent) {
+  if (is_narrow(extent)) return narrow_log_softmax_backward(dx, y, dy, rows, extent);
   for (int64_t row = 0; row < rows; ++row, y += extent, dy += extent, dx += extent) {
     const Float sum = Float::broadcast(reduce_whole<SumOf>(dy, extent));
     over_row(extent, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
@@ -85,6 +89,7 @@ inline void log_softmax_backward_rows(float* dx, const float* y, const float* dy
 
 inline void cross_entropy_rows(float* loss, const float* logits, const int64_t* labels,
                                int64_t rows, int64_t extent, float smoothing) {
+  if (is_narrow(extent)) return narrow_cross_entropy(loss, logits, labels, rows, extent, smoothing);
   for (int64_t row = 0; row < rows; ++row, logits += extent) {
     const int64_t label = labels[row];
     if (label < 0 || label >= extent) {
@@ -114,6 +119,8 @@ inline void cross_entropy_rows(float* loss, const float* logits, const int64_t* 
 inline void cross_entropy_backward_rows(float* dlogits, const float* logits, const int64_t* labels,
                                         const float* dloss, int64_t rows, int64_t extent,
                                         float smoothing) {
+  if (is_narrow(extent))
+    return narrow_cross_entropy_backward(dlogits, logits, labels, dloss, rows, extent, smoothing);
   for (int64_t row = 0; row < rows; ++row, logits += extent, dlogits += extent) {
     const int64_t label = labels[row];
     const bool inside = label >= 0 && label < extent;
