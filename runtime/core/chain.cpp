@@ -107,7 +107,8 @@ class ChainRun {
   void run(size_t i, Rows rows) {
     const ChainPart& part = chain_.parts[i];
     Call call = *part.call;
-    call.arguments = part.rows.arguments.get();
+    const bool far = i == 0 && part.rows.far_arguments != nullptr;
+    call.arguments = (far ? part.rows.far_arguments : part.rows.arguments).get();
     call.scratch = scratch_;
     RowBand band = {image_, rows.begin, rows.end, i + 1 < chain_.parts.size(), nullptr};
     void* operands[kMaxOperands];
@@ -302,6 +303,7 @@ class Chainer {
                 images * step(i).flops / kFlops;
       }
     }
+    held += static_cast<double>(step(first).kernel.rows.scratch_bytes);
     if (held > kHeld * cache) return 0;
     if (weights + held > cache) cost += units * weights / kFarBytes;
     // Threads that wait for the one with a band more.

@@ -73,12 +73,13 @@ void over_blocks(const BatchNormArguments& arguments, int64_t unit, Body body) {
     body(first + done, std::min(step, count - done));
 }
 
-// The total of channel c over a period.
-double fold(const BatchNormArguments& arguments, const float* array, int64_t c) {
-  double total = 0;
-  for (int64_t i = c; i < arguments.period; i += arguments.channels)
-    total += static_cast<double>(array[i]);
-  return total;
+// The total of each channel over a period.
+void fold(const BatchNormArguments& arguments, const float* array, double* totals) {
+  for (int64_t c = 0; c < arguments.channels; ++c) totals[c] = static_cast<double>(array[c]);
+  for (int64_t at = arguments.channels; at < arguments.period; at += arguments.channels) {
+    for (int64_t c = 0; c < arguments.channels; ++c)
+      totals[c] += static_cast<double>(array[at + c]);
+  }
 }
 
 // Sums of differences to a value near the mean lose nothing to cancellation.
@@ -95,21 +96,20 @@ void measure_units(const Call& call, int64_t begin, int64_t end) {
         static_cast<const float*>(call.operands[0]) + unit * arguments.unit_rows * channels;
     const int64_t rows = rows_of_unit(arguments, unit);
     const int64_t shift_rows = std::min(rows, kShiftRows);
-    std::fill(shift, shift + channels, 0.0f);
-    for (int64_t row = 0; row < shift_rows; ++row) {
-      for (int64_t c = 0; c < channels; ++c)
-        shift[c] += x[row * channels + c] / static_cast<float>(shift_rows);
-    }
+    arguments.table->mean_of_rows(shift, x, shift_rows, channels);
     for (int64_t i = channels; i < period; ++i) shift[i] = shift[i - channels];
     std::fill(sums, sums + period, 0.0f);
     std::fill(squares, squares + period, 0.0f);
     arguments.table->moments(sums, squares, x, shift, rows * channels, period);
     double* means = partials(call, unit);
+    double* deviations = means + channels;
+    fold(arguments, sums, means);
+    fold(arguments, squares, deviations);
+    const double share = 1 / static_cast<double>(rows);
     for (int64_t c = 0; c < channels; ++c) {
-      const double sum = fold(arguments, sums, c);
-      means[c] = static_cast<double>(shift[c]) + sum / static_cast<double>(rows);
-      means[channels + c] =
-          std::max(0.0, fold(arguments, squares, c) - sum * sum / static_cast<double>(rows));
+      const double mean = means[c] * share;
+      deviations[c] = std::max(0.0, deviations[c] - means[c] * mean);
+      means[c] = static_cast<double>(shift[c]) + mean;
     }
   }
 }
@@ -184,8 +184,8 @@ void sum_gradients(const Call& call, int64_t begin, int64_t end) {
   float* mean = scratch_array(call, 0);
   float* sums = scratch_array(call, 1);
   float* products = scratch_array(call, 2);
-  for (int64_t i = 0; i < period; ++i)
-    mean[i] = static_cast<const float*>(call.operands[2])[i % channels];
+  std::copy_n(static_cast<const float*>(call.operands[2]), channels, mean);
+  for (int64_t i = channels; i < period; ++i) mean[i] = mean[i - channels];
   for (int64_t unit = end - 1; unit >= begin; --unit) {
     const int64_t first = unit * arguments.unit_rows * channels;
     std::fill(sums, sums + period, 0.0f);
@@ -195,10 +195,8 @@ void sum_gradients(const Call& call, int64_t begin, int64_t end) {
                                    static_cast<const float*>(call.operands[4]) + first, mean,
                                    rows_of_unit(arguments, unit) * channels, period);
     double* part = partials(call, unit);
-    for (int64_t c = 0; c < channels; ++c) {
-      part[c] = fold(arguments, sums, c);
-      part[channels + c] = fold(arguments, products, c);
-    }
+    fold(arguments, sums, part);
+    fold(arguments, products, part + channels);
   }
 }
 
@@ -212,13 +210,18 @@ void merge_gradients(const Call& call, int64_t begin, int64_t end) {
   for (int64_t block = begin; block < end; ++block) {
     const int64_t first = block * kChannelUnit;
     const int64_t last = std::min(first + kChannelUnit, channels);
-    for (int64_t c = first; c < last; ++c) {
-      double sum = 0;
-      double product = 0;
-      for (int64_t unit = 0; unit < arguments.units; ++unit) {
-        sum += partials(call, unit)[c];
-        product += partials(call, unit)[channels + c];
+    double sums[kChannelUnit] = {};
+    double products[kChannelUnit] = {};
+    for (int64_t unit = 0; unit < arguments.units; ++unit) {
+      const double* part = partials(call, unit) + first;
+      for (int64_t c = 0; c < last - first; ++c) {
+        sums[c] += part[c];
+        products[c] += part[channels + c];
       }
+    }
+    for (int64_t c = first; c < last; ++c) {
+      const double sum = sums[c - first];
+      const double product = products[c - first];
       const double deviation = 1 / std::sqrt(operand(3, c) + arguments.epsilon);
       const double factor = operand(1, c) * deviation;
       static_cast<float*>(call.results[1])[c] = static_cast<float>(product * deviation);

@@ -8,6 +8,8 @@ namespace nnrt {
 // Arrays that belong to columns are `period` long (cpu/reduce.h): element i of x goes with element
 // i % period of them.
 struct NormTable {
+  // The mean of some rows of `channels`, one after the other.
+  void (*mean_of_rows)(float* mean, const float* x, int64_t rows, int64_t channels);
   // sums += x - shift, squares += (x - shift)^2
   void (*moments)(float* sums, float* squares, const float* x, const float* shift, int64_t count,
                   int64_t period);

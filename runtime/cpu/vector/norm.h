@@ -8,6 +8,15 @@
 
 namespace nnrt::NNC_ISA {
 
+inline void mean_of_rows(float* mean, const float* x, int64_t rows, int64_t channels) {
+  const Float share = Float::broadcast(1.0f / static_cast<float>(rows));
+  over_row(channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+    Float total = Float::zero();
+    for (int64_t row = 0; row < rows; ++row) total += load(x + row * channels + c);
+    store(total * share, mean + c);
+  });
+}
+
 inline void column_moments(float* sums, float* squares, const float* x, const float* shift,
                            int64_t count, int64_t period) {
   for (; count >= 4 * period; count -= 4 * period, x += 4 * period) {
@@ -188,7 +197,7 @@ inline void stream_floats(float* to, const float* from, int64_t count) {
 }
 
 inline constexpr NormTable norm_table = {
-    &column_moments, &column_normalize, &column_gradient_sums,    &column_apply_gradient,
-    &stream_floats,  &layer_norm_rows,  &layer_norm_backward_rows};
+    &mean_of_rows,          &column_moments, &column_normalize, &column_gradient_sums,
+    &column_apply_gradient, &stream_floats,  &layer_norm_rows,  &layer_norm_backward_rows};
 
 }  // namespace nnrt::NNC_ISA
