@@ -69,6 +69,10 @@ WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
   tiles.rows = ceil_div(tiles.result_height, 4);
   tiles.columns = ceil_div(tiles.result_width, 4);
   tiles.count = tiles.images * tiles.rows * tiles.columns;
+  const int64_t down = tiles.result_height % 4, across = tiles.result_width % 4;
+  tiles.edge_row = down > 0;
+  tiles.edge_column = across > 0 && (!tiles.edge_row || across == down);
+  tiles.edge = tiles.edge_row ? down : tiles.edge_column ? across : 0;
   return tiles;
 }
 

@@ -3,6 +3,7 @@
 // 36 positions, and transformed back: a quarter of the multiplications of the direct sum. With
 // these points the rounding error is 1e-6 of the rms of the result (256 channels), where the direct
 // kernels' is 2e-7 and that of the usual points 0, +-1, +-2 is 3e-6 (tests/cpp/test_winograd.cpp).
+// Where less than 4 rows or columns of pixels are left at the edge, tiles have less positions.
 // What is infinite or no number spreads over the pixels of its tiles.
 #pragma once
 
@@ -26,6 +27,16 @@ struct WinogradTiles {
   int64_t pad_top = 0, pad_left = 0;
   int64_t rows = 0, columns = 0;  // tiles of an image
   int64_t count = 0;              // tiles of all images
+  // The last row or column of tiles holds `edge` pixels, less than 4, and has fewer positions for it
+  // (cpu/vector/winograd_edge.h).
+  int64_t edge = 0;
+  bool edge_row = false, edge_column = false;
+  // Of all tiles.
+  int64_t positions() const {
+    const int64_t spared = 4 - edge;
+    return images * (6 * rows - (edge_row ? spared : 0)) *
+           (6 * columns - (edge_column ? spared : 0));
+  }
 };
 
 // How the forward kernel, which is the one of the data's gradient too, goes through its work. A

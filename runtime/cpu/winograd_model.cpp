@@ -105,7 +105,7 @@ double imbalance(int64_t units, double nanoseconds) {
 }
 
 struct Sizes {
-  double tiles, depth, columns;  // columns in whole vectors
+  double tiles, positions, depth, columns;  // columns in whole vectors
   double depth_vectors, column_vectors;
   double pixel_ns;  // to read the source and write the result
   int64_t strips;
@@ -114,6 +114,7 @@ struct Sizes {
 Sizes sizes_of(const WinogradTiles& tiles, const WinogradTable& table) {
   Sizes sizes;
   sizes.tiles = static_cast<double>(tiles.count);
+  sizes.positions = static_cast<double>(tiles.positions());
   sizes.depth = static_cast<double>(tiles.source_channels);
   sizes.depth_vectors = static_cast<double>(ceil_div(tiles.source_channels, table.lanes));
   sizes.column_vectors = static_cast<double>(ceil_div(tiles.result_channels, table.lanes));
@@ -139,7 +140,7 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   const double blocks = static_cast<double>(tile_blocks);
 
   double clocks =
-      36 * s.tiles / block *
+      s.positions / block *
       product_clocks(table, speed, cut.tile_block, cut.channel_block, tiles.result_channels) *
       s.depth / channels;
   const double passes = static_cast<double>(channel_blocks > 1 ? s.strips : strip_blocks);
@@ -183,7 +184,7 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
   const double block = static_cast<double>(cut.tile_block);
   const double passes = s.tiles / block;
   double clocks =
-      36 * passes * s.depth / static_cast<double>(cut.channel_block) *
+      s.positions / block * s.depth / static_cast<double>(cut.channel_block) *
       product_clocks(table, speed, cut.channel_block, cut.tile_block, tiles.result_channels);
   clocks += s.tiles * s.depth_vectors * speed.source * static_cast<double>(column_blocks);
   clocks += s.tiles * s.column_vectors * speed.gradient * static_cast<double>(channel_blocks);

@@ -250,6 +250,29 @@ void test_extents() {
   }
 }
 
+// Tiles of fewer positions at both edges, and blocks that begin and end anywhere among them.
+void test_edges() {
+  for (int64_t edge = 1; edge <= 3; ++edge) {
+    const Case sizes{5, 4 + edge, 8 + edge, 19, 37, 1, 1, 1, 1};
+    check_case(sizes, true, true);
+    check_case({2, edge, edge, 19, 37, 1, 1, 1, 1}, false, true);
+    const Operands operands(sizes);
+    for (int64_t block : {1, 4, 7}) {
+      const nnrt::WinogradCut forward{block, sizes.channels, 1, true};
+      cut_of_work = &forward;
+      check_direction(sizes, operands, ConvDirection::forward, true, true);
+      const nnrt::WinogradCut backward{block, sizes.results, 1, false};
+      cut_of_work = &backward;
+      check_direction(sizes, operands, ConvDirection::backward_data, true, true);
+      cut_of_work = nullptr;
+      const nnrt::WinogradWeightCut weight{block, sizes.channels, sizes.results, 3};
+      cut_of_weight = &weight;
+      check_direction(sizes, operands, ConvDirection::backward_weight, false, true);
+      cut_of_weight = nullptr;
+    }
+  }
+}
+
 void test_padding() {
   for (int64_t top = 0; top <= 2; ++top) {
     for (int64_t bottom = 0; bottom <= 2; ++bottom) {
@@ -389,6 +412,7 @@ void test_accuracy() {
 
 int main() {
   test_extents();
+  test_edges();
   test_padding();
   test_channels();
   test_cuts();

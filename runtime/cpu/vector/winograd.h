@@ -249,7 +249,6 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   product.a_row = winograd.channel_stride;
   product.a_step = 1;
   product.b_step = product.c_row = round_up(width, kLanes);
-  product.rows = stage.last_tile - stage.first_tile;
   product.depth = stage.last - stage.first;
   product.vectors = product.b_step / kLanes;
   product.accumulate = stage.first > 0;
@@ -280,15 +279,19 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     if (!winograd.cut.weights_first)
       own_weights = WeightsAhead(winograd, memory.w, next->strip, next->first, next->last);
   }
+  const TileOrder order(tiles, stage.first_tile, stage.last_tile);
   for (int p = 0; p < kPositions; ++p) {
     source.ask<0>(p);
     own_weights.ask(p);
     result.ask<1>(p);
     add.ask<0>(p);
     mask.ask<0>(p);
-    multiply_position(product, memory.transformed + p * winograd.tile_position,
-                      weights + p * winograd.weight_position,
-                      memory.products + p * winograd.product_position);
+    const TileOrder::Range range = order.at(p);
+    product.rows = range.end - range.begin;
+    multiply_position(
+        product, memory.transformed + p * winograd.tile_position + range.begin * product.a_row,
+        weights + p * winograd.weight_position,
+        memory.products + p * winograd.product_position + range.begin * product.c_row);
   }
 }
 

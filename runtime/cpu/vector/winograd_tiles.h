@@ -3,27 +3,9 @@
 #pragma once
 
 #include "cpu/vector/conv_window.h"
-#include "cpu/vector/winograd_transform.h"
-#include "cpu/winograd.h"
+#include "cpu/vector/winograd_edge.h"
 
 namespace nnrt::NNC_ISA {
-
-// A tile among all tiles, which go image by image, row by row.
-struct TileIndex {
-  int64_t image, row, column;
-
-  NNC_INLINE TileIndex(const WinogradTiles& tiles, int64_t index)
-      : image(index / (tiles.rows * tiles.columns)),
-        row(index / tiles.columns % tiles.rows),
-        column(index % tiles.columns) {}
-  NNC_INLINE void next(const WinogradTiles& tiles) {
-    if (++column < tiles.columns) return;
-    column = 0;
-    if (++row < tiles.rows) return;
-    row = 0;
-    ++image;
-  }
-};
 
 // Asks for the pixels of some tiles ahead of their use, some rows of pixels at each position: what
 // lies in the cache when the transformation comes costs a third of what memory does, and a few at a
@@ -84,10 +66,10 @@ class PixelsAhead {
   int64_t total_ = 0, done_ = 0;
 };
 
-// Side x Side pixels of an image from (top, left) on, some of which may lie outside.
-template <int Side>
+// Rows x Columns pixels of an image from (top, left) on, some of which may lie outside.
+template <int Rows, int Columns>
 struct PixelSquare {
-  const float* pixels[Side][Side];  // outside: `zeros`
+  const float* pixels[Rows][Columns];  // outside: `zeros`
   const float* origin;
   int64_t row_stride, pixel_stride;
   bool inside;  // entirely
@@ -97,11 +79,11 @@ struct PixelSquare {
       : origin(image + (top * width + left) * channels),
         row_stride(width * channels),
         pixel_stride(channels),
-        inside(top >= 0 && left >= 0 && top + Side <= height && left + Side <= width) {
+        inside(top >= 0 && left >= 0 && top + Rows <= height && left + Columns <= width) {
     if (inside) return;
-    for (int i = 0; i < Side; ++i) {
+    for (int i = 0; i < Rows; ++i) {
       const bool row_inside = top + i >= 0 && top + i < height;
-      for (int j = 0; j < Side; ++j) {
+      for (int j = 0; j < Columns; ++j) {
         const bool pixel_inside = row_inside && left + j >= 0 && left + j < width;
         pixels[i][j] = pixel_inside ? origin + i * row_stride + j * pixel_stride : zeros;
       }
@@ -111,9 +93,9 @@ struct PixelSquare {
 
 // Transforms channels [first, first + channels) of a square; position p of channel first + c goes
 // to to[p * position + c]. The last vector is filled up with zeros.
-template <class Transform, int Side>
-NNC_INLINE void transform_pixels(const PixelSquare<Side>& square, int64_t first, int64_t channels,
-                                 float* to, int64_t position) {
+template <class Down, class Across, int Rows, int Columns>
+NNC_INLINE void transform_pixels(const PixelSquare<Rows, Columns>& square, int64_t first,
+                                 int64_t channels, float* to, int64_t position) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     const VectorSquare<float> out(to + c, kSide * position, position);
     auto store = [&](int i, int j, Float value)
@@ -123,11 +105,11 @@ NNC_INLINE void transform_pixels(const PixelSquare<Side>& square, int64_t first,
       const VectorSquare<const float> in(square.origin + first + c, square.row_stride,
                                          square.pixel_stride);
       if (lanes >= kLanes) {
-        transform_square<Transform>(
+        transform_square<Down, Across>(
             [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
             store);
       } else {
-        transform_square<Transform>(
+        transform_square<Down, Across>(
             [&](int i, int j)
                 __attribute__((always_inline)) { return Float::load_partial(in.at(i, j), lanes); },
             store);
@@ -136,11 +118,11 @@ NNC_INLINE void transform_pixels(const PixelSquare<Side>& square, int64_t first,
       auto pixel = [&](int i, int j)
                        __attribute__((always_inline)) { return square.pixels[i][j] + first + c; };
       if (lanes >= kLanes) {
-        transform_square<Transform>(
+        transform_square<Down, Across>(
             [&](int i, int j) __attribute__((always_inline)) { return Float::load(pixel(i, j)); },
             store);
       } else {
-        transform_square<Transform>(
+        transform_square<Down, Across>(
             [&](int i, int j)
                 __attribute__((always_inline)) { return Float::load_partial(pixel(i, j), lanes); },
             store);
@@ -149,86 +131,112 @@ NNC_INLINE void transform_pixels(const PixelSquare<Side>& square, int64_t first,
   }
 }
 
-// Blocks of transformed tiles, [position][tile][channel].
+// Blocks of transformed tiles, [position][place][channel].
 struct TransformedTiles {
   float* to;
   int64_t row, position;  // floats
 };
 
-// The 6x6 source pixels under tiles [begin, end). `zeros`: as many as the source has channels, in
-// whole vectors.
+// The source pixels under tiles [begin, end): two rows and columns more than a tile has. `zeros`:
+// as many as the source has channels, in whole vectors.
 inline void transform_source(const WinogradTiles& tiles, const float* source, int64_t begin,
                              int64_t end, int64_t first, int64_t channels, const float* zeros,
                              const TransformedTiles& out) {
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
+  TileOrder order(tiles, begin, end);
   TileIndex tile(tiles, begin);
-  for (int64_t t = 0; t < end - begin; ++t, tile.next(tiles)) {
-    const PixelSquare<6> square(source + tile.image * image_floats, tiles.source_height,
-                                tiles.source_width, tiles.source_channels,
-                                tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
-                                zeros);
-    transform_pixels<SourceTransform>(square, first, channels, out.to + t * out.row, out.position);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    float* const to = out.to + order.take(tile) * out.row;
+    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+      const PixelSquare<kRows + 2, kColumns + 2> square(
+          source + tile.image * image_floats, tiles.source_height, tiles.source_width,
+          tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
+          zeros);
+      transform_pixels<SourceBySize::of<kRows>, SourceBySize::of<kColumns>>(square, first, channels,
+                                                                            to, out.position);
+    });
   }
 }
 
-// The 4x4 pixels of the result's gradient in tiles [begin, end).
+// The pixels of the result's gradient in tiles [begin, end).
 inline void transform_gradient(const WinogradTiles& tiles, const float* gradient, int64_t begin,
                                int64_t end, int64_t first, int64_t channels, const float* zeros,
                                const TransformedTiles& out) {
   const int64_t image_floats = tiles.result_height * tiles.result_width * tiles.result_channels;
+  TileOrder order(tiles, begin, end);
   TileIndex tile(tiles, begin);
-  for (int64_t t = 0; t < end - begin; ++t, tile.next(tiles)) {
-    const PixelSquare<4> square(gradient + tile.image * image_floats, tiles.result_height,
-                                tiles.result_width, tiles.result_channels, tile.row * 4,
-                                tile.column * 4, zeros);
-    transform_pixels<GradientTransform>(square, first, channels, out.to + t * out.row,
-                                        out.position);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    float* const to = out.to + order.take(tile) * out.row;
+    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+      const PixelSquare<kRows, kColumns> square(
+          gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
+          tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
+      transform_pixels<GradientBySize::of<kRows>, GradientBySize::of<kColumns>>(
+          square, first, channels, to, out.position);
+    });
   }
 }
 
-// Products [position][tile][column] of tiles [begin, end) to `columns` channels of the result from
+// The products of one tile, `from` + p * position, to `columns` channels of its pixels at `to`.
+template <class Down, class Across>
+NNC_INLINE void transform_products(const float* from, int64_t position, float* to,
+                                   int64_t row_stride, int64_t channels, int64_t rows,
+                                   int64_t pixels, int64_t first, int64_t columns,
+                                   const Finisher* finish) {
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const VectorSquare<const float> in(from + c, kSide * position, position);
+    const VectorSquare<float> out(to + c, row_stride, channels);
+    auto load = [&](int i, int j)
+                    __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
+    const int64_t lanes = smaller(kLanes, columns - c);
+    if (finish != nullptr) {
+      transform_square<Down, Across>(
+          load, [&](int i, int j, Float value) __attribute__((always_inline)) {
+            if (i >= rows || j >= pixels) return;
+            if (lanes == kLanes) {
+              finish->store<true>(value, out.at(i, j), first + c, lanes);
+            } else {
+              finish->store<false>(value, out.at(i, j), first + c, lanes);
+            }
+          });
+    } else if (rows == 4 && pixels == 4 && lanes == kLanes) {
+      transform_square<Down, Across>(load, [&](int i, int j, Float value) __attribute__((
+                                               always_inline)) { value.store(out.at(i, j)); });
+    } else {
+      transform_square<Down, Across>(load,
+                                     [&](int i, int j, Float value) __attribute__((always_inline)) {
+                                       if (i < rows && j < pixels)
+                                         value.store_partial(out.at(i, j), lanes);
+                                     });
+    }
+  }
+}
+
+// Products [position][place][column] of tiles [begin, end) to `columns` channels of the result from
 // `first` on.
 inline void transform_result(const WinogradTiles& tiles, const float* products, int64_t row,
                              int64_t position, int64_t begin, int64_t end, int64_t first,
                              int64_t columns, float* result, const Finisher* finish) {
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
+  TileOrder order(tiles, begin, end);
   TileIndex tile(tiles, begin);
-  for (int64_t t = 0; t < end - begin; ++t, tile.next(tiles)) {
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    const float* const from = products + order.take(tile) * row;
     const int64_t rows = smaller(4, tiles.result_height - tile.row * 4);
     const int64_t pixels = smaller(4, tiles.result_width - tile.column * 4);
-    float* to =
+    float* const to =
         result +
         ((tile.image * tiles.result_height + tile.row * 4) * tiles.result_width + tile.column * 4) *
             channels +
         first;
-    const float* from = products + t * row;
-    for (int64_t c = 0; c < columns; c += kLanes) {
-      const VectorSquare<const float> in(from + c, kSide * position, position);
-      const VectorSquare<float> out(to + c, row_stride, channels);
-      auto load = [&](int i, int j)
-                      __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
-      const int64_t lanes = smaller(kLanes, columns - c);
-      if (finish != nullptr) {
-        transform_square<ResultTransform>(
-            load, [&](int i, int j, Float value) __attribute__((always_inline)) {
-              if (i >= rows || j >= pixels) return;
-              if (lanes == kLanes) {
-                finish->store<true>(value, out.at(i, j), first + c, lanes);
-              } else {
-                finish->store<false>(value, out.at(i, j), first + c, lanes);
-              }
-            });
-      } else if (rows == 4 && pixels == 4 && lanes == kLanes) {
-        transform_square<ResultTransform>(load, [&](int i, int j, Float value) __attribute__((
-                                                    always_inline)) { value.store(out.at(i, j)); });
-      } else {
-        transform_square<ResultTransform>(
-            load, [&](int i, int j, Float value) __attribute__((always_inline)) {
-              if (i < rows && j < pixels) value.store_partial(out.at(i, j), lanes);
-            });
-      }
-    }
+    with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
+      transform_products<ResultBySize::of<decltype(high)::value>,
+                         ResultBySize::of<decltype(wide)::value>>(
+          from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
+    });
   }
 }
 

@@ -17,16 +17,22 @@ NNC_INLINE Float add_times(float a, Float b, Float c) { return fma(Float::broadc
 
 // A transformation of one dimension gives its rows in groups, which share even and odd parts: in
 // two dimensions the rows of a group, over all columns, stay in registers. Group g gives rows
-// row(g, 0) and, where count(g) is 2, row(g, 1); needs(g, i) tells whether operand i takes part.
+// row(g, 0) and, where count(g) is 2, row(g, 1); gives(row) tells whether there is such a row,
+// needs(g, i) whether operand i takes part, at(i) where it lies.
 
 NNC_INLINE void add_and_subtract(Float even, Float odd, Float* to) {
   to[0] = even + odd;
   to[1] = even - odd;
 }
 
+struct InOrder {
+  static constexpr int at(int i) { return i; }
+};
+
 // The groups of rows that belong to the points 0, +-p, +-q and infinity.
-struct PointGroups {
-  static constexpr int out = kSide, groups = 4;
+struct PointGroups : InOrder {
+  static constexpr int groups = 4;
+  static constexpr bool gives(int) { return true; }
   static constexpr int count(int group) { return group == 0 || group == 3 ? 1 : 2; }
   static constexpr int row(int group, int k) { return group == 0 ? 0 : 2 * group - 1 + k; }
 };
@@ -100,8 +106,9 @@ struct GradientTransform : PointGroups {
 
 // Products to result pixels, 6 to 4: 1 1 1 1 1 0; 0 p -p q -q 0; 0 p2 p2 q2 q2 0; 0 p3 -p3 q3
 // -q3 1.
-struct ResultTransform {
-  static constexpr int in = kSide, out = 4, groups = 2;
+struct ResultTransform : InOrder {
+  static constexpr int in = kSide, groups = 2;
+  static constexpr bool gives(int row) { return row < 4; }
   static constexpr int count(int) { return 2; }
   static constexpr int row(int group, int k) { return group + 2 * k; }
   static constexpr bool needs(int group, int i) { return group == 0 ? i < 5 : i > 0; }
@@ -121,8 +128,9 @@ struct ResultTransform {
 
 // Products to the gradient of the weights, 6 to 3: the first rows of the result's, infinity in the
 // last.
-struct WeightGradientTransform {
-  static constexpr int in = kSide, out = 3, groups = 2;
+struct WeightGradientTransform : InOrder {
+  static constexpr int in = kSide, groups = 2;
+  static constexpr bool gives(int row) { return row < 3; }
   static constexpr int count(int group) { return group == 0 ? 2 : 1; }
   static constexpr int row(int group, int k) { return group + 2 * k; }
   static constexpr bool needs(int group, int i) { return group == 0 || (i > 0 && i < 5); }
@@ -163,32 +171,35 @@ struct VectorSquare {
   NNC_INLINE Number* at(int i, int j) const { return corner + i * row_stride + j * column_stride; }
 };
 
-// Transforms a square of vectors: `load(row, column)` gives it, `store(row, column, value)` takes
-// the result. Vectors are loaded again for each group: that is cheaper than to keep all columns.
-template <class Transform, int Group = 0, class Load, class Store>
+// Transforms a square of vectors, its columns by Down and its rows by Across: `load(row, column)`
+// gives it, `store(row, column, value)` takes the result. Vectors are loaded again for each group:
+// that is cheaper than to keep all columns.
+template <class Down, class Across = Down, int Group = 0, class Load, class Store>
 NNC_INLINE void transform_square(Load load, Store store) {
-  if constexpr (Group < Transform::groups) {
-    constexpr int in = Transform::in, count = Transform::count(Group);
-    Float half[2][in];
+  if constexpr (Group < Down::groups) {
+    constexpr int count = Down::count(Group);
+    Float half[2][Across::in];
 #pragma GCC unroll 6
-    for (int j = 0; j < in; ++j) {
-      Float column[in], part[2];
+    for (int j = 0; j < Across::in; ++j) {
+      Float column[Down::in], part[2];
 #pragma GCC unroll 6
-      for (int i = 0; i < in; ++i) {
-        if (Transform::needs(Group, i)) column[i] = load(i, j);
+      for (int i = 0; i < Down::in; ++i) {
+        if (Down::needs(Group, i)) column[i] = load(Down::at(i), Across::at(j));
       }
-      Transform::template apply<Group>(column, part);
+      Down::template apply<Group>(column, part);
 #pragma GCC unroll 2
       for (int k = 0; k < count; ++k) half[k][j] = part[k];
     }
 #pragma GCC unroll 2
     for (int k = 0; k < count; ++k) {
-      Float line[Transform::out];
-      transform_line<Transform>(half[k], line);
+      Float line[kSide];
+      transform_line<Across>(half[k], line);
 #pragma GCC unroll 6
-      for (int j = 0; j < Transform::out; ++j) store(Transform::row(Group, k), j, line[j]);
+      for (int j = 0; j < kSide; ++j) {
+        if (Across::gives(j)) store(Down::row(Group, k), j, line[j]);
+      }
     }
-    transform_square<Transform, Group + 1>(load, store);
+    transform_square<Down, Across, Group + 1>(load, store);
   }
 }
 

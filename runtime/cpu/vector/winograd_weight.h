@@ -66,7 +66,6 @@ inline void add_stage(const WinogradWeightArguments& winograd, const WeightMemor
   product.b_step = winograd.column_stride;
   product.c_row = winograd.column_stride;
   product.rows = stage.channels;
-  product.depth = stage.last_tile - stage.first_tile;
   product.accumulate = stage.first_tile > stage.part_begin;
   const WeightStage& after = next != nullptr ? *next : stage;
   PixelsAhead source(tiles, memory.x, tiles.source_height, tiles.source_width,
@@ -77,13 +76,19 @@ inline void add_stage(const WinogradWeightArguments& winograd, const WeightMemor
     source.set_window(2 - tiles.pad_top, 2 - tiles.pad_left, next->first_channel, next->channels);
     gradient.set_window(0, 0, next->first_column, next->columns);
   }
+  const TileOrder order(tiles, stage.first_tile, stage.last_tile);
   for (int p = 0; p < kPositions; ++p) {
     source.ask<0>(p);
     gradient.ask<0>(p);
+    const TileOrder::Range range = order.at(p);
+    product.depth = range.end - range.begin;
+    const float* const pixels =
+        memory.source + p * winograd.source_position + range.begin * product.a_step;
+    const float* const gradients =
+        memory.gradient + p * winograd.gradient_position + range.begin * product.b_step;
     for (int64_t n = 0; n < stage.columns; n += kPanel) {
       product.vectors = ceil_div(smaller(kPanel, stage.columns - n), kLanes);
-      multiply_position(product, memory.source + p * winograd.source_position,
-                        memory.gradient + p * winograd.gradient_position + n,
+      multiply_position(product, pixels, gradients + n,
                         memory.sums + p * winograd.sum_position + n);
     }
   }
