@@ -1,9 +1,9 @@
 """Whole networks, inference and training step: nnc against PyTorch, JAX, ONNX Runtime and OpenVINO.
 
-Each peer runs in a process of its own; they take turns, many short rounds, one at a time. Figures
-are medians; ratios are best peer / nnc, so above 1 nnc is faster: of the medians, and of the times
-that a tenth of the steps stayed below, which say more on a machine that others slow down. Run it
-alone on the machine:
+Each peer runs in a process of its own; they take turns, many short rounds, one at a time, each of
+which begins with a step that is not timed. Figures are medians; ratios are best peer / nnc, so
+above 1 nnc is faster: of the medians, and of the times that a tenth of the steps stayed below,
+which say more on a machine that others slow down. Run it alone on the machine:
 
     python bench/peers.py                                 all rows, to bench/results/peers.md and
         .json
