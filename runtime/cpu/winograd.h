@@ -27,8 +27,8 @@ struct WinogradTiles {
   int64_t pad_top = 0, pad_left = 0;
   int64_t rows = 0, columns = 0;  // tiles of an image
   int64_t count = 0;              // tiles of all images
-  // The last row or column of tiles holds `edge` pixels, less than 4, and has fewer positions for it
-  // (cpu/vector/winograd_edge.h).
+  // The last row or column of tiles holds `edge` pixels, less than 4, and has fewer positions for
+  // it (cpu/vector/winograd_edge.h).
   int64_t edge = 0;
   bool edge_row = false, edge_column = false;
   // Of all tiles.

@@ -86,7 +86,7 @@ struct RowKernel {
   std::shared_ptr<const void> arguments;                         // the call's, for `run`
   // And where the source is not in the cache, if others suit that better.
   std::shared_ptr<const void> far_arguments;
-  size_t source = 0;                                             // that operand's number
+  size_t source = 0;  // that operand's number
   int64_t images = 0, rows = 0, source_rows = 0;
   // Under row r lie rows [r * stride + top, r * stride + top + extent) of the source, as far as
   // they are inside the image.
