@@ -53,9 +53,9 @@ constexpr int64_t kLeastRows = 4 * kTileRows;
 // kSplitUnits units even of one strip each.
 constexpr int64_t kSplitDepth = 512;
 constexpr int64_t kSplitUnits = 16;
-// Up to kStreamRows rows against a B beyond L1 and half of L2, B is streamed: a unit reads 2 KB of
-// each row and keeps its part of C in L1. Parts of the depth are at least kStreamDepth, so adding
-// them up is little work.
+// Up to kStreamRows rows against a B beyond L1 and half of L2, B is streamed: a unit reads 2 KB (of
+// a large one 8) of each row and keeps its part of C in L1. Parts of the depth are at least
+// kStreamDepth, so adding them up is little work.
 constexpr int64_t kStreamRows = 4;
 constexpr int64_t kStreamFloats = 64 * 1024;
 // Under tiles of 64 columns, rows of B long enough to be read as they are, only a larger B is

@@ -212,7 +212,10 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   nnrt::BoundKernel bound = job.bind(request);
   if (algorithm != nullptr) *algorithm = bound.algorithm;
   CHECK(!bound.holds_result || job.passing);
-  if (bound.holds_result) results[0] = loads[0] = nullptr;
+  if (bound.holds_result) {
+    results[0] = loads[0] = nullptr;
+    if (algorithm != nullptr) *algorithm += " held";
+  }
   nnrt::Call call;
   call.operands = operands.data();
   call.results = results;

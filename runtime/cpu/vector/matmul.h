@@ -56,39 +56,40 @@ NNC_INLINE float* beginning(float* at, int64_t ahead) {
                                   static_cast<uintptr_t>(ahead) * sizeof(float));
 }
 
-// Runs the epilogue on elements [first, first + count) of a result that lie at `held`.
-inline void finish_held(const Call& call, float* held, int64_t first, int64_t count) {
-  void* loads[kMostHeldLoads];
-  for (int i = 0; i < tile_load_count(*call.tile); ++i) {
-    loads[i] = call.tile_loads[i] == call.results[0] ? beginning(held, first) : call.tile_loads[i];
-  }
+// The memory of what is held of the result; nullptr where it has memory of its own.
+NNC_INLINE float* held_memory(const MatmulArguments& m, const Call& call) {
+  return m.held ? reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.held_offset)
+                : nullptr;
+}
+
+// Runs the epilogue, if any, on elements [first, first + count) of the result, which lie at `held`
+// unless that is nullptr.
+inline void matmul_epilogue(const Call& call, float* held, int64_t first, int64_t count) {
+  if (call.tile == nullptr) return;
   Call own = call;
-  own.tile_loads = loads;
+  void* loads[kMostHeldLoads];
+  if (held != nullptr) {
+    for (int i = 0; i < tile_load_count(*call.tile); ++i) {
+      loads[i] =
+          call.tile_loads[i] == call.results[0] ? beginning(held, first) : call.tile_loads[i];
+    }
+    own.tile_loads = loads;
+  }
   run_tile(*call.tile, own, call.scratch, first, first + count);
 }
 
-// Applies the epilogue to rows x columns of the result, in runs as long as they come. `held`:
-// those rows and columns, `held_row` floats from row to row, where they are not in the result.
+// Runs the epilogue on rows x columns of the result, in runs as long as they come. Held rows lie
+// `held_row` floats apart.
 inline void matmul_finish(const Call& call, int64_t first_row, int64_t rows, int64_t stride,
                           int64_t column, int64_t columns, float* held = nullptr,
                           int64_t held_row = 0) {
-  if (call.tile == nullptr) return;
-  if (held != nullptr) {
-    if (columns == stride) {
-      finish_held(call, held, first_row * stride, rows * stride);
-      return;
-    }
-    for (int64_t r = 0; r < rows; ++r)
-      finish_held(call, held + r * held_row, (first_row + r) * stride + column, columns);
-    return;
-  }
   if (columns == stride) {
-    run_tile(*call.tile, call, call.scratch, first_row * stride, (first_row + rows) * stride);
+    matmul_epilogue(call, held, first_row * stride, rows * stride);
     return;
   }
-  for (int64_t row = first_row; row < first_row + rows; ++row) {
-    run_tile(*call.tile, call, call.scratch, row * stride + column,
-             row * stride + column + columns);
+  for (int64_t r = 0; r < rows; ++r) {
+    matmul_epilogue(call, held == nullptr ? nullptr : held + r * held_row,
+                    (first_row + r) * stride + column, columns);
   }
 }
 
@@ -117,8 +118,7 @@ inline void matmul_multiply(const Call& call, int64_t begin, int64_t end) {
   const Finisher* const finish = m.exchanged ? nullptr : found.get();
   float* panels = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.panel_offset);
   float* own_packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.pack_offset);
-  float* held =
-      m.held ? reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.held_offset) : nullptr;
+  float* const held = held_memory(m, call);
   for (int64_t unit = begin; unit < end; ++unit) {
     // Row blocks vary fastest: neighbouring units share the strips of B.
     int64_t index = unit;
@@ -185,20 +185,14 @@ inline void matmul_combine(const Call& call, int64_t begin, int64_t end) {
   const float* partials =
       reinterpret_cast<const float*>(static_cast<const char*>(call.workspace) + m.partial_offset);
   const int64_t elements = m.batches * m.rows * m.columns;
+  float* const held = held_memory(m, call);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t from = unit * kCombineBlock;
     const int64_t to = elements - from < kCombineBlock ? elements : from + kCombineBlock;
     float* const result =
-        m.held
-            ? beginning(reinterpret_cast<float*>(static_cast<char*>(call.scratch) + m.held_offset),
-                        from)
-            : static_cast<float*>(call.results[0]);
+        held != nullptr ? beginning(held, from) : static_cast<float*>(call.results[0]);
     add_partials(partials, m.splits, elements, result, from, to);
-    if (m.held) {
-      finish_held(call, result + from, from, to - from);
-    } else if (call.tile != nullptr) {
-      run_tile(*call.tile, call, call.scratch, from, to);
-    }
+    matmul_epilogue(call, held, from, to - from);
   }
 }
 
