@@ -3,7 +3,7 @@
 // 36 positions, and transformed back: a quarter of the multiplications of the direct sum. With
 // these points the rounding error is 1e-6 of the rms of the result (256 channels), where the direct
 // kernels' is 2e-7 and that of the usual points 0, +-1, +-2 is 3e-6 (tests/cpp/test_winograd.cpp).
-// Where less than 4 rows or columns of pixels are left at the edge, tiles have less positions.
+// Where less than 4 rows or columns of pixels are left at the edge, tiles have fewer positions.
 // What is infinite or no number spreads over the pixels of its tiles.
 #pragma once
 

@@ -178,22 +178,17 @@ struct TwoGradient : TwoGroups, InOrder {
     if constexpr (Group == 2) to[0] = g[1];
   }
 };
+// As weights, but for -q.
 struct ThreeGradient : ThreeGroups, InOrder {
   static constexpr int in = 3;
-  static constexpr bool needs(int group, int i) {
-    return group == 0 ? i == 0 : group == 3 ? i == 2 : true;
-  }
+  static constexpr bool needs(int group, int i) { return WeightTransform::needs(group, i); }
   template <int Group>
   NNC_INLINE static void apply(const Float* g, Float* to) {
-    if constexpr (Group == 0) to[0] = g[0];
-    if constexpr (Group == 1) {
-      add_and_subtract(add_times(kScaleP * kP2, g[2], times(kScaleP, g[0])),
-                       times(kScaleP * kP, g[1]), to);
-    }
     if constexpr (Group == 2) {
       to[0] = add_times(kScaleQ * kQ2, g[2], add_times(kScaleQ * kQ, g[1], times(kScaleQ, g[0])));
+    } else {
+      WeightTransform::apply<Group>(g, to);
     }
-    if constexpr (Group == 3) to[0] = g[2];
   }
 };
 
