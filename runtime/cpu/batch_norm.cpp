@@ -82,6 +82,13 @@ void fold(const BatchNormArguments& arguments, const float* array, double* total
   }
 }
 
+// Repeats what channels [first, last) have over the period.
+void spread(const BatchNormArguments& arguments, float* array, int64_t first, int64_t last) {
+  for (int64_t at = arguments.channels; at < arguments.period; at += arguments.channels) {
+    for (int64_t c = first; c < last; ++c) array[at + c] = array[c];
+  }
+}
+
 // Sums of differences to a value near the mean lose nothing to cancellation.
 void measure_units(const Call& call, int64_t begin, int64_t end) {
   const BatchNormArguments& arguments = arguments_of(call);
@@ -97,7 +104,7 @@ void measure_units(const Call& call, int64_t begin, int64_t end) {
     const int64_t rows = rows_of_unit(arguments, unit);
     const int64_t shift_rows = std::min(rows, kShiftRows);
     arguments.table->mean_of_rows(shift, x, shift_rows, channels);
-    for (int64_t i = channels; i < period; ++i) shift[i] = shift[i - channels];
+    spread(arguments, shift, 0, channels);
     std::fill(sums, sums + period, 0.0f);
     std::fill(squares, squares + period, 0.0f);
     arguments.table->moments(sums, squares, x, shift, rows * channels, period);
@@ -111,13 +118,6 @@ void measure_units(const Call& call, int64_t begin, int64_t end) {
       deviations[c] = std::max(0.0, deviations[c] - means[c] * mean);
       means[c] = static_cast<double>(shift[c]) + mean;
     }
-  }
-}
-
-// Repeats what channels [first, last) have over the period.
-void spread(const BatchNormArguments& arguments, float* array, int64_t first, int64_t last) {
-  for (int64_t at = arguments.channels; at < arguments.period; at += arguments.channels) {
-    for (int64_t c = first; c < last; ++c) array[at + c] = array[c];
   }
 }
 
@@ -185,7 +185,7 @@ void sum_gradients(const Call& call, int64_t begin, int64_t end) {
   float* sums = scratch_array(call, 1);
   float* products = scratch_array(call, 2);
   std::copy_n(static_cast<const float*>(call.operands[2]), channels, mean);
-  for (int64_t i = channels; i < period; ++i) mean[i] = mean[i - channels];
+  spread(arguments, mean, 0, channels);
   for (int64_t unit = end - 1; unit >= begin; --unit) {
     const int64_t first = unit * arguments.unit_rows * channels;
     std::fill(sums, sums + period, 0.0f);
