@@ -376,18 +376,19 @@ void offer_rows(const BindRequest& request, const std::shared_ptr<BoundConv>& co
   const auto shared = [](const std::shared_ptr<const BoundConv>& from) {
     return std::shared_ptr<const void>(from, static_cast<const ConvArguments*>(from.get()));
   };
-  rows.arguments = shared(conv);
-  if (conv->depthwise && conv->multiplier == 1 && !conv->in_place) {
-    if (conv->source.channels > kInPlaceChannels) rows.far_arguments = rows.arguments;
-    rows.arguments = shared(in_place_rows(*conv, table));
-  }
+  const bool copies = conv->depthwise && conv->multiplier == 1 && !conv->in_place;
+  const std::shared_ptr<const BoundConv> near = copies ? in_place_rows(*conv, table) : conv;
+  const bool far = copies && conv->source.channels > kInPlaceChannels;
+  rows.arguments = shared(near);
+  if (far) rows.far_arguments = shared(conv);
   rows.images = conv->images;
   rows.rows = conv->result.height;
   rows.source_rows = conv->source.height;
   rows.stride = conv->stride_height;
   rows.top = pixels.top;
   rows.extent = pixels.extra_rows;
-  rows.scratch_bytes = static_cast<size_t>(conv->window_offset) + line_bytes(window_bytes(*conv));
+  rows.scratch_bytes =
+      static_cast<size_t>(conv->window_offset) + line_bytes(window_bytes(far ? *conv : *near));
   rows.weight_bytes = request.operands[1].bytes();
   rows.plain_result = request.tile == nullptr || tile_finish(request.tile) != nullptr;
 }
