@@ -217,7 +217,9 @@ void add_memory_bound(std::vector<Case>& cases) {
     mean["count_padding"] = {0};
     const Attributes epsilon = {{"epsilon", {0}}};
     cases.push_back({"max_pool", name, {x}, {half}, pool});
-    cases.push_back({"max_pool_backward", name, {x, half}, {x}, pool});
+    const TensorInfo index = {DType::u8, half.shape};
+    cases.push_back({"max_pool_index", name, {x}, {half, index}, pool});
+    cases.push_back({"max_pool_backward", name, {index, half}, {x}, pool});
     cases.push_back({"avg_pool", name, {x}, {half}, mean});
     cases.push_back({"avg_pool_backward", name, {half}, {x}, mean});
     cases.push_back({"batch_norm", name, {x, row, row}, {x, row, row}, epsilon});

@@ -226,6 +226,18 @@ class Builder:
         """`emit_all` for the usual operator with one result."""
         return self.emit_all(name, operands, **attributes)[0]
 
+    def replace(self, node: Node, name: str) -> tuple[Value, ...]:
+        """Put operator `name`, whose first results are the node's, in the node's place; gives all
+        its results.
+        """
+        op = _operators()(name)
+        types = op.infer([operand.type for operand in node.operands], node.attributes)
+        more = tuple(self.value(type) for type in types[len(node.results) :])
+        place = next(i for i, other in enumerate(self.nodes) if other is node)
+        results = (*node.results, *more)
+        self.nodes[place] = Node(op, node.operands, node.attributes, results, node.origin)
+        return results
+
     def constant(self, value: Any, dtype: str = "f32") -> Value:
         """A constant scalar or array as a value."""
         return self.emit("constant", value=np.asarray(value, DTYPES[dtype]))

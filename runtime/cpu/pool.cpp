@@ -1,10 +1,11 @@
 // Pooling: check, bind and the phases. Units are rows of the output (of the input for gradients),
-// or images where windows overlap.
+// or images where windows overlap. A maximum can be made row by row right behind a convolution.
 #include "cpu/pool.h"
 
 #include "cpu/checks.h"
 #include "cpu/families.h"
 #include "cpu/reference/pool.h"
+#include "cpu/stream.h"
 #include "cpu/tile.h"
 
 namespace nnrt {
@@ -26,16 +27,55 @@ void finish(const Call& call, int64_t begin, int64_t end) {
   if (call.tile) run_tile(*call.tile, call, call.scratch, begin, end);
 }
 
-// Units of output rows over all images.
-template <auto Member>
-void run_forward(const Call& call, int64_t begin, int64_t end) {
+// The numbers of taps from element `at` of the smaller image on.
+const char* index_at(const PoolArguments& a, const void* index, int64_t at) {
+  return static_cast<const char*>(index) + at * a.index_bytes();
+}
+
+// Rows [begin, end) of the result over all images.
+template <class Row>
+void run_rows(const Call& call, int64_t begin, int64_t end, Row row) {
   const PoolArguments& a = arguments_of(call);
-  const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
-  for (int64_t at = begin * a.unit; at < last; ++at) {
+  for (int64_t at = begin; at < end; ++at) {
     const float* image = operand(call, 0) + at / a.rows.output * a.input_image();
-    (a.table->*Member)(a, result(call) + at * a.output_row(), image, at % a.rows.output);
+    row(a, at * a.output_row(), image, at % a.rows.output);
     finish(call, at * a.output_row(), (at + 1) * a.output_row());
   }
+}
+void maximum_rows(const Call& call, int64_t begin, int64_t end) {
+  run_rows(call, begin, end,
+           [&call](const PoolArguments& a, int64_t to, const float* image, int64_t row) {
+             a.table->maximum(a, result(call) + to, image, row);
+           });
+}
+void maximum_index_rows(const Call& call, int64_t begin, int64_t end) {
+  run_rows(call, begin, end,
+           [&call](const PoolArguments& a, int64_t to, const float* image, int64_t row) {
+             char* index = static_cast<char*>(call.results[1]) + to * a.index_bytes();
+             a.table->maximum_index(a, result(call) + to, index, image, row);
+           });
+}
+void average_rows(const Call& call, int64_t begin, int64_t end) {
+  run_rows(call, begin, end,
+           [&call](const PoolArguments& a, int64_t to, const float* image, int64_t row) {
+             a.table->average(a, result(call) + to, image, row);
+           });
+}
+
+using RowsFunction = void (*)(const Call&, int64_t, int64_t);
+
+// Units of output rows.
+template <RowsFunction Rows>
+void run_forward(const Call& call, int64_t begin, int64_t end) {
+  const PoolArguments& a = arguments_of(call);
+  Rows(call, begin * a.unit, std::min(end * a.unit, a.images * a.rows.output));
+}
+
+// Of a chain.
+template <RowsFunction Rows>
+void run_band(const Call& call, const RowBand& band) {
+  const int64_t first = band.image * arguments_of(call).rows.output;
+  Rows(call, first + band.first, first + band.end);
 }
 
 // Windows do not overlap: each output row owns the input rows from its start to the next one's.
@@ -50,11 +90,15 @@ OwnedRows owned_rows(const PoolArguments& a, int64_t row) {
           is_last ? a.rows.input : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input)};
 }
 
+// Whether each position along the axis lies in one window.
+bool tiles(const PoolAxis& axis) {
+  return axis.dilation == 1 && axis.before == 0 && axis.stride == axis.kernel &&
+         axis.output * axis.kernel == axis.input;
+}
+
 // Clears owned rows, unless the windows cover them.
 void clear_rows(const PoolArguments& a, float* dx_image, int64_t row, OwnedRows owned) {
-  const bool covers = a.rows.dilation == 1 && a.columns.dilation == 1 && a.columns.before == 0 &&
-                      a.columns.stride == a.columns.kernel &&
-                      a.columns.output * a.columns.kernel == a.columns.input &&
+  const bool covers = tiles(a.columns) && a.rows.dilation == 1 &&
                       owned.end - owned.first == a.rows.kernel && a.rows.start(row) == owned.first;
   if (covers) return;
   std::fill(dx_image + owned.first * a.input_row(), dx_image + owned.end * a.input_row(), 0.0f);
@@ -68,7 +112,8 @@ void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
     const int64_t row = at % a.rows.output;
     const OwnedRows owned = owned_rows(a, row);
     clear_rows(a, result(call) + image, row, owned);
-    a.table->maximum_backward(a, result(call) + image, operand(call, 0) + image,
+    a.table->maximum_backward(a, result(call) + image,
+                              index_at(a, call.operands[0], at * a.output_row()),
                               operand(call, 1) + at * a.output_row(), row, 0, a.channels);
     finish(call, image + owned.first * a.input_row(), image + owned.end * a.input_row());
   }
@@ -121,9 +166,9 @@ void run_maximum_backward_images(const Call& call, int64_t begin, int64_t end) {
     };
     for (int64_t row = 0; row < a.rows.output; ++row) {
       clear_to(a.rows.start(row) + (a.rows.kernel - 1) * a.rows.dilation + 1);
-      const float* dy = operand(call, 1) + n * a.output_image() + row * a.output_row();
-      a.table->maximum_backward(a, result(call) + image, operand(call, 0) + image, dy, row, first,
-                                last);
+      const int64_t from = n * a.output_image() + row * a.output_row();
+      a.table->maximum_backward(a, result(call) + image, index_at(a, call.operands[0], from),
+                                operand(call, 1) + from, row, first, last);
       finish_to(std::min(cleared, a.rows.start(row + 1)));
     }
     clear_to(a.rows.input);
@@ -153,12 +198,28 @@ const T* typed(const Call& call, int index) {
 }
 template <class T>
 void plain_max(const Call& call, int64_t, int64_t) {
-  reference::max_pool(arguments_of(call), typed_result<T>(call), typed<T>(call, 0));
+  uint8_t* const none = nullptr;
+  reference::max_pool(arguments_of(call), typed_result<T>(call), none, typed<T>(call, 0));
+}
+template <class T>
+void plain_max_index(const Call& call, int64_t, int64_t) {
+  const PoolArguments& a = arguments_of(call);
+  T* y = typed_result<T>(call);
+  if (a.wide_index) {
+    reference::max_pool(a, y, static_cast<int32_t*>(call.results[1]), typed<T>(call, 0));
+  } else {
+    reference::max_pool(a, y, static_cast<uint8_t*>(call.results[1]), typed<T>(call, 0));
+  }
 }
 template <class T>
 void plain_max_backward(const Call& call, int64_t, int64_t) {
-  reference::max_pool_backward(arguments_of(call), typed_result<T>(call), typed<T>(call, 0),
-                               typed<T>(call, 1));
+  const PoolArguments& a = arguments_of(call);
+  T* dx = typed_result<T>(call);
+  if (a.wide_index) {
+    reference::max_pool_backward(a, dx, typed<int32_t>(call, 0), typed<T>(call, 1));
+  } else {
+    reference::max_pool_backward(a, dx, typed<uint8_t>(call, 0), typed<T>(call, 1));
+  }
 }
 template <class T>
 void plain_average(const Call& call, int64_t, int64_t) {
@@ -213,7 +274,7 @@ using PhaseFunction = void (*)(const Call&, int64_t, int64_t);
 
 BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const PoolArguments> arguments,
                        Phase fast, PhaseFunction plain, PhaseFunction plain_double) {
-  const bool wide = request.operands[0].dtype == DType::f64;
+  const bool wide = request.results[0].dtype == DType::f64;
   const bool is_plain = wide || request.isa == Isa::reference;
   check_epilogue(request, request.results[0].elements());
   BoundKernel bound;
@@ -237,45 +298,89 @@ int64_t rows_of_unit(int64_t row_elements) {
   return std::max<int64_t>(1, kUnit / std::max<int64_t>(1, row_elements));
 }
 
-void check_window(const StepSpec& step, const std::vector<BufferSpec>& buffers, size_t operands) {
-  expect_counts(step, operands, 1);
-  std::vector<int> all = step.operands;
-  all.push_back(step.results[0]);
-  expect_floats(step, buffers, all);
-  for (int index : all) expect_rank(step, buffers, index, 4);
+// Operands and results are images, those of `floats` of floats.
+void check_window(const StepSpec& step, const std::vector<BufferSpec>& buffers,
+                  const std::vector<int>& floats) {
+  expect_floats(step, buffers, floats);
+  for (int index : step.operands) expect_rank(step, buffers, index, 4);
+  for (int index : step.results) expect_rank(step, buffers, index, 4);
   expect_integers(step, "kernel", 2);
   expect_integers(step, "stride", 2);
   expect_integers(step, "padding", 4);
 }
 
+// The numbers of taps are bytes where they fit.
+void set_index(PoolArguments& arguments, const TensorInfo& index, const Shape& y,
+               const std::string& what) {
+  arguments.wide_index = arguments.rows.kernel * arguments.columns.kernel > 256;
+  NNC_CHECK(index.dtype == (arguments.wide_index ? DType::i32 : DType::u8),
+            what + ": the index has the wrong element type");
+  check_shape(index, y, what + ": the index");
+}
+
+BoundKernel bind_maximum(const BindRequest& request, bool indexed) {
+  const Shape& y = request.results[0].shape;
+  const std::string what = indexed ? "max_pool_index" : "max_pool";
+  auto arguments = make_arguments(request, request.operands[0].shape, y, what);
+  if (indexed) set_index(*arguments, request.results[1], y, what);
+  arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
+  const Phase fast = {indexed ? &run_forward<&maximum_index_rows> : &run_forward<&maximum_rows>,
+                      ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
+  BoundKernel bound =
+      indexed
+          ? make_bound(request, arguments, fast, &plain_max_index<float>, &plain_max_index<double>)
+          : make_bound(request, arguments, fast, &plain_max<float>, &plain_max<double>);
+  if (bound.phases.back().run != fast.run || arguments->images == 0) return bound;
+  RowKernel& rows = bound.rows;
+  rows.run = indexed ? &run_band<&maximum_index_rows> : &run_band<&maximum_rows>;
+  rows.arguments = bound.arguments;
+  rows.images = arguments->images;
+  rows.rows = arguments->rows.output;
+  rows.source_rows = arguments->rows.input;
+  rows.stride = arguments->rows.stride;
+  rows.top = -arguments->rows.before;
+  rows.extent = (arguments->rows.kernel - 1) * arguments->rows.dilation + 1;
+  rows.scratch_bytes = bound.scratch_bytes;
+  rows.plain_result = !indexed && request.tile == nullptr;
+  return bound;
+}
+
 }  // namespace
 
 void check_max_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_window(step, buffers, 1);
+  expect_counts(step, 1, 1);
+  check_window(step, buffers, {step.operands[0], step.results[0]});
   expect_integers(step, "dilation", 2);
 }
 
-BoundKernel bind_max_pool(const BindRequest& request) {
-  auto arguments =
-      make_arguments(request, request.operands[0].shape, request.results[0].shape, "max_pool");
-  arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
-  const Phase fast = {&run_forward<&PoolTable::maximum>,
-                      ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
-  return make_bound(request, arguments, fast, &plain_max<float>, &plain_max<double>);
+BoundKernel bind_max_pool(const BindRequest& request) { return bind_maximum(request, false); }
+
+void check_max_pool_index(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
+  expect_counts(step, 1, 2);
+  check_window(step, buffers, {step.operands[0], step.results[0]});
+  expect_integers(step, "dilation", 2);
 }
 
+BoundKernel bind_max_pool_index(const BindRequest& request) { return bind_maximum(request, true); }
+
 void check_max_pool_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_window(step, buffers, 2);
+  expect_counts(step, 2, 1);
+  check_window(step, buffers, {step.operands[1], step.results[0]});
   expect_integers(step, "dilation", 2);
 }
 
 BoundKernel bind_max_pool_backward(const BindRequest& request) {
-  check_shape(request.results[0], request.operands[0].shape, "max_pool_backward: the result");
-  auto arguments = make_arguments(request, request.operands[0].shape, request.operands[1].shape,
-                                  "max_pool_backward");
+  const std::string what = "max_pool_backward";
+  const Shape& dy = request.operands[1].shape;
+  auto arguments = make_arguments(request, request.results[0].shape, dy, what);
+  set_index(*arguments, request.operands[0], dy, what);
   arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
   arguments->channel_blocks = ceil_div(arguments->channels, kChannelBlock);
   const bool overlaps = arguments->rows.overlaps() || arguments->columns.overlaps();
+  // The epilogue reads it again.
+  arguments->stream = request.tile == nullptr && tiles(arguments->rows) &&
+                      tiles(arguments->columns) &&
+                      streams(request.results[0].bytes(), arguments->channels);
   const Phase fast =
       overlaps ? Phase{&run_maximum_backward_images, arguments->images * arguments->channel_blocks}
                : Phase{&run_maximum_backward_rows,
@@ -285,7 +390,8 @@ BoundKernel bind_max_pool_backward(const BindRequest& request) {
 }
 
 void check_avg_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_window(step, buffers, 1);
+  expect_counts(step, 1, 1);
+  check_window(step, buffers, {step.operands[0], step.results[0]});
   expect_integer(step, "count_padding");
 }
 
@@ -293,13 +399,14 @@ BoundKernel bind_avg_pool(const BindRequest& request) {
   auto arguments =
       make_arguments(request, request.operands[0].shape, request.results[0].shape, "avg_pool");
   arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
-  const Phase fast = {&run_forward<&PoolTable::average>,
+  const Phase fast = {&run_forward<&average_rows>,
                       ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
   return make_bound(request, arguments, fast, &plain_average<float>, &plain_average<double>);
 }
 
 void check_avg_pool_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_window(step, buffers, 1);
+  expect_counts(step, 1, 1);
+  check_window(step, buffers, {step.operands[0], step.results[0]});
   expect_integer(step, "count_padding");
 }
 

@@ -51,11 +51,14 @@ struct PoolArguments {
   bool count_padding = false;
   int64_t unit = 1;            // rows of a unit
   int64_t channel_blocks = 1;  // of max_pool_backward with overlapping windows
+  bool wide_index = false;     // numbers of taps are i32, not u8
+  bool stream = false;         // of max_pool_backward: dx goes past the caches
 
   int64_t input_row() const { return columns.input * channels; }
   int64_t output_row() const { return columns.output * channels; }
   int64_t input_image() const { return rows.input * input_row(); }
   int64_t output_image() const { return rows.output * output_row(); }
+  int64_t index_bytes() const { return wide_index ? 4 : 1; }
   // What an average divides by.
   double divisor(int64_t row, int64_t column) const {
     if (count_padding) return static_cast<double>(rows.kernel * columns.kernel);
@@ -70,9 +73,12 @@ struct PoolTable {
   // One row of the output from an image.
   void (*maximum)(const PoolArguments& arguments, float* y_row, const float* image, int64_t row);
   void (*average)(const PoolArguments& arguments, float* y_row, const float* image, int64_t row);
+  // And the numbers of the maxima's taps (u8 or i32).
+  void (*maximum_index)(const PoolArguments& arguments, float* y_row, void* index_row,
+                        const float* image, int64_t row);
   // Adds (overlapping windows) or writes (else) the gradients of one row of the output, channels
   // [first, last).
-  void (*maximum_backward)(const PoolArguments& arguments, float* dx_image, const float* image,
+  void (*maximum_backward)(const PoolArguments& arguments, float* dx_image, const void* index_row,
                            const float* dy_row, int64_t row, int64_t first, int64_t last);
   // Writes the gradients of one row of the output, whose windows do not overlap.
   void (*average_backward)(const PoolArguments& arguments, float* dx_image, const float* dy_row,

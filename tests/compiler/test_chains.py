@@ -97,6 +97,39 @@ def test_no_image_and_one_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first(model(np.zeros((3, 1, 40, 8), np.float32))).shape == (3, 1, 40, 8)
 
 
+POOL = """
+net Pool {{
+    input image: f32[N, H, W, 5]
+
+    wide   = image -> conv({channels}, 3) -> relu
+    pooled = wide -> max_pool({pool})
+
+    output result = pooled
+{outputs}}}
+"""
+
+
+@pytest.mark.parametrize("channels", [16, 33])
+@pytest.mark.parametrize(
+    "pool", ["2", "3, stride = 2, padding = 1", "3, stride = 1", "2, stride = 3"]
+)
+def test_pooling_behind_a_convolution(
+    monkeypatch: pytest.MonkeyPatch, channels: int, pool: str
+) -> None:
+    x = np.random.default_rng(6).standard_normal((3, 97, 89, 5), np.float32)
+    sizes = {"N": 3, "H": 97, "W": 89}
+    shown = POOL.format(channels=channels, pool=pool, outputs="    output first = wide\n")
+    # Few channels are no work for Winograd's algorithm, which makes no single rows.
+    apart = compiled(monkeypatch, shown)
+    wanted = first(apart(x))
+    assert not chains(apart, "predict", **sizes)
+    hidden = POOL.format(channels=channels, pool=pool, outputs="")
+    for threads in (1, 2, 3):
+        joined = compiled(monkeypatch, hidden, THREADS=threads)
+        assert chains(joined, "predict", **sizes) == ["max_pool"]
+        np.testing.assert_array_equal(first(joined(x)), wanted)
+
+
 STATISTICS = """
 net Statistics {
     input image: f32[N, 66, 64, 8]

@@ -229,6 +229,44 @@ def test_idle_transposes_are_views() -> None:
     assert found.splitlines()[0] == "%2: f32[1,N,4] = reshape[shape=(1,N,4)](%0)"
 
 
+WINDOW = "kernel=(3,3), stride=(2,2), padding=(0,1,0,1)"
+UNPOOL = f"""\
+%0: f32[N,6,6,4] = input x
+%1: f32[N,3,3,4] = input dy
+%2: f32[] = constant[value=0.0]()
+%3: f32[] = constant[value=0.6]()
+%4: f32[N,6,6,4] = minimum(%0, %3)
+%5: f32[N,3,3,4], %6: u8[N,3,3,4] = max_pool_index[{WINDOW}](%4)
+%7: f32[N,6,6,4] = max_pool_backward[{WINDOW}, shape=(N,6,6,4)](%6, %1)
+%8: bool[N,6,6,4] = less(%4, %3)
+%9: f32[N,6,6,4] = select(%8, %7, %2)
+"""
+
+
+def test_masks_come_before_the_image_is_made_large() -> None:
+    """Windows overlap, and a clamped pixel is the largest of some of them."""
+
+    def operators(text: str) -> list[str]:
+        graph = parse_graph(apply(canonicalize, text + "output dx = %9\n"))
+        return [node.op.name for node in graph.nodes]
+
+    assert operators(UNPOOL)[-3:] == ["less", "select", "max_pool_backward"]
+    other = UNPOOL.replace("less(%4, %3)", "less(%0, %3)")
+    assert operators(other)[-3:] == ["max_pool_backward", "less", "select"]
+
+
+def test_sums_come_before_the_image_is_made_large() -> None:
+    def summed(text: str, axes: str, shape: str) -> str:
+        line = f"%10: f32[{shape}] = reduce_sum[axes={axes}](%7)\n"
+        return apply(canonicalize, text + line + "output sum = %10\n")
+
+    assert "max_pool_backward" not in summed(UNPOOL, "(0,1,2)", "4")
+    assert "max_pool_backward" in summed(UNPOOL, "(0,1)", "6,4")
+    # A whole window may lie in the padding: its gradient goes nowhere.
+    wide = UNPOOL.replace("padding=(0,1,0,1)", "padding=(3,1,0,1)").replace("N,3,3", "N,4,3")
+    assert "max_pool_backward" in summed(wide, "(0,1,2)", "4")
+
+
 def test_select_by_a_constant() -> None:
     found = simplified("%20: bool[] = constant[value=false]()\n%21: f32[N,4] = select(%20, %0, %1)")
     assert found == "output z = %1"

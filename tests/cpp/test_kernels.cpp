@@ -146,7 +146,8 @@ void test_pool() {
       {2, 8, 8, 8, 2, 2, 0, 1},    {3, 7, 9, 16, 2, 2, 0, 1},  {2, 9, 9, 5, 3, 2, 1, 1},
       {2, 11, 8, 33, 3, 1, 1, 1},  {1, 13, 13, 1, 2, 2, 0, 1}, {2, 10, 10, 3, 3, 3, 0, 1},
       {1, 12, 12, 70, 3, 2, 0, 1}, {2, 15, 9, 20, 4, 3, 1, 1}, {1, 9, 9, 4, 2, 1, 0, 2},
-      {5, 24, 24, 10, 2, 2, 0, 1}, {2, 9, 7, 7, 2, 3, 0, 1},   {2, 10, 10, 130, 3, 2, 1, 1}};
+      {5, 24, 24, 10, 2, 2, 0, 1}, {2, 9, 7, 7, 2, 3, 0, 1},   {2, 10, 10, 130, 3, 2, 1, 1},
+      {1, 20, 19, 5, 17, 2, 0, 1}};
   for (const Window& a : windows) {
     const int64_t extent = (a.kernel - 1) * a.dilation + 1;
     const Shape x = {a.n, a.h, a.w, a.c};
@@ -168,8 +169,15 @@ void test_pool() {
           input.values[i] = i % 2 == 0 ? NAN : -INFINITY;
       }
       verify_pool("max_pool " + name, make("max_pool", attributes, {input}, {y}));
+      const DType number = a.kernel * a.kernel > 256 ? DType::i32 : DType::u8;
+      Case indexed = make("max_pool_index", attributes, {input}, {y});
+      indexed.results.push_back({number, y});
+      verify_pool("max_pool_index " + name, indexed);
+      Array index = floats(y, 8, 0, static_cast<double>(a.kernel * a.kernel) - 0.01);
+      index.info.dtype = number;
+      for (double& value : index.values) value = std::floor(value);
       verify_pool("max_pool_backward " + name,
-                  make("max_pool_backward", attributes, {input, floats(y, 8)}, {x}));
+                  make("max_pool_backward", attributes, {index, floats(y, 8)}, {x}));
     }
     if (a.dilation != 1) continue;
     for (bool count_padding : {false, true}) {

@@ -43,6 +43,20 @@ def max_pool(t: list[Tensor], a: Mapping[str, Any]) -> Tensor:
     return back(F.max_pool2d(x, a["kernel"], a["stride"], dilation=a["dilation"]))
 
 
+def max_pool_index(t: list[Tensor], a: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """PyTorch counts the pixels of the image, we the taps of the window."""
+    x = padded(t[0], a["padding"], -float("inf"))
+    (rows, columns), (down, across) = a["kernel"], a["stride"]
+    dilation = a["dilation"]
+    y, pixel = F.max_pool2d(
+        x, (rows, columns), (down, across), dilation=dilation, return_indices=True
+    )
+    row = pixel // x.shape[3] - down * torch.arange(y.shape[2])[:, None]
+    column = pixel % x.shape[3] - across * torch.arange(y.shape[3])
+    number = row // dilation[0] * columns + column // dilation[1]
+    return back(y), back(number).to(torch.uint8 if rows * columns <= 256 else torch.int32)
+
+
 def avg_pool(t: list[Tensor], a: Mapping[str, Any]) -> Tensor:
     x = padded(t[0], a["padding"])
     if a["count_padding"]:
@@ -108,6 +122,7 @@ def embedding(t: list[Tensor], a: Mapping[str, Any]) -> Tensor:
 FORWARD: dict[str, Check] = {
     "conv2d": conv2d,
     "max_pool": max_pool,
+    "max_pool_index": max_pool_index,
     "avg_pool": avg_pool,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
@@ -253,7 +268,8 @@ def _gradients(
             *run("conv2d_backward_weight", x, dy, kernel=weight.shape[:2]),
         ]
     if name == "max_pool":
-        return run("max_pool_backward", x, dy)
+        _, index = run("max_pool_index", x)
+        return run("max_pool_backward", index, dy, shape=x.shape)
     if name == "avg_pool":
         return run("avg_pool_backward", dy, shape=x.shape)
     if name in ("batch_norm", "layer_norm"):

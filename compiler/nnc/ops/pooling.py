@@ -1,8 +1,9 @@
 """Pooling of images [N, H, W, C] over sliding windows, and what flows back.
 
 Padding never wins a maximum. The gradient of a maximum goes to the first one of its window in
-row-major order. An average divides by the size of the window where `count_padding` is set, else by
-the number of elements of the image in it.
+row-major order: a forward pass that is differentiated notes its place, one byte instead of all the
+elements of the window. An average divides by the size of the window where `count_padding` is set,
+else by the number of elements of the image in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..dims import product
-from ..graph import Builder, Node, Type, Value
+from ..graph import DTYPES, Builder, Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -23,6 +24,7 @@ from .base import (
     NotDifferentiable,
     Operator,
     Sample,
+    ShapeError,
     cost_of,
     schema,
 )
@@ -74,8 +76,8 @@ class Pooling(Operator, abstract=True):
         return cost_of(operands, results, product(small.shape) * rows * columns)
 
 
-def _largest(x: Array, window: Window) -> tuple[Array, Array, list[tuple[slice, slice]]]:
-    """The maximum of each window, the number of its tap, and the slices of each tap."""
+def _largest(x: Array, window: Window) -> tuple[Array, Array]:
+    """The maximum of each window and the number of its tap (0 for a window of padding alone)."""
     rows, columns = window.output("max_pool", x.shape[1], x.shape[2])
     assert isinstance(rows, int) and isinstance(columns, int)
     padded = window.pad(x, -np.inf)
@@ -83,15 +85,19 @@ def _largest(x: Array, window: Window) -> tuple[Array, Array, list[tuple[slice, 
     shape = (x.shape[0], rows, columns, x.shape[3])
     best = np.full(shape, -np.inf, x.dtype)
     first = np.full(shape, -1, np.int32)
-    slices = []
     for number, (_, _, down, across) in enumerate(window.taps(rows, columns)):
         value = padded[:, down, across]
         better = (value > best) | (first < 0) | (np.isnan(value) & ~np.isnan(best))
         better &= inside[:, down, across]
         best = np.where(better, value, best)
         first = np.where(better, number, first)
-        slices.append((down, across))
-    return best, first, slices
+    return best, np.maximum(first, 0)
+
+
+def _index_dtype(attributes: Mapping[str, Any]) -> str:
+    """The element type that holds the number of a tap."""
+    rows, columns = attributes["kernel"]
+    return "u8" if rows * columns <= 256 else "i32"
 
 
 class MaxPool(Pooling):
@@ -102,7 +108,7 @@ class MaxPool(Pooling):
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
-        best, _, _ = _largest(operands[0], _window(self.name, attributes))
+        best, _ = _largest(operands[0], _window(self.name, attributes))
         return (best,)
 
     def vjp(
@@ -112,10 +118,9 @@ class MaxPool(Pooling):
         gradients: Sequence[Value | None],
         needed: Sequence[bool],
     ) -> Gradients:
-        (gradient,) = gradients
-        assert gradient is not None
-        x = node.operands[0]
-        return [builder.emit("max_pool_backward", x, gradient, **node.attributes)]
+        """The forward node is replaced by one that also notes where the maxima are."""
+        _, index = builder.replace(node, "max_pool_index")
+        return _max_pool_gradient(builder, node, index, gradients[0])
 
     def samples(self) -> list[Sample]:
         made = [Sample((samples.distinct(*x),), attributes, (0,)) for x, attributes in _max_cases()]
@@ -123,31 +128,76 @@ class MaxPool(Pooling):
         return [*made, Sample((ties,), {"kernel": (3, 3), "stride": (2, 2)})]
 
 
-class MaxPoolBackward(Pooling):
-    name = "max_pool_backward"
-    operands = ("x", "dy")
-    attributes = _MAX
-    kernel = "max_pool_backward"
-    vjp = NotDifferentiable("second derivatives of max_pool are not supported")
+class MaxPoolIndex(MaxPool):
+    """A `max_pool` that also gives the number of each maximum's tap in its window, row-major."""
+
+    name = "max_pool_index"
+    results = ("y", "index")
+    kernel = "max_pool_index"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
-        require_float(self.name, operands, (0, 1))
-        require_rank(self.name, operands, 0, "[N, H, W, C]")
-        shape = operands[0].shape
-        expected = _output(self.name, shape, attributes)
-        require_shape(self.name, "the gradient", operands, 1, expected)
-        return (Type(operands[0].dtype, shape),)
+        (y,) = super().infer(operands, attributes)
+        return (y, Type(_index_dtype(attributes), y.shape))
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
-        x, dy = operands
+        best, first = _largest(operands[0], _window(self.name, attributes))
+        return (best, first.astype(DTYPES[_index_dtype(attributes)]))
+
+    def vjp(
+        self,
+        builder: Builder,
+        node: Node,
+        gradients: Sequence[Value | None],
+        needed: Sequence[bool],
+    ) -> Gradients:
+        return _max_pool_gradient(builder, node, node.results[1], gradients[0])
+
+
+def _max_pool_gradient(
+    builder: Builder, node: Node, index: Value, gradient: Value | None
+) -> Gradients:
+    assert gradient is not None
+    shape = node.operands[0].shape
+    return [builder.emit("max_pool_backward", index, gradient, shape=shape, **node.attributes)]
+
+
+class MaxPoolBackward(Pooling):
+    """The gradient of an image of `shape`, from where the maxima are."""
+
+    name = "max_pool_backward"
+    operands = ("index", "dy")
+    attributes = schema(_MAX, shape=Attribute("dims", required=True))
+    kernel = "max_pool_backward"
+    kernel_omits = ("shape",)
+    vjp = NotDifferentiable("second derivatives of max_pool are not supported")
+
+    def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
+        index, dy = operands
+        require_float(self.name, operands, (1,))
+        require_no_negative(self.name, "the shape", attributes["shape"], 4)
+        expected = _output(self.name, attributes["shape"], attributes)
+        require_shape(self.name, "the index", operands, 0, expected)
+        require_shape(self.name, "the gradient", operands, 1, expected)
+        if index.dtype != _index_dtype(attributes):
+            raise ShapeError(
+                f"`{self.name}` needs the index of `max_pool_index`, found {index}",
+                operands=(0,),
+                expected=_index_dtype(attributes),
+            )
+        return (Type(dy.dtype, attributes["shape"]),)
+
+    def reference(
+        self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
+    ) -> tuple[Array, ...]:
+        index, dy = operands
+        shape = attributes["shape"]
         window = _window(self.name, attributes)
-        _, first, slices = _largest(x, window)
-        padded = window.padded_zeros(x.shape, x.dtype)
-        for number, (down, across) in enumerate(slices):
-            padded[:, down, across] += np.where(first == number, dy, 0)
-        return (window.crop(padded, x.shape[1], x.shape[2]),)
+        padded = window.padded_zeros(shape, dy.dtype)
+        for number, (_, _, down, across) in enumerate(window.taps(dy.shape[1], dy.shape[2])):
+            padded[:, down, across] += np.where(index == number, dy, 0)
+        return (window.crop(padded, shape[1], shape[2]),)
 
     def samples(self) -> list[Sample]:
         made = []
@@ -157,8 +207,11 @@ class MaxPoolBackward(Pooling):
         ties = samples.integers(0, 2, 2, 6, 6, 5).astype(np.float64)
         cases.append((ties, {"kernel": (3, 3), "stride": (2, 2)}))
         for x, attributes in cases:
-            shape = _output(self.name, x.shape, self.check_attributes(attributes))
-            made.append(Sample((x, samples.normal(*shape)), attributes))  # type: ignore[arg-type]
+            checked = self.check_attributes({**attributes, "shape": x.shape})
+            _, first = _largest(x, _window(self.name, checked))
+            index = first.astype(DTYPES[_index_dtype(checked)])
+            dy = samples.normal(*first.shape)
+            made.append(Sample((index, dy), {**attributes, "shape": x.shape}))
         return made
 
 
@@ -275,7 +328,8 @@ def _cases() -> list[tuple[tuple[int, ...], dict[str, Any]]]:
 
 def _max_cases() -> list[tuple[tuple[int, ...], dict[str, Any]]]:
     dilated = {"kernel": (3, 2), "stride": (1, 2), "dilation": (2, 3), "padding": (2, 1, 0, 1)}
-    return [*_cases(), ((1, 9, 8, 3), dilated)]
+    wide = {"kernel": (17, 16), "stride": (2, 1)}
+    return [*_cases(), ((1, 9, 8, 3), dilated), ((1, 20, 18, 5), wide)]
 
 
 def _avg_cases() -> list[tuple[tuple[int, ...], dict[str, Any]]]:
@@ -283,4 +337,10 @@ def _avg_cases() -> list[tuple[tuple[int, ...], dict[str, Any]]]:
     return _cases() + [(x, {**attributes, "count_padding": False}) for x, attributes in padded]
 
 
-OPERATORS: tuple[Operator, ...] = (MaxPool(), MaxPoolBackward(), AvgPool(), AvgPoolBackward())
+OPERATORS: tuple[Operator, ...] = (
+    MaxPool(),
+    MaxPoolIndex(),
+    MaxPoolBackward(),
+    AvgPool(),
+    AvgPoolBackward(),
+)

@@ -30,8 +30,8 @@ CLEAN: tuple[ModuleType, ...] = (
     canonicalize,
     fold_constants,
     common_subexpressions,
-    canonicalize,
     reuse_masks,
+    canonicalize,
     dead_code,
 )
 INFERENCE: tuple[ModuleType, ...] = (

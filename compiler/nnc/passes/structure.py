@@ -1,5 +1,5 @@
 """Simplifications of shapes and element types: views, casts, broadcasts, transposes, reductions
-over nothing.
+over nothing, and what may come before a larger image is made.
 
 Each rule takes a node over values of the new graph and gives what may stand in its place, or None.
 """
@@ -217,6 +217,41 @@ def reduce_broadcast(node: Node, rewriter: Rewriter) -> Value | None:
     return rewriter.emit("broadcast_to", value, shape=node.result.shape)
 
 
+def sum_before_unpooling(node: Node, rewriter: Rewriter) -> Value | None:
+    """Each gradient of a maximum goes to one pixel, so their sum is that of the smaller image."""
+    backward = rewriter.producer(node.operands[0], "max_pool_backward")
+    if backward is None or not {1, 2} <= set(node.attributes["axes"]):
+        return None
+    kernel, padding = backward.attributes["kernel"], backward.attributes["padding"]
+    sides = zip(padding, (kernel[0], kernel[0], kernel[1], kernel[1]), strict=True)
+    # Then no window lies outside of the image.
+    near = all(isinstance(side, int) and side < size for side, size in sides)
+    if not near or any(step != 1 for step in backward.attributes["dilation"]):
+        return None
+    return rewriter.emit(node.op.name, backward.operands[1], **node.attributes)
+
+
+def mask_before_unpooling(node: Node, rewriter: Rewriter) -> Value | None:
+    """Where the pooled image decides which gradients pass, its maxima decide the same for those
+    that flow to them. The image need not be kept for it.
+    """
+    condition, flowing, other = node.operands
+    backward = rewriter.producer(flowing, "max_pool_backward")
+    compared = rewriter.producer(condition)
+    if backward is None or compared is None or compared.op.name not in ("greater", "less"):
+        return None
+    index, gradient = backward.operands
+    pool = rewriter.producer(index, "max_pool_index")
+    image, bound = compared.operands
+    if pool is None or image is not pool.operands[0]:
+        return None
+    if rewriter.number(bound) is None or rewriter.number(other) != 0:
+        return None
+    passes = rewriter.emit(compared.op.name, pool.results[0], bound)
+    masked = rewriter.emit("select", passes, gradient, other)
+    return rewriter.emit("max_pool_backward", index, masked, **backward.attributes)
+
+
 def transposed_operand(node: Node, rewriter: Rewriter) -> Value | None:
     """A matmul reads its operands either way."""
     operands, attributes = list(node.operands), dict(node.attributes)
@@ -247,9 +282,9 @@ RULES: _Table = {
     "slice": (full_slice,),
     "pad": (same_value,),
     "resize_nearest": (same_value,),
-    "select": (constant_condition,),
+    "select": (constant_condition, mask_before_unpooling),
     "constant": (uniform_constant,),
-    "reduce_sum": _REDUCE,
+    "reduce_sum": (*_REDUCE, sum_before_unpooling),
     "reduce_mean": _REDUCE,
     "reduce_max": _REDUCE,
     "reduce_min": _REDUCE,

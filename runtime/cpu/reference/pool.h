@@ -9,7 +9,8 @@
 
 namespace nnrt::reference {
 
-// Calls body(offset in the image of one channel's tap) for the taps of a window, row-major.
+// Calls body(offset in the image of one channel's tap, its number) for the taps of a window that
+// lie inside, row-major.
 template <class Body>
 void over_window(const PoolArguments& a, int64_t row, int64_t column, Body body) {
   for (int64_t i = 0; i < a.rows.kernel; ++i) {
@@ -17,7 +18,7 @@ void over_window(const PoolArguments& a, int64_t row, int64_t column, Body body)
       const int64_t y = a.rows.start(row) + i * a.rows.dilation;
       const int64_t x = a.columns.start(column) + j * a.columns.dilation;
       if (y >= 0 && y < a.rows.input && x >= 0 && x < a.columns.input)
-        body((y * a.columns.input + x) * a.channels);
+        body((y * a.columns.input + x) * a.channels, i * a.columns.kernel + j);
     }
   }
 }
@@ -39,30 +40,31 @@ void over_outputs(const PoolArguments& a, Body body) {
   }
 }
 
-template <class T>
-void max_pool(const PoolArguments& a, T* y, const T* x) {
+// `index`: nullptr, or where the numbers of the maxima's taps go.
+template <class T, class Index>
+void max_pool(const PoolArguments& a, T* y, Index* index, const T* x) {
   over_outputs(a, [&](int64_t at, int64_t row, int64_t column, int64_t base) {
     T best = -std::numeric_limits<T>::infinity();
-    over_window(a, row, column, [&](int64_t tap) {
+    int64_t winner = -1;
+    over_window(a, row, column, [&](int64_t tap, int64_t number) {
       const T value = x[base + tap];
-      if (best == best && (value > best || value != value)) best = value;
+      if (winner < 0) winner = number;
+      if (!(best == best) || !(value > best || value != value)) return;
+      best = value;
+      winner = number;
     });
     y[at] = best;
+    if (index != nullptr) index[at] = static_cast<Index>(std::max<int64_t>(0, winner));
   });
 }
 
-template <class T>
-void max_pool_backward(const PoolArguments& a, T* dx, const T* x, const T* dy) {
+template <class T, class Index>
+void max_pool_backward(const PoolArguments& a, T* dx, const Index* index, const T* dy) {
   std::fill(dx, dx + a.images * a.input_image(), T(0));
   over_outputs(a, [&](int64_t at, int64_t row, int64_t column, int64_t base) {
-    int64_t winner = -1;
-    over_window(a, row, column, [&](int64_t tap) {
-      const T value = x[base + tap];
-      if (winner < 0) winner = tap;
-      const T best = x[base + winner];
-      if (best == best && (value > best || value != value)) winner = tap;
+    over_window(a, row, column, [&](int64_t tap, int64_t number) {
+      if (number == static_cast<int64_t>(index[at])) dx[base + tap] += dy[at];
     });
-    if (winner >= 0) dx[base + winner] += dy[at];
   });
 }
 
@@ -70,7 +72,8 @@ template <class T>
 void avg_pool(const PoolArguments& a, T* y, const T* x) {
   over_outputs(a, [&](int64_t at, int64_t row, int64_t column, int64_t base) {
     double total = 0;
-    over_window(a, row, column, [&](int64_t tap) { total += static_cast<double>(x[base + tap]); });
+    over_window(a, row, column,
+                [&](int64_t tap, int64_t) { total += static_cast<double>(x[base + tap]); });
     y[at] = static_cast<T>(total / a.divisor(row, column));
   });
 }
@@ -80,7 +83,7 @@ void avg_pool_backward(const PoolArguments& a, T* dx, const T* dy) {
   std::fill(dx, dx + a.images * a.input_image(), T(0));
   over_outputs(a, [&](int64_t at, int64_t row, int64_t column, int64_t base) {
     const T share = static_cast<T>(static_cast<double>(dy[at]) / a.divisor(row, column));
-    over_window(a, row, column, [&](int64_t tap) { dx[base + tap] += share; });
+    over_window(a, row, column, [&](int64_t tap, int64_t) { dx[base + tap] += share; });
   });
 }
 

@@ -2,6 +2,8 @@
 // lanes.
 #pragma once
 
+#include <cstring>
+
 #include "cpu/pool.h"
 #include "cpu/vector.h"
 
@@ -14,6 +16,7 @@ struct PoolWindow {
   int64_t row_step;     // floats from a tap to the one below
   int64_t column_step;  // and to the one beside it
   int64_t offset;       // of the first tap, in the image
+  int64_t number;       // of the first tap, row-major among all taps
 };
 
 NNC_INLINE PoolWindow window_at(const PoolArguments& a, int64_t row, int64_t column) {
@@ -23,24 +26,29 @@ NNC_INLINE PoolWindow window_at(const PoolArguments& a, int64_t row, int64_t col
   const int64_t x = a.columns.start(column) + first_column * a.columns.dilation;
   return {std::max<int64_t>(0, a.rows.end_tap(row) - first_row),
           std::max<int64_t>(0, a.columns.end_tap(column) - first_column),
-          a.rows.dilation * a.input_row(), a.columns.dilation * a.channels,
-          y * a.input_row() + x * a.channels};
+          a.rows.dilation * a.input_row(),
+          a.columns.dilation * a.channels,
+          y * a.input_row() + x * a.channels,
+          first_row * a.columns.kernel + first_column};
 }
 
-// Calls body(tap's address) in row-major order. With Size > 0 the window is a whole Size x Size
-// one, unrolled.
+// Calls body(tap's address, its number) in row-major order. With Size > 0 the window is a whole
+// Size x Size one, unrolled; else a row has `row_taps` taps.
 template <int Size, class Pointer, class Body>
-NNC_INLINE void over_taps(const PoolWindow& window, Pointer* at, Body body) {
+NNC_INLINE void over_taps(const PoolWindow& window, int64_t row_taps, Pointer* at, Body body) {
   if constexpr (Size > 0) {
 #pragma GCC unroll 3
     for (int i = 0; i < Size; ++i) {
 #pragma GCC unroll 3
-      for (int j = 0; j < Size; ++j) body(at + i * window.row_step + j * window.column_step);
+      for (int j = 0; j < Size; ++j)
+        body(at + i * window.row_step + j * window.column_step, i * Size + j);
     }
   } else {
     for (int64_t i = 0; i < window.rows; ++i) {
-      for (int64_t j = 0; j < window.columns; ++j)
-        body(at + i * window.row_step + j * window.column_step);
+      for (int64_t j = 0; j < window.columns; ++j) {
+        body(at + i * window.row_step + j * window.column_step,
+             static_cast<int>(window.number + i * row_taps + j));
+      }
     }
   }
 }
@@ -97,21 +105,67 @@ NNC_INLINE void over_channels(int64_t first, int64_t last, Body body) {
   }
 }
 
-template <int N>
-void maximum_row(const PoolArguments& a, float* y, const float* image, int64_t row) {
+// Small whole numbers in memory of another type, `count` of N.
+template <int N, class Index>
+NNC_INLINE Vec<float, N> load_index(const Index* from, int64_t count) {
+  if constexpr (N == 1) {
+    return Vec<float, 1>::broadcast(static_cast<float>(*from));
+  } else {
+    typedef Index Packed __attribute__((vector_size(N * sizeof(Index))));
+    Packed packed = {};
+    count == N ? std::memcpy(&packed, from, sizeof(Packed))
+               : std::memcpy(&packed, from, static_cast<size_t>(count) * sizeof(Index));
+    using Whole = Vec<int32_t, N>;
+    return convert<float>(Whole{__builtin_convertvector(packed, typename Whole::Native)});
+  }
+}
+template <int N, class Index>
+NNC_INLINE void store_index(Vec<float, N> numbers, Index* to, int64_t count) {
+  if constexpr (N == 1) {
+    *to = static_cast<Index>(numbers.v[0]);
+  } else {
+    typedef Index Packed __attribute__((vector_size(N * sizeof(Index))));
+    const Packed packed = __builtin_convertvector(convert<int32_t>(numbers).v, Packed);
+    count == N ? std::memcpy(to, &packed, sizeof(Packed))
+               : std::memcpy(to, &packed, static_cast<size_t>(count) * sizeof(Index));
+  }
+}
+
+// `index`: nothing, or where the numbers of the taps go. A NaN is the largest.
+template <int N, class Index>
+void maximum_row(const PoolArguments& a, float* y, Index* index, const float* image, int64_t row) {
+  using V = Vec<float, N>;
   over_row_windows(
       a, row,
       [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
+        constexpr int known = decltype(size)::value;
         const float* from = image + window.offset;
         float* to = y + column * a.channels;
         over_channels<N>(
             0, a.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
-              auto best = Vec<float, N>::broadcast(-std::numeric_limits<float>::infinity());
-              over_taps<decltype(size)::value>(
-                  window, from + c, [&](const float* tap) __attribute__((always_inline)) {
-                    best = maximum(best, load(tap));
-                  });
-              store(best, to + c);
+              V best = V::broadcast(-std::numeric_limits<float>::infinity());
+              if constexpr (std::is_void_v<Index>) {
+                over_taps<known>(window, a.columns.kernel, from + c,
+                                 [&](const float* tap, int) __attribute__((always_inline)) {
+                                   best = maximum(best, load(tap));
+                                 });
+                store(best, to + c);
+              } else {
+                V winner = V::broadcast(static_cast<float>(window.number));
+                over_taps<known>(window, a.columns.kernel, from + c,
+                                 [&](const float* tap, int number) __attribute__((always_inline)) {
+                                   const V value = load(tap);
+                                   // Greater, or the first NaN.
+                                   const auto wins =
+                                       (value > best) | ((value != value) & (best == best));
+                                   best = choose(wins, value, best);
+                                   const float place = static_cast<float>(number);
+                                   winner = choose(wins, V::broadcast(place), winner);
+                                 });
+                store(best, to + c);
+                const int64_t left = a.channels - c;
+                store_index<N>(winner, index + column * a.channels + c, left < N ? left : N);
+              }
             });
       });
 }
@@ -127,62 +181,56 @@ void average_row(const PoolArguments& a, float* y, const float* image, int64_t r
         const auto factor = Vec<float, N>::broadcast(divided);
         const float* from = image + window.offset;
         float* to = y + column * a.channels;
-        over_channels<N>(
-            0, a.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
-              auto total = Vec<float, N>::zero();
-              over_taps<decltype(size)::value>(
-                  window, from + c,
-                  [&](const float* tap) __attribute__((always_inline)) { total += load(tap); });
-              store(total * factor, to + c);
-            });
+        over_channels<N>(0, a.channels,
+                         [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+                           auto total = Vec<float, N>::zero();
+                           over_taps<decltype(size)::value>(
+                               window, a.columns.kernel, from + c,
+                               [&](const float* tap, int)
+                                   __attribute__((always_inline)) { total += load(tap); });
+                           store(total * factor, to + c);
+                         });
       });
 }
 
-// The first largest tap of each window takes the gradient; a NaN is the largest.
-template <int N, bool Add>
-void maximum_backward_row(const PoolArguments& a, float* dx_image, const float* image,
+// The tap of each window that was the largest takes the gradient.
+template <int N, bool Add, class Index>
+void maximum_backward_row(const PoolArguments& a, float* dx_image, const Index* index,
                           const float* dy, int64_t row, int64_t first, int64_t last) {
   using V = Vec<float, N>;
+  const bool stream = a.stream && (last - first) % N == 0;
   over_row_windows(
       a, row,
       [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
-        constexpr int known = decltype(size)::value;
-        const float* gradients = dy + column * a.channels;
+        const int64_t at = column * a.channels;
         over_channels<N>(
             first, last, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
-              V best = V::broadcast(-std::numeric_limits<float>::infinity());
-              V winner = V::zero();
-              V index = V::zero();
-              over_taps<known>(window, image + window.offset + c,
-                               [&](const float* tap) __attribute__((always_inline)) {
-                                 const V value = load(tap);
-                                 // Greater, or the first NaN.
-                                 const auto wins =
-                                     (value > best) | ((value != value) & (best == best));
-                                 best = choose(wins, value, best);
-                                 winner = choose(wins, index, winner);
-                                 index = index + 1.0f;
-                               });
-              const V gradient = load(gradients + c);
-              index = V::zero();
-              over_taps<known>(window, dx_image + window.offset + c,
-                               [&](float* tap) __attribute__((always_inline)) {
-                                 V value = choose(index == winner, gradient, V::zero());
-                                 if constexpr (Add) value += load(tap);
-                                 store(value, tap);
-                                 index = index + 1.0f;
-                               });
+              const V gradient = load(dy + at + c);
+              const V winner = load_index<N>(index + at + c, last - c < N ? last - c : N);
+              over_taps<decltype(size)::value>(
+                  window, a.columns.kernel, dx_image + window.offset + c,
+                  [&](float* tap, int number) __attribute__((always_inline)) {
+                    const V place = V::broadcast(static_cast<float>(number));
+                    V value = choose(winner == place, gradient, V::zero());
+                    if constexpr (Add) value += load(tap);
+                    if (!Add && stream) {
+                      value.stream(tap);
+                    } else {
+                      store(value, tap);
+                    }
+                  });
             });
       });
+  if (stream) stream_fence();
 }
 
-template <int N>
-void maximum_backward(const PoolArguments& a, float* dx_image, const float* image,
+template <int N, class Index>
+void maximum_backward(const PoolArguments& a, float* dx_image, const Index* index_row,
                       const float* dy_row, int64_t row, int64_t first, int64_t last) {
   if (a.rows.overlaps() || a.columns.overlaps()) {
-    maximum_backward_row<N, true>(a, dx_image, image, dy_row, row, first, last);
+    maximum_backward_row<N, true>(a, dx_image, index_row, dy_row, row, first, last);
   } else {
-    maximum_backward_row<N, false>(a, dx_image, image, dy_row, row, first, last);
+    maximum_backward_row<N, false>(a, dx_image, index_row, dy_row, row, first, last);
   }
 }
 
@@ -200,8 +248,8 @@ void average_backward_row(const PoolArguments& a, float* dx_image, const float* 
             0, a.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
               const auto share = load(gradients + c) * factor;
               over_taps<decltype(size)::value>(
-                  window, dx_image + window.offset + c,
-                  [&](float* tap) __attribute__((always_inline)) { store(share, tap); });
+                  window, a.columns.kernel, dx_image + window.offset + c,
+                  [&](float* tap, int) __attribute__((always_inline)) { store(share, tap); });
             });
       });
 }
@@ -243,17 +291,36 @@ NNC_INLINE void with_lanes(int64_t channels, Body body) {
 }
 
 inline void pool_maximum(const PoolArguments& a, float* y_row, const float* image, int64_t row) {
-  with_lanes(a.channels,
-             [&](auto lanes) { maximum_row<decltype(lanes)::value>(a, y_row, image, row); });
+  with_lanes(a.channels, [&](auto lanes) {
+    maximum_row<decltype(lanes)::value, void>(a, y_row, nullptr, image, row);
+  });
+}
+inline void pool_maximum_index(const PoolArguments& a, float* y_row, void* index_row,
+                               const float* image, int64_t row) {
+  with_lanes(a.channels, [&](auto lanes) {
+    constexpr int N = decltype(lanes)::value;
+    if (a.wide_index) {
+      maximum_row<N>(a, y_row, static_cast<int32_t*>(index_row), image, row);
+    } else {
+      maximum_row<N>(a, y_row, static_cast<uint8_t*>(index_row), image, row);
+    }
+  });
 }
 inline void pool_average(const PoolArguments& a, float* y_row, const float* image, int64_t row) {
   with_lanes(a.channels,
              [&](auto lanes) { average_row<decltype(lanes)::value>(a, y_row, image, row); });
 }
-inline void pool_maximum_backward(const PoolArguments& a, float* dx_image, const float* image,
+inline void pool_maximum_backward(const PoolArguments& a, float* dx_image, const void* index_row,
                                   const float* dy_row, int64_t row, int64_t first, int64_t last) {
   with_lanes(last - first, [&](auto lanes) {
-    maximum_backward<decltype(lanes)::value>(a, dx_image, image, dy_row, row, first, last);
+    constexpr int N = decltype(lanes)::value;
+    if (a.wide_index) {
+      const int32_t* index = static_cast<const int32_t*>(index_row);
+      maximum_backward<N>(a, dx_image, index, dy_row, row, first, last);
+    } else {
+      const uint8_t* index = static_cast<const uint8_t*>(index_row);
+      maximum_backward<N>(a, dx_image, index, dy_row, row, first, last);
+    }
   });
 }
 inline void pool_average_backward(const PoolArguments& a, float* dx_image, const float* dy_row,
@@ -269,8 +336,8 @@ inline void pool_average_backward_overlapping(const PoolArguments& a, float* dx_
   });
 }
 
-inline constexpr PoolTable pool_table = {&pool_maximum, &pool_average, &pool_maximum_backward,
-                                         &pool_average_backward,
-                                         &pool_average_backward_overlapping};
+inline constexpr PoolTable pool_table = {
+    &pool_maximum,          &pool_average,          &pool_maximum_index,
+    &pool_maximum_backward, &pool_average_backward, &pool_average_backward_overlapping};
 
 }  // namespace nnrt::NNC_ISA
