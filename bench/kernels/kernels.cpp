@@ -223,7 +223,8 @@ void add_memory_bound(std::vector<Case>& cases) {
     cases.push_back({"avg_pool", name, {x}, {half}, mean});
     cases.push_back({"avg_pool_backward", name, {half}, {x}, mean});
     cases.push_back({"batch_norm", name, {x, row, row}, {x, row, row}, epsilon});
-    cases.push_back({"batch_norm_backward", name, {x, row, row, row, x}, {x, row, row}, epsilon});
+    cases.push_back(
+        {"batch_norm_backward", name, {x, row, row, row, row, x}, {x, row, row}, epsilon});
     cases.push_back({"reduce",
                      name + " to channels",
                      {x},

@@ -3,6 +3,7 @@
 // on what is still in cache.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "cpu/checks.h"
 #include "cpu/families.h"
@@ -20,7 +21,9 @@ constexpr int64_t kMostUnits = 512;   // units grow beyond this many, so that me
 constexpr int64_t kLeastRows = 32;    // rows of a unit, for the same reason
 constexpr int64_t kBlock = 4096;      // elements normalized before the epilogue takes them: 16 KB
 constexpr int64_t kChannelUnit = 64;  // channels of a unit of merging
-constexpr int64_t kShiftRows = 8;     // rows whose mean is near enough to the unit's
+constexpr int64_t kCoefficients = 6;  // arrays of the workspace
+constexpr int64_t kScratchArrays = 5;
+constexpr int64_t kShiftRows = 8;  // rows whose mean is near enough to the unit's
 
 struct BatchNormArguments {
   const NormTable* table = nullptr;
@@ -32,6 +35,8 @@ struct BatchNormArguments {
   int64_t unit_rows = 1;
   int64_t units = 0;
   double epsilon = 0;
+  bool masked = false;  // a gradient counts where least <= y <= most
+  float least = 0, most = 0;
   bool stream = false;
   bool finish = false;        // the epilogue is applied while normalizing
   size_t scratch_offset = 0;  // behind the tile's
@@ -177,6 +182,22 @@ void normalize_units(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
+// Operands of the gradient.
+enum : uint8_t { kX, kScale, kOffset, kMean, kVariance, kGradient };
+
+// What tells y of channels [first, last) again, the same in every phase.
+void set_mask(const Call& call, int64_t first, int64_t last, float* factor, float* offset) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const float* scale = static_cast<const float*>(call.operands[kScale]);
+  const float* variance = static_cast<const float*>(call.operands[kVariance]);
+  const float epsilon = static_cast<float>(arguments.epsilon);
+  for (int64_t c = first; c < last; ++c) factor[c] = scale[c] / std::sqrt(variance[c] + epsilon);
+  std::copy(static_cast<const float*>(call.operands[kOffset]) + first,
+            static_cast<const float*>(call.operands[kOffset]) + last, offset + first);
+  spread(arguments, factor, first, last);
+  spread(arguments, offset, first, last);
+}
+
 void sum_gradients(const Call& call, int64_t begin, int64_t end) {
   const BatchNormArguments& arguments = arguments_of(call);
   const int64_t channels = arguments.channels;
@@ -184,16 +205,19 @@ void sum_gradients(const Call& call, int64_t begin, int64_t end) {
   float* mean = scratch_array(call, 0);
   float* sums = scratch_array(call, 1);
   float* products = scratch_array(call, 2);
-  std::copy_n(static_cast<const float*>(call.operands[2]), channels, mean);
+  std::copy_n(static_cast<const float*>(call.operands[kMean]), channels, mean);
   spread(arguments, mean, 0, channels);
+  const NormMask mask = {scratch_array(call, 3), scratch_array(call, 4), arguments.least,
+                         arguments.most};
+  if (arguments.masked) set_mask(call, 0, channels, scratch_array(call, 3), scratch_array(call, 4));
   for (int64_t unit = end - 1; unit >= begin; --unit) {
     const int64_t first = unit * arguments.unit_rows * channels;
     std::fill(sums, sums + period, 0.0f);
     std::fill(products, products + period, 0.0f);
-    arguments.table->gradient_sums(sums, products,
-                                   static_cast<const float*>(call.operands[0]) + first,
-                                   static_cast<const float*>(call.operands[4]) + first, mean,
-                                   rows_of_unit(arguments, unit) * channels, period);
+    arguments.table->gradient_sums(
+        sums, products, static_cast<const float*>(call.operands[kX]) + first,
+        static_cast<const float*>(call.operands[kGradient]) + first, mean,
+        arguments.masked ? &mask : nullptr, rows_of_unit(arguments, unit) * channels, period);
     double* part = partials(call, unit);
     fold(arguments, sums, part);
     fold(arguments, products, part + channels);
@@ -222,29 +246,33 @@ void merge_gradients(const Call& call, int64_t begin, int64_t end) {
     for (int64_t c = first; c < last; ++c) {
       const double sum = sums[c - first];
       const double product = products[c - first];
-      const double deviation = 1 / std::sqrt(operand(3, c) + arguments.epsilon);
-      const double factor = operand(1, c) * deviation;
+      const double deviation = 1 / std::sqrt(operand(kVariance, c) + arguments.epsilon);
+      const double factor = operand(kScale, c) * deviation;
       static_cast<float*>(call.results[1])[c] = static_cast<float>(product * deviation);
       static_cast<float*>(call.results[2])[c] = static_cast<float>(sum);
-      coefficients(call, 0)[c] = static_cast<const float*>(call.operands[2])[c];
+      coefficients(call, 0)[c] = static_cast<const float*>(call.operands[kMean])[c];
       coefficients(call, 1)[c] = static_cast<float>(factor);
       coefficients(call, 2)[c] = static_cast<float>(-product * deviation * deviation / rows);
       coefficients(call, 3)[c] = static_cast<float>(sum / rows);
     }
     for (int k = 0; k < 4; ++k) spread(arguments, coefficients(call, k), first, last);
+    if (arguments.masked) set_mask(call, first, last, coefficients(call, 4), coefficients(call, 5));
   }
 }
 
 void apply_gradients(const Call& call, int64_t begin, int64_t end) {
   const BatchNormArguments& arguments = arguments_of(call);
+  const NormMask mask = {coefficients(call, 4), coefficients(call, 5), arguments.least,
+                         arguments.most};
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t first = unit * arguments.unit_rows * arguments.channels;
     arguments.table->apply_gradient(
         static_cast<float*>(call.results[0]) + first,
-        static_cast<const float*>(call.operands[0]) + first,
-        static_cast<const float*>(call.operands[4]) + first, coefficients(call, 0),
+        static_cast<const float*>(call.operands[kX]) + first,
+        static_cast<const float*>(call.operands[kGradient]) + first, coefficients(call, 0),
         coefficients(call, 1), coefficients(call, 2), coefficients(call, 3),
-        rows_of_unit(arguments, unit) * arguments.channels, arguments.period, arguments.stream);
+        arguments.masked ? &mask : nullptr, rows_of_unit(arguments, unit) * arguments.channels,
+        arguments.period, arguments.stream);
   }
 }
 
@@ -273,7 +301,7 @@ void measure_rows(const Call& call, const RowBand& band) {
 void sum_gradient_rows(const Call& call, const RowBand& band) {
   const int64_t unit = band_unit(call, band);
   sum_gradients(call, unit, unit + 1);
-  store_rows(call, band, 4);
+  store_rows(call, band, kGradient);
 }
 
 template <class T>
@@ -300,10 +328,13 @@ template <class T>
 void plain_backward(const Call& call, int64_t begin, int64_t end) {
   const BatchNormArguments& arguments = arguments_of(call);
   for (int64_t c = begin; c < end; ++c) {
+    const reference::Passing passing = {static_cast<double>(arguments.least),
+                                        static_cast<double>(arguments.most), arguments.masked};
     reference::batch_norm_backward(
         typed_result<T>(call, 0) + c, typed_result<T>(call, 1) + c, typed_result<T>(call, 2) + c,
-        typed<T>(call, 0) + c, typed<T>(call, 1)[c], typed<T>(call, 2)[c], typed<T>(call, 3)[c],
-        typed<T>(call, 4) + c, arguments.rows, arguments.channels, arguments.epsilon);
+        typed<T>(call, kX) + c, typed<T>(call, kScale)[c], typed<T>(call, kOffset)[c],
+        typed<T>(call, kMean)[c], typed<T>(call, kVariance)[c], typed<T>(call, kGradient) + c,
+        arguments.rows, arguments.channels, arguments.epsilon, passing);
   }
 }
 
@@ -329,8 +360,30 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
       streams(x.bytes(), arguments->channels) && (request.tile == nullptr || arguments->finish);
   arguments->scratch_offset = request.tile_scratch;
   arguments->partial_offset =
-      line_bytes(4 * arguments->period * static_cast<int64_t>(sizeof(float)));
+      line_bytes(kCoefficients * arguments->period * static_cast<int64_t>(sizeof(float)));
   return arguments;
+}
+
+// The number next to `from`, among those that are no denormals: these count as zero in a run.
+float next(float from, float to) {
+  const float found = std::nextafter(from, to);
+  if (std::fpclassify(found) != FP_SUBNORMAL) return found;
+  const bool away = std::signbit(found) == std::signbit(to);
+  return away ? std::copysign(std::numeric_limits<float>::min(), to) : 0;
+}
+
+// A gradient counts where low < y < high: the floats next to them are the first and last that do.
+void set_bounds(const AttributeMap& attributes, BatchNormArguments& arguments) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  arguments.least = -infinity;
+  arguments.most = infinity;
+  arguments.masked = attributes.count("low") + attributes.count("high") > 0;
+  if (attributes.count("low") != 0) {
+    arguments.least = next(static_cast<float>(number_attribute(attributes, "low")), infinity);
+  }
+  if (attributes.count("high") != 0) {
+    arguments.most = next(static_cast<float>(number_attribute(attributes, "high")), -infinity);
+  }
 }
 
 size_t workspace_bytes(const BatchNormArguments& arguments) {
@@ -370,7 +423,8 @@ BoundKernel make_bound(const BindRequest& request,
   BoundKernel bound;
   bound.scratch_bytes = request.tile_scratch;
   if (!plain) {
-    bound.scratch_bytes += line_bytes(3 * arguments->period * static_cast<int64_t>(sizeof(float)));
+    bound.scratch_bytes +=
+        line_bytes(kScratchArrays * arguments->period * static_cast<int64_t>(sizeof(float)));
     bound.workspace_bytes = workspace_bytes(*arguments);
   }
   bound.algorithm = plain ? "reference" : "columns";
@@ -389,7 +443,7 @@ void check_channels(const BindRequest& request) {
   const Shape& x = request.operands[0].shape;
   const Shape channels = {x.back()};
   for (size_t i = 1; i < request.operands.size(); ++i) {
-    check_shape(request.operands[i], i == 4 ? x : channels, "batch_norm: an operand");
+    check_shape(request.operands[i], i == kGradient ? x : channels, "batch_norm: an operand");
   }
   check_shape(request.results[0], x, "batch_norm: the first result");
   check_shape(request.results[1], channels, "batch_norm: the second result");
@@ -432,7 +486,7 @@ BoundKernel bind_batch_norm(const BindRequest& request) {
 }
 
 void check_batch_norm_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 5, 3);
+  expect_counts(step, 6, 3);
   expect_floats(step, buffers, all_buffers(step));
   expect_rank_at_least(step, buffers, step.operands[0], 1);
   expect_number(step, "epsilon");
@@ -442,6 +496,7 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   check_channels(request);
   const bool plain = is_plain(request);
   auto arguments = make_arguments(request);
+  set_bounds(*request.attributes, *arguments);
   BoundKernel bound = make_bound(request, arguments, plain);
   if (plain) {
     const bool wide = request.operands[0].dtype == DType::f64;
@@ -452,7 +507,7 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   bound.phases.push_back({&sum_gradients, arguments->units});
   bound.phases.push_back({&merge_gradients, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&apply_gradients, arguments->units});
-  offer_rows(request, 4, &sum_gradient_rows, bound);
+  offer_rows(request, kGradient, &sum_gradient_rows, bound);
   return bound;
 }
 

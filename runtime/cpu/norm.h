@@ -5,6 +5,13 @@
 
 namespace nnrt {
 
+// Where a gradient counts: where least <= (x - mean) * factor + offset <= most.
+struct NormMask {
+  const float* factor;
+  const float* offset;
+  float least, most;
+};
+
 // Arrays that belong to columns are `period` long (cpu/reduce.h): element i of x goes with element
 // i % period of them.
 struct NormTable {
@@ -18,13 +25,13 @@ struct NormTable {
   void (*normalize)(float* y, const float* x, const float* mean, const float* factor,
                     const float* offset, int64_t count, int64_t period, const Call* finish,
                     bool stream);
-  // sums += dy, products += dy * (x - mean)
+  // sums += dy, products += dy * (x - mean), with the dy that count. `mask`: nullptr where all do.
   void (*gradient_sums)(float* sums, float* products, const float* x, const float* dy,
-                        const float* mean, int64_t count, int64_t period);
+                        const float* mean, const NormMask* mask, int64_t count, int64_t period);
   // dx = ((dy - constant) + (x - mean) * slope) * factor
   void (*apply_gradient)(float* dx, const float* x, const float* dy, const float* mean,
                          const float* factor, const float* slope, const float* constant,
-                         int64_t count, int64_t period, bool stream);
+                         const NormMask* mask, int64_t count, int64_t period, bool stream);
   // to = from, past the caches: whole vectors at aligned addresses.
   void (*stream)(float* to, const float* from, int64_t count);
   // Rows of `extent`.

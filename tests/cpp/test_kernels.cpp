@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/denormals.h"
 #include "kernel_case.h"
 
 namespace {
@@ -215,10 +216,20 @@ void test_batch_norm() {
                           {shape, channels, channels}),
                      Isa::reference);
         Case backward = make("batch_norm_backward", attributes,
-                             {x, floats(channels, 12, 0.5, 2), forward.results[1],
-                              forward.results[2], floats(shape, 14)},
+                             {x, floats(channels, 12, 0.5, 2), floats(channels, 13),
+                              forward.results[1], forward.results[2], floats(shape, 14)},
                              {shape, channels, channels});
         verify("batch_norm_backward " + name, backward, center == 0 ? 2e-5 : 2e-4);
+        if (center != 0) continue;
+        // A channel of zeros: none of them is above 0.
+        backward.operands[1].values[0] = backward.operands[2].values[0] = 0;
+        const nnrt::FlushDenormals as_in_a_run;
+        backward.attributes["low"] = 0.0;
+        verify("batch_norm_backward above 0 " + name, backward, 2e-5);
+        backward.attributes["high"] = 0.75;
+        verify("batch_norm_backward between bounds " + name, backward, 2e-5);
+        backward.attributes.erase("low");
+        verify("batch_norm_backward below a bound " + name, backward, 2e-5);
       }
     }
   }

@@ -99,9 +99,10 @@ void check(nnrt::Isa isa) {
     CHECK(largest(large.first, small.first) < 1e-6 && largest(large.second, small.second) < 1e-5);
   }
   const Results back = run(&nnrt::bind_batch_norm_backward,
-                           {&x, &scale, &large.first, &large.second, &dy}, nullptr, isa);
-  const Results few = run(&nnrt::bind_batch_norm_backward,
-                          {&part, &scale, &small.first, &small.second, &gradient}, nullptr, isa);
+                           {&x, &scale, &offset, &large.first, &large.second, &dy}, nullptr, isa);
+  const Results few =
+      run(&nnrt::bind_batch_norm_backward,
+          {&part, &scale, &offset, &small.first, &small.second, &gradient}, nullptr, isa);
   CHECK(largest(back.y, repeated(few.y, kTimes)) < 1e-5);
 }
 

@@ -272,8 +272,10 @@ def _gradients(
         return run("max_pool_backward", index, dy, shape=x.shape)
     if name == "avg_pool":
         return run("avg_pool_backward", dy, shape=x.shape)
-    if name in ("batch_norm", "layer_norm"):
-        return run(f"{name}_backward", x, arrays[1], results[1], results[2], dy)
+    if name == "batch_norm":
+        return run("batch_norm_backward", *arrays, results[1], results[2], dy)
+    if name == "layer_norm":
+        return run("layer_norm_backward", x, arrays[1], results[1], results[2], dy)
     if name in ("softmax", "log_softmax"):
         return run(f"{name}_backward", results[0], dy)
     if name == "softmax_cross_entropy":

@@ -8,8 +8,9 @@ so nothing flows back through them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -89,13 +90,17 @@ class Normalization(Operator, abstract=True):
             )
         if gradient is None:
             return [None, None, None]
-        x, scale, _ = node.operands
         _, mean, variance = node.results
-        backward = f"{self.name}_backward"
         made = builder.emit_all(
-            backward, (x, scale, mean, variance, gradient), epsilon=node.attributes["epsilon"]
+            f"{self.name}_backward",
+            (*self.parameters(node), mean, variance, gradient),
+            epsilon=node.attributes["epsilon"],
         )
         return [value if wanted else None for value, wanted in zip(made, needed, strict=True)]
+
+    def parameters(self, node: Node) -> tuple[Value, ...]:
+        """The operands that the gradient depends on."""
+        return node.operands[:2]
 
     def cost(
         self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
@@ -128,19 +133,25 @@ def _check(name: str, operands: Sequence[Type], count: int) -> None:
 
 
 class NormalizationBackward(Operator, abstract=True):
-    operands = ("x", "scale", "mean", "variance", "dy")
+    operands: ClassVar[tuple[str, ...]] = ("x", "scale", "mean", "variance", "dy")
     results = ("dx", "dscale", "doffset")
     attributes = _EPSILON
     traits = frozenset({"pure"})
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         x = operands[0]
-        _check(self.name, operands, 5)
+        _check(self.name, operands, len(self.operands))
         statistics = _statistics_shape(self.name, x.shape)
-        require_shape(self.name, "the scale", operands, 1, x.shape[-1:])
-        require_shape(self.name, "the mean", operands, 2, statistics)
-        require_shape(self.name, "the variance", operands, 3, statistics)
-        require_shape(self.name, "the gradient", operands, 4, x.shape)
+        shapes = {
+            "scale": x.shape[-1:],
+            "offset": x.shape[-1:],
+            "mean": statistics,
+            "variance": statistics,
+            "dy": x.shape,
+        }
+        for index, name in enumerate(self.operands[1:], 1):
+            what = "gradient" if name == "dy" else name
+            require_shape(self.name, f"the {what}", operands, index, shapes[name])
         return (x, operands[1], operands[1])
 
     def reference(
@@ -191,11 +202,58 @@ class BatchNorm(Normalization):
     traits = frozenset({"pure", "epilogue"})
     kernel = "batch_norm"
 
+    def parameters(self, node: Node) -> tuple[Value, ...]:
+        return node.operands
+
 
 class BatchNormBackward(NormalizationBackward):
+    """With bounds, the gradient counts where low < y < high alone, y as the forward pass made it:
+    the mask of a clamp that followed.
+    """
+
     name = "batch_norm_backward"
+    operands = ("x", "scale", "offset", "mean", "variance", "dy")
+    attributes = schema(
+        _EPSILON,
+        low=Attribute("float", default=-math.inf),
+        high=Attribute("float", default=math.inf),
+    )
     kernel = "batch_norm_backward"
     vjp = NotDifferentiable("second derivatives of batch_norm are not supported")
+
+    def reference(
+        self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
+    ) -> tuple[Array, ...]:
+        x, scale, offset, mean, variance, dy = operands
+        low, high = attributes["low"], attributes["high"]
+        with np.errstate(all="ignore"):
+            y = (x - mean) * (scale / np.sqrt(variance + attributes["epsilon"])) + offset
+            stopped = np.zeros(y.shape, bool)
+            if low > -math.inf:
+                stopped |= ~(y > low)
+            if high < math.inf:
+                stopped |= ~(y < high)
+        dy = np.where(stopped, dy.dtype.type(0), dy)
+        return super().reference((x, scale, mean, variance, dy), attributes, context)
+
+    def kernel_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Only bounds that there are."""
+        return {name: value for name, value in attributes.items() if not math.isinf(value)}
+
+    def samples(self) -> list[Sample]:
+        bounds: tuple[dict[str, float], ...] = (
+            {},
+            {"low": 0.0},
+            {"low": 0.0, "high": 0.5},
+            {"high": 0.25},
+        )
+        made = []
+        for number, sample in enumerate(super().samples()):
+            x, scale, *others = sample.arrays
+            offset = samples.normal(*scale.shape, seed=3)
+            attributes = {**sample.attributes, **bounds[number % len(bounds)]}
+            made.append(Sample((x, scale, offset, *others), attributes))
+        return made
 
 
 class LayerNorm(Normalization):

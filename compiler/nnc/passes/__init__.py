@@ -21,6 +21,7 @@ from . import (
     dead_code,
     fold_batch_norm,
     fold_constants,
+    mask_gradients,
     reuse_masks,
 )
 from . import double as to_double
@@ -32,6 +33,7 @@ CLEAN: tuple[ModuleType, ...] = (
     common_subexpressions,
     reuse_masks,
     canonicalize,
+    mask_gradients,
     dead_code,
 )
 INFERENCE: tuple[ModuleType, ...] = (

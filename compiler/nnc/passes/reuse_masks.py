@@ -13,7 +13,7 @@ from ..graph import Graph, Node, Value
 from .rewriter import Rewriter
 
 # By comparison and clamp: whether `x ? a` and `clamp(x, c) ? a` are the same.
-_SAME = {
+SAME = {
     ("greater", "maximum"): lambda a, c: c <= a,
     ("greater", "minimum"): lambda a, c: c > a,
     ("less", "minimum"): lambda a, c: c >= a,
@@ -53,7 +53,7 @@ class _Masks(Rewriter):
                 (
                     result
                     for clamp, c, result in self.clamped.get(value, ())
-                    if _SAME[comparison, clamp](number, c)
+                    if SAME[comparison, clamp](number, c)
                 ),
                 None,
             )

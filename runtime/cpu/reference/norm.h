@@ -37,25 +37,41 @@ void batch_norm(T* y, T* mean, T* variance, const T* x, T scale, T offset, int64
   }
 }
 
+// Where a gradient counts: the least and the largest y; nowhere for a NaN. Not `given`: everywhere.
+struct Passing {
+  double least = 0, most = 0;
+  bool given = false;
+
+  double operator()(double y, double gradient) const {
+    return !given || (y >= least && y <= most) ? gradient : 0;
+  }
+};
+
 template <class T>
-void batch_norm_backward(T* dx, T* dscale, T* doffset, const T* x, T scale, T mean, T variance,
-                         const T* dy, int64_t count, int64_t stride, double epsilon) {
+void batch_norm_backward(T* dx, T* dscale, T* doffset, const T* x, T scale, T offset, T mean,
+                         T variance, const T* dy, int64_t count, int64_t stride, double epsilon,
+                         const Passing& passing) {
   const double factor = 1 / std::sqrt(static_cast<double>(variance) + epsilon);
+  auto normal_at = [&](int64_t i) {
+    return (static_cast<double>(x[i * stride]) - static_cast<double>(mean)) * factor;
+  };
+  auto gradient_at = [&](int64_t i) {
+    const double y = normal_at(i) * static_cast<double>(scale) + static_cast<double>(offset);
+    return passing(y, static_cast<double>(dy[i * stride]));
+  };
   double sum = 0;
   double product = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const double g = static_cast<double>(dy[i * stride]);
+    const double g = gradient_at(i);
     sum += g;
-    product += g * (static_cast<double>(x[i * stride]) - static_cast<double>(mean)) * factor;
+    product += g * normal_at(i);
   }
   *dscale = static_cast<T>(product);
   *doffset = static_cast<T>(sum);
   const double n = static_cast<double>(count);
   for (int64_t i = 0; i < count; ++i) {
-    const double normal = (static_cast<double>(x[i * stride]) - static_cast<double>(mean)) * factor;
-    const double g = static_cast<double>(dy[i * stride]);
-    dx[i * stride] =
-        static_cast<T>(static_cast<double>(scale) * factor * (g - sum / n - normal * product / n));
+    const double centered = gradient_at(i) - sum / n - normal_at(i) * product / n;
+    dx[i * stride] = static_cast<T>(static_cast<double>(scale) * factor * centered);
   }
 }
 

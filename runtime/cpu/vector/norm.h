@@ -87,8 +87,19 @@ inline void column_normalize(float* y, const float* x, const float* mean, const 
                });
 }
 
-inline void column_gradient_sums(float* sums, float* products, const float* x, const float* dy,
-                                 const float* mean, int64_t count, int64_t period) {
+// What counts of a gradient, from the centered x; `load` reads at a column.
+template <bool Masked, class Load>
+NNC_INLINE Float passing(Float gradient, Float centered, const NormMask& mask, int64_t i,
+                         Load load) {
+  if constexpr (!Masked) return gradient;
+  const Float y = fma(centered, load(mask.factor + i), load(mask.offset + i));
+  const auto passes = (y >= Float::broadcast(mask.least)) & (y <= Float::broadcast(mask.most));
+  return choose(passes, gradient, Float::zero());
+}
+
+template <bool Masked>
+void gradient_sums(float* sums, float* products, const float* x, const float* dy, const float* mean,
+                   const NormMask& mask, int64_t count, int64_t period) {
   for (; count >= 4 * period; count -= 4 * period, x += 4 * period, dy += 4 * period) {
     over_row(period, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
       const Float base = load(mean + i);
@@ -96,9 +107,10 @@ inline void column_gradient_sums(float* sums, float* products, const float* x, c
       Float product = Float::zero();
 #pragma GCC unroll 4
       for (int r = 0; r < 4; ++r) {
-        Float g = load(dy + r * period + i);
+        const Float centered = load(x + r * period + i) - base;
+        const Float g = passing<Masked>(load(dy + r * period + i), centered, mask, i, load);
         sum += g;
-        product = fma(g, load(x + r * period + i) - base, product);
+        product = fma(g, centered, product);
       }
       store(load(sums + i) + sum, sums + i);
       store(load(products + i) + product, products + i);
@@ -107,23 +119,46 @@ inline void column_gradient_sums(float* sums, float* products, const float* x, c
   for (; count > 0; count -= period, x += period, dy += period) {
     over_row(std::min(count, period),
              [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
-               const Float g = load(dy + i);
+               const Float centered = load(x + i) - load(mean + i);
+               const Float g = passing<Masked>(load(dy + i), centered, mask, i, load);
                store(load(sums + i) + g, sums + i);
-               store(fma(g, load(x + i) - load(mean + i), load(products + i)), products + i);
+               store(fma(g, centered, load(products + i)), products + i);
              });
   }
 }
 
+inline void column_gradient_sums(float* sums, float* products, const float* x, const float* dy,
+                                 const float* mean, const NormMask* mask, int64_t count,
+                                 int64_t period) {
+  if (mask != nullptr) {
+    gradient_sums<true>(sums, products, x, dy, mean, *mask, count, period);
+  } else {
+    gradient_sums<false>(sums, products, x, dy, mean, {}, count, period);
+  }
+}
+
+template <bool Masked>
+void apply_gradient(float* dx, const float* x, const float* dy, const float* mean,
+                    const float* factor, const float* slope, const float* constant,
+                    const NormMask& mask, int64_t count, int64_t period, bool stream) {
+  over_periods(count, period, stream,
+               [&](int64_t first, int64_t i, auto load, auto put) __attribute__((always_inline)) {
+                 const Float centered = load(x + first + i) - load(mean + i);
+                 const Float g = passing<Masked>(load(dy + first + i), centered, mask, i, load);
+                 put(fma(centered, load(slope + i), g - load(constant + i)) * load(factor + i),
+                     dx + first + i);
+               });
+}
+
 inline void column_apply_gradient(float* dx, const float* x, const float* dy, const float* mean,
                                   const float* factor, const float* slope, const float* constant,
-                                  int64_t count, int64_t period, bool stream) {
-  over_periods(
-      count, period, stream,
-      [&](int64_t first, int64_t i, auto load, auto put) __attribute__((always_inline)) {
-        const Float g = load(dy + first + i) - load(constant + i);
-        put(fma(load(x + first + i) - load(mean + i), load(slope + i), g) * load(factor + i),
-            dx + first + i);
-      });
+                                  const NormMask* mask, int64_t count, int64_t period,
+                                  bool stream) {
+  if (mask != nullptr) {
+    apply_gradient<true>(dx, x, dy, mean, factor, slope, constant, *mask, count, period, stream);
+  } else {
+    apply_gradient<false>(dx, x, dy, mean, factor, slope, constant, {}, count, period, stream);
+  }
 }
 
 inline void layer_norm_rows(float* y, float* mean, float* variance, const float* x,
