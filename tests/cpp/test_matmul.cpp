@@ -95,7 +95,7 @@ Case plain(int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
 
 void test_sizes() {
   const int64_t rows[] = {0, 1, 2, 5, 7, 8, 13, 33, 100};
-  const int64_t columns[] = {0, 1, 3, 10, 16, 33, 64, 65, 130};
+  const int64_t columns[] = {0, 1, 3, 10, 16, 24, 33, 64, 65, 130};
   const int64_t depths[] = {0, 1, 2, 7, 64, 100};
   for (int64_t m : rows) {
     for (int64_t n : columns) {

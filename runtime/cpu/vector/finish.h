@@ -68,8 +68,10 @@ struct Finisher {
 
   // What goes to memory of a register tile, stage by stage, so that each is asked for once: row r
   // goes to to(r), `channel` on the last axis; read(p, v) loads as much as vector v has lanes.
+  // `begun`: the first of `rows` is in it.
   template <int Rows, int Vectors, class To, class Read>
-  NNC_INLINE void apply(Float (&tile)[Rows][Vectors], To to, int64_t channel, Read read) const {
+  NNC_INLINE void apply(Float (&tile)[Rows][Vectors], To to, int64_t channel, Read read,
+                        bool begun = false) const {
     const auto each = [&](auto change) __attribute__((always_inline)) {
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) {
@@ -77,7 +79,8 @@ struct Finisher {
         for (int r = 0; r < Rows; ++r) tile[r][v] = change(tile[r][v], r, v);
       }
     };
-    for (const float* row : rows) {
+    for (int i = begun ? 1 : 0; i < 2; ++i) {
+      const float* row = rows[i];
       if (row == nullptr) continue;
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) {
@@ -100,15 +103,16 @@ struct Finisher {
         return value;
       });
     }
+    // Of a NaN and a bound, which is none, the second stays.
     if (finish.clamp_low) {
       const Float low = Float::broadcast(finish.low);
       each([low](Float value, int, int)
-               __attribute__((always_inline)) { return maximum(value, low); });
+               __attribute__((always_inline)) { return maximum_or_second(low, value); });
     }
     if (finish.clamp_high) {
       const Float high = Float::broadcast(finish.high);
       each([high](Float value, int, int)
-               __attribute__((always_inline)) { return minimum(value, high); });
+               __attribute__((always_inline)) { return minimum_or_second(high, value); });
     }
   }
 
@@ -125,11 +129,12 @@ struct Finisher {
   // Applies it and stores; the last of the tile's vectors has `last` lanes.
   template <bool Whole, int Rows, int Vectors, class To>
   NNC_INLINE void store_tile(Float (&tile)[Rows][Vectors], To to, int64_t channel, int64_t last,
-                             bool stream) const {
-    apply(tile, to, channel, [last](const float* from, int v) __attribute__((always_inline)) {
+                             bool stream, bool begun = false) const {
+    const auto read = [last](const float* from, int v) __attribute__((always_inline)) {
       return Whole || v + 1 < Vectors ? Float::load(from + v * kLanes)
                                       : Float::load_partial(from + v * kLanes, last);
-    });
+    };
+    apply(tile, to, channel, read, begun);
     write_tile<Whole>(tile, to, last, stream);
   }
 
