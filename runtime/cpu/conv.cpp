@@ -59,9 +59,14 @@ constexpr int64_t kFewPixels = 16, kFewUnits = 4;
 // a second costs.
 constexpr double kWholeFlops = 5e5;
 
-// Up to so many pixels the weights are read where they lie. Zen 5, 3x3: C512@7 N1 1.1 against 1.7
-// ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9 against 17.2 ms.
+// Up to so many pixels (twice as many for tiles of 64 columns) the weights are read where they lie.
+// Zen 5, 3x3: C512@7 N1 1.1 against 1.7 ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9
+// against 17.2 ms. Zen 4: 1x1 C2048@7 N8 to 512 3.7 against 3.9 ms, C256@14 to 1024 4.0
+// against 3.8.
 constexpr int64_t kPlainPixels = 256;
+// Of larger kernels also where their rows are few strips long: Zen 4, 3x3 of stride 2, C128@28 to
+// 256 N16 8.5 against 8.7 ms, C256@28 N8 8.4 against 8.8, 5x5 C64@28 to 192 N4 8.5 against 8.8.
+constexpr int64_t kPlainStrips = 8;
 
 // Rows of pixels at an image's edge are taken apart, without the taps in the padding, while the
 // weights of a unit are in half of L2.
@@ -200,8 +205,10 @@ int64_t cut_strips(BoundConv& conv, const ConvTable& table, bool kept) {
   // A matrix of weights no wider than a strip is its own packed copy; for a few pixels a copy does
   // not pay, unless it is kept.
   const int64_t pixels = conv.images * conv.result.height * conv.result.width;
+  const bool few = pixels <= (table.panel >= 64 ? 2 : 1) * kPlainPixels;
+  const bool short_rows = conv.classes->tap_count > 1 && columns <= kPlainStrips * table.panel;
   const bool plain = !conv.backward && conv.shape.groups == 1 && columns % table.lanes == 0 &&
-                     (columns <= table.panel || (!kept && pixels <= kPlainPixels));
+                     (columns <= table.panel || (!kept && (few || short_rows)));
   int64_t packed = 0;
   for (ConvClass& part : conv.class_list) {
     std::vector<ProductStrip> strips;
