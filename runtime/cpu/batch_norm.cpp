@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kUnit = 16 * 1024;  // elements of a unit at least: 64 KB
 constexpr int64_t kMostUnits = 512;   // units grow beyond this many, so that merging stays cheap
 constexpr int64_t kLeastRows = 32;    // rows of a unit, for the same reason
+constexpr int64_t kRows = 96;         // and where that leaves kLeastUnits units
+constexpr int64_t kLeastUnits = 16;
 constexpr int64_t kBlock = 4096;      // elements normalized before the epilogue takes them: 16 KB
 constexpr int64_t kChannelUnit = 64;  // channels of a unit of merging
 constexpr int64_t kCoefficients = 6;  // arrays of the workspace
@@ -351,7 +353,8 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
     arguments->positions = elements_between(x.shape, 2, x.shape.size() - 1);
   }
   const int64_t unit = std::max(kUnit, x.elements() / kMostUnits);
-  arguments->unit_rows = std::max(kLeastRows, unit / arguments->channels);
+  arguments->unit_rows = std::max(
+      {kLeastRows, std::min(kRows, arguments->rows / kLeastUnits), unit / arguments->channels});
   arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
   arguments->epsilon = number_attribute(*request.attributes, "epsilon");
   const Finish* finish = tile_finish(request.tile);
