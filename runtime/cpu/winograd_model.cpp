@@ -22,7 +22,10 @@ constexpr double kFarBytes = 200;       // the same, where they are written too
 constexpr double kMemoryBytes = 20;     // from memory, beside others
 constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
 constexpr double kTileClocks = 40;      // of each register tile, beside its steps
-constexpr double kBarrier = 1000;       // ns from one phase to the next
+// Of each strip at each position, however few tiles: its call, and weights that come from L2 (Zen
+// 4, blocks of 6 to 24 tiles of 16 to 64 channels).
+constexpr double kPositionClocks = 70;
+constexpr double kBarrier = 1000;  // ns from one phase to the next
 
 // Bytes of L2 that a unit may count on.
 double cache_bytes() {
@@ -61,7 +64,8 @@ double product_clocks(const WinogradTable& table, const Speed& speed, int64_t ro
     const double sums = speed.operations * height * static_cast<double>(vectors) / 2;
     // Four clocks from a sum to the next one with it.
     const double step = std::max({4.0, loads, sums});
-    clocks += static_cast<double>(tiles) * (static_cast<double>(depth) * step + kTileClocks);
+    clocks += kPositionClocks +
+              static_cast<double>(tiles) * (static_cast<double>(depth) * step + kTileClocks);
   }
   return clocks;
 }
