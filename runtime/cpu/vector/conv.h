@@ -12,8 +12,9 @@
 
 namespace nnrt::NNC_ISA {
 
-// Unit: one tap of one strip of one class.
-inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
+// Unit: one tap of one strip of one class. `Shared`: for all threads.
+template <bool Shared>
+void conv_pack(const Call& call, int64_t begin, int64_t end) {
   const ConvArguments& conv = conv_arguments(call);
   const ConvShape& shape = conv.shape;
   const float* w = static_cast<const float*>(call.operands[1]);
@@ -29,13 +30,14 @@ inline void conv_pack(const Call& call, int64_t begin, int64_t end) {
     float* to = packed + strip.offset + tap * depth * strip.stride;
     if (conv.backward) {
       const int64_t channel = strip.column % shape.group_in();
-      pack_strip(w + (first + channel) * shape.out_channels + strip.a_shift, 1, shape.out_channels,
-                 depth, strip.width, strip.stride, to);
+      pack_strip<Shared>(w + (first + channel) * shape.out_channels + strip.a_shift, 1,
+                         shape.out_channels, depth, strip.width, strip.stride, to);
     } else {
-      pack_strip(w + first * shape.out_channels + strip.column, shape.out_channels, 1, depth,
-                 strip.width, strip.stride, to);
+      pack_strip<Shared>(w + first * shape.out_channels + strip.column, shape.out_channels, 1,
+                         depth, strip.width, strip.stride, to);
     }
   }
+  if (Shared && kSharedPast) stream_fence();
 }
 
 // Steps [begin, end) of the class' depth for the block's rows, pass by pass.
@@ -136,12 +138,12 @@ inline void conv_rows(const Call& call, const RowBand& band) {
 inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
   const ConvArguments& conv = conv_arguments(call);
-  if (call.prepared == nullptr) conv_pack(call, 0, conv.pack_units);
+  if (call.prepared == nullptr) conv_pack<false>(call, 0, conv.pack_units);
   conv_multiply(call, 0, conv.image_blocks * conv.row_blocks * conv.strip_blocks);
 }
 
 inline constexpr ConvTable conv_table = {
-    kPanel,      kLanes,          &conv_pack,           &conv_multiply,
+    kPanel,      kLanes,          &conv_pack<true>,     &conv_multiply,
     &conv_whole, &conv_depthwise, &conv_narrow_pack,    &conv_narrow,
     &conv_rows,  &conv_weight,    &conv_weight_combine, &conv_weight_depthwise};
 

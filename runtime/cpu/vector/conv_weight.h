@@ -187,8 +187,8 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
       if (weight.pack) {
         for (int64_t s = 0; s < block.strip_count; ++s) {
           const ProductStrip& to = block.strips[s];
-          pack_strip(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count, to.width,
-                     to.stride, packed + to.offset);
+          pack_strip<false>(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count,
+                            to.width, to.stride, packed + to.offset);
         }
       }
       if (weight.pixels.skip_outside) {

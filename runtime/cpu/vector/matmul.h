@@ -12,8 +12,9 @@ NNC_INLINE const MatmulArguments& matmul_arguments(const Call& call) {
   return *static_cast<const MatmulArguments*>(call.arguments);
 }
 
-// Unit: one strip of one B, one block of its depth.
-inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
+// Unit: one strip of one B, one block of its depth. `Shared`: for all threads.
+template <bool Shared>
+void matmul_pack(const Call& call, int64_t begin, int64_t end) {
   const MatmulArguments& m = matmul_arguments(call);
   const int64_t strips = m.strip_count - m.pack_begin;
   const float* b = static_cast<const float*>(call.operands[m.b_operand]);
@@ -25,10 +26,11 @@ inline void matmul_pack(const Call& call, int64_t begin, int64_t end) {
     const int64_t batch = index / strips;
     const int64_t from = block * m.depth_block;
     const int64_t depth = m.depth - from < m.depth_block ? m.depth - from : m.depth_block;
-    pack_strip(b + m.pack_sources[batch] + from * m.b_row + strip.column * m.b_column, m.b_row,
-               m.b_column, depth, strip.width, strip.stride,
-               packed + batch * m.packed_floats + strip.offset + from * strip.stride);
+    pack_strip<Shared>(b + m.pack_sources[batch] + from * m.b_row + strip.column * m.b_column,
+                       m.b_row, m.b_column, depth, strip.width, strip.stride,
+                       packed + batch * m.packed_floats + strip.offset + from * strip.stride);
   }
+  if (Shared && kSharedPast) stream_fence();
 }
 
 // Strip by strip: packs the part of it that this pass needs and multiplies.
@@ -40,8 +42,8 @@ inline void matmul_pack_and_multiply(const MatmulArguments& m, ProductBlock bloc
   for (int64_t s = 0; s < count; ++s) {
     ProductStrip strip = strips[s];
     if (strip.packed) {
-      pack_strip(block.plain + block.depth_begin * m.b_row + strip.column * m.b_column, m.b_row,
-                 m.b_column, block.depth, strip.width, strip.stride, packed);
+      pack_strip<false>(block.plain + block.depth_begin * m.b_row + strip.column * m.b_column,
+                        m.b_row, m.b_column, block.depth, strip.width, strip.stride, packed);
       strip.offset = -block.depth_begin * strip.stride;
     }
     block.packed = packed;
@@ -201,7 +203,8 @@ inline void matmul_whole(const Call& call, int64_t begin, int64_t end) {
   if (begin == end) return;
   const MatmulArguments& m = matmul_arguments(call);
   if (!m.pack_in_unit && call.prepared == nullptr)
-    matmul_pack(call, 0, m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
+    matmul_pack<false>(call, 0,
+                       m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks);
   matmul_multiply(call, 0, m.batches * m.row_blocks * m.strip_blocks);
 }
 
@@ -371,7 +374,7 @@ inline void matmul_stream(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-inline constexpr MatmulTable matmul_table = {kPanel,           kLanes,          &matmul_pack,
+inline constexpr MatmulTable matmul_table = {kPanel,           kLanes,          &matmul_pack<true>,
                                              &matmul_multiply, &matmul_combine, &matmul_whole,
                                              &matmul_dot,      &matmul_stream};
 

@@ -24,19 +24,20 @@ NNC_INLINE int64_t strip_width(const WinogradArguments& winograd, int64_t strip)
 }
 
 // Transforms 3x3 weights of one depth, whose vectors `load(tap)` gives, to to[position * stride].
-template <class Load>
+template <bool Shared, class Load>
 NNC_INLINE void transform_taps(Load load, float* to, int64_t stride) {
   transform_square<WeightTransform>(
       [&](int i, int j) __attribute__((always_inline)) { return load(3 * i + j); },
       [&](int i, int j, Float value)
-          __attribute__((always_inline)) { value.store(to + (i * kSide + j) * stride); });
+          __attribute__((always_inline)) { put<Shared>(value, to + (i * kSide + j) * stride); });
 }
 
 // w: [tap][depth][column]. Columns [column, column + width) of depths [begin, end), to
 // [position][depth][columns in whole vectors].
-inline void transform_forward_weights(const WinogradArguments& winograd, const float* w,
-                                      int64_t column, int64_t width, int64_t begin, int64_t end,
-                                      float* to, int64_t position) {
+template <bool Shared>
+void transform_forward_weights(const WinogradArguments& winograd, const float* w, int64_t column,
+                               int64_t width, int64_t begin, int64_t end, float* to,
+                               int64_t position) {
   const int64_t stride = winograd.tiles.result_channels;
   const int64_t tap_stride = winograd.tiles.source_channels * stride;
   const int64_t padded = round_up(width, kLanes);
@@ -44,13 +45,13 @@ inline void transform_forward_weights(const WinogradArguments& winograd, const f
     const float* from = w + k * stride + column;
     int64_t n = 0;
     for (; n + kLanes <= width; n += kLanes) {
-      transform_taps(
+      transform_taps<Shared>(
           [&](int tap)
               __attribute__((always_inline)) { return Float::load(from + tap * tap_stride + n); },
           to + n, position);
     }
     if (n < width) {
-      transform_taps(
+      transform_taps<Shared>(
           [&](int tap) __attribute__((always_inline)) {
             return Float::load_partial(from + tap * tap_stride + n, width - n);
           },
@@ -61,9 +62,10 @@ inline void transform_forward_weights(const WinogradArguments& winograd, const f
 
 // w: [tap][column][depth], taps in reverse: squares of kLanes columns and depths are turned before
 // they are transformed.
-inline void transform_backward_weights(const WinogradArguments& winograd, const float* w,
-                                       int64_t column, int64_t width, int64_t begin, int64_t end,
-                                       float* to, int64_t position) {
+template <bool Shared>
+void transform_backward_weights(const WinogradArguments& winograd, const float* w, int64_t column,
+                                int64_t width, int64_t begin, int64_t end, float* to,
+                                int64_t position) {
   const int64_t stride = winograd.tiles.source_channels;
   const int64_t tap_stride = winograd.tiles.result_channels * stride;
   const int64_t padded = round_up(width, kLanes);
@@ -89,20 +91,24 @@ inline void transform_backward_weights(const WinogradArguments& winograd, const 
         for (int d = 0; d < kLanes; ++d) turned[tap][d] = square[d];
       }
       for (int64_t d = 0; d < depths; ++d) {
-        transform_taps([&](int tap) __attribute__((always_inline)) { return turned[tap][d]; },
-                       to + (k - begin + d) * padded + n, position);
+        transform_taps<Shared>([&](int tap)
+                                   __attribute__((always_inline)) { return turned[tap][d]; },
+                               to + (k - begin + d) * padded + n, position);
       }
     }
   }
 }
 
-inline void transform_weights(const WinogradArguments& winograd, const float* w, int64_t strip,
-                              int64_t begin, int64_t end, float* to, int64_t position) {
+// `Shared`: for all threads.
+template <bool Shared>
+void transform_weights(const WinogradArguments& winograd, const float* w, int64_t strip,
+                       int64_t begin, int64_t end, float* to, int64_t position) {
   const int64_t width = strip_width(winograd, strip);
   if (winograd.backward) {
-    transform_backward_weights(winograd, w, strip * kPanel, width, begin, end, to, position);
+    transform_backward_weights<Shared>(winograd, w, strip * kPanel, width, begin, end, to,
+                                       position);
   } else {
-    transform_forward_weights(winograd, w, strip * kPanel, width, begin, end, to, position);
+    transform_forward_weights<Shared>(winograd, w, strip * kPanel, width, begin, end, to, position);
   }
 }
 
@@ -115,11 +121,12 @@ inline void winograd_weights(const Call& call, int64_t begin, int64_t end) {
     const int64_t strip = unit / blocks;
     const int64_t first = unit % blocks * winograd.weight_depth;
     const int64_t padded = round_up(strip_width(winograd, strip), kLanes);
-    transform_weights(winograd, static_cast<const float*>(call.operands[1]), strip, first,
-                      smaller(depth, first + winograd.weight_depth),
-                      packed_memory(call) + strip * winograd.weight_strip + first * padded,
-                      winograd.weight_position);
+    transform_weights<true>(winograd, static_cast<const float*>(call.operands[1]), strip, first,
+                            smaller(depth, first + winograd.weight_depth),
+                            packed_memory(call) + strip * winograd.weight_strip + first * padded,
+                            winograd.weight_position);
   }
+  if (kSharedPast) stream_fence();
 }
 
 // The epilogue over all channels of tiles [begin, end), in runs as long as they come.
@@ -232,8 +239,8 @@ inline void open_stage(const WinogradArguments& winograd, const WinogradMemory& 
                      {memory.transformed, winograd.channel_stride, winograd.tile_position});
   }
   if (!winograd.cut.weights_first) {
-    transform_weights(winograd, memory.w, stage.strip, stage.first, stage.last, memory.weights,
-                      winograd.weight_position);
+    transform_weights<false>(winograd, memory.w, stage.strip, stage.first, stage.last,
+                             memory.weights, winograd.weight_position);
   }
 }
 
