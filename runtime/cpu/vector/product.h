@@ -397,11 +397,12 @@ NNC_INLINE void transpose_vectors(Float (&rows)[kLanes]) {
 
 // What all threads read, and one of them writes anew in each run, goes past the caches: a line that
 // lies in the cache of another has to be taken from it first. Zen 4, Winograd's weights of 256 to
-// 256 channels at 14x14: 5 % of the time instead of 28. Where a vector is a whole line.
+// 256 channels at 14x14: 5 % of the time instead of 28. Where a vector is a whole line: on AVX2
+// products that read narrow strips from memory lost 12 % (128 x 512 x 784).
 inline constexpr bool kSharedPast = kLanes * 4 == kLine;
-template <bool Shared>
+template <bool Past>
 NNC_INLINE void put(Float value, float* to) {
-  if constexpr (Shared && kSharedPast) {
+  if constexpr (Past) {
     value.stream(to);
   } else {
     value.store(to);
@@ -430,9 +431,10 @@ void pack_transposed(const float* from, int64_t stride, int64_t depth, int64_t w
       float* target = to + k * padded + n;
       if (count == kLanes) {
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) put<Shared>(rows[i], target + i * padded);
+        for (int i = 0; i < kLanes; ++i) put<Shared && kSharedPast>(rows[i], target + i * padded);
       } else {
-        for (int64_t i = 0; i < count; ++i) put<Shared>(rows[i], target + i * padded);
+        for (int64_t i = 0; i < count; ++i)
+          put<Shared && kSharedPast>(rows[i], target + i * padded);
       }
     }
   }
@@ -451,8 +453,10 @@ void pack_strip(const float* from, int64_t row_stride, int64_t column_stride, in
     const float* source = from + k * row_stride;
     float* target = to + k * padded;
     int64_t n = 0;
-    for (; n + kLanes <= width; n += kLanes) put<Shared>(Float::load(source + n), target + n);
-    if (n < padded) put<Shared>(Float::load_partial(source + n, width - n), target + n);
+    for (; n + kLanes <= width; n += kLanes)
+      put<Shared && kSharedPast>(Float::load(source + n), target + n);
+    if (n < padded)
+      put<Shared && kSharedPast>(Float::load_partial(source + n, width - n), target + n);
   }
 }
 

@@ -24,17 +24,17 @@ NNC_INLINE int64_t strip_width(const WinogradArguments& winograd, int64_t strip)
 }
 
 // Transforms 3x3 weights of one depth, whose vectors `load(tap)` gives, to to[position * stride].
-template <bool Shared, class Load>
+template <bool Past, class Load>
 NNC_INLINE void transform_taps(Load load, float* to, int64_t stride) {
   transform_square<WeightTransform>(
       [&](int i, int j) __attribute__((always_inline)) { return load(3 * i + j); },
       [&](int i, int j, Float value)
-          __attribute__((always_inline)) { put<Shared>(value, to + (i * kSide + j) * stride); });
+          __attribute__((always_inline)) { put<Past>(value, to + (i * kSide + j) * stride); });
 }
 
 // w: [tap][depth][column]. Columns [column, column + width) of depths [begin, end), to
 // [position][depth][columns in whole vectors].
-template <bool Shared>
+template <bool Past>
 void transform_forward_weights(const WinogradArguments& winograd, const float* w, int64_t column,
                                int64_t width, int64_t begin, int64_t end, float* to,
                                int64_t position) {
@@ -45,13 +45,13 @@ void transform_forward_weights(const WinogradArguments& winograd, const float* w
     const float* from = w + k * stride + column;
     int64_t n = 0;
     for (; n + kLanes <= width; n += kLanes) {
-      transform_taps<Shared>(
+      transform_taps<Past>(
           [&](int tap)
               __attribute__((always_inline)) { return Float::load(from + tap * tap_stride + n); },
           to + n, position);
     }
     if (n < width) {
-      transform_taps<Shared>(
+      transform_taps<Past>(
           [&](int tap) __attribute__((always_inline)) {
             return Float::load_partial(from + tap * tap_stride + n, width - n);
           },
@@ -62,7 +62,7 @@ void transform_forward_weights(const WinogradArguments& winograd, const float* w
 
 // w: [tap][column][depth], taps in reverse: squares of kLanes columns and depths are turned before
 // they are transformed.
-template <bool Shared>
+template <bool Past>
 void transform_backward_weights(const WinogradArguments& winograd, const float* w, int64_t column,
                                 int64_t width, int64_t begin, int64_t end, float* to,
                                 int64_t position) {
@@ -91,24 +91,43 @@ void transform_backward_weights(const WinogradArguments& winograd, const float* 
         for (int d = 0; d < kLanes; ++d) turned[tap][d] = square[d];
       }
       for (int64_t d = 0; d < depths; ++d) {
-        transform_taps<Shared>([&](int tap)
-                                   __attribute__((always_inline)) { return turned[tap][d]; },
-                               to + (k - begin + d) * padded + n, position);
+        transform_taps<Past>([&](int tap) __attribute__((always_inline)) { return turned[tap][d]; },
+                             to + (k - begin + d) * padded + n, position);
       }
     }
   }
 }
 
-// `Shared`: for all threads.
-template <bool Shared>
+template <bool Past>
 void transform_weights(const WinogradArguments& winograd, const float* w, int64_t strip,
                        int64_t begin, int64_t end, float* to, int64_t position) {
   const int64_t width = strip_width(winograd, strip);
   if (winograd.backward) {
-    transform_backward_weights<Shared>(winograd, w, strip * kPanel, width, begin, end, to,
-                                       position);
+    transform_backward_weights<Past>(winograd, w, strip * kPanel, width, begin, end, to, position);
   } else {
-    transform_forward_weights<Shared>(winograd, w, strip * kPanel, width, begin, end, to, position);
+    transform_forward_weights<Past>(winograd, w, strip * kPanel, width, begin, end, to, position);
+  }
+}
+
+// For all threads, past the caches (vector/product.h); where vectors are halves of a line they are
+// collected first.
+inline void transform_shared_weights(const WinogradArguments& winograd, const float* w,
+                                     int64_t strip, int64_t begin, int64_t end, float* to,
+                                     int64_t position) {
+  if constexpr (kLanes * 8 != kLine) {
+    transform_weights<kSharedPast>(winograd, w, strip, begin, end, to, position);
+  } else {
+    alignas(kLine) float collected[kPositions * kLanes * kPanel];
+    const int64_t padded = round_up(strip_width(winograd, strip), kLanes);
+    for (int64_t k = begin; k < end; k += kLanes) {
+      const int64_t depths = smaller(kLanes, end - k);
+      transform_weights<false>(winograd, w, strip, k, k + depths, collected, kLanes * padded);
+      for (int p = 0; p < kPositions; ++p) {
+        const float* from = collected + p * kLanes * padded;
+        float* run = to + p * position + (k - begin) * padded;
+        for (int64_t i = 0; i < depths * padded; i += kLanes) Float::load(from + i).stream(run + i);
+      }
+    }
   }
 }
 
@@ -121,12 +140,12 @@ inline void winograd_weights(const Call& call, int64_t begin, int64_t end) {
     const int64_t strip = unit / blocks;
     const int64_t first = unit % blocks * winograd.weight_depth;
     const int64_t padded = round_up(strip_width(winograd, strip), kLanes);
-    transform_weights<true>(winograd, static_cast<const float*>(call.operands[1]), strip, first,
-                            smaller(depth, first + winograd.weight_depth),
-                            packed_memory(call) + strip * winograd.weight_strip + first * padded,
-                            winograd.weight_position);
+    transform_shared_weights(winograd, static_cast<const float*>(call.operands[1]), strip, first,
+                             smaller(depth, first + winograd.weight_depth),
+                             packed_memory(call) + strip * winograd.weight_strip + first * padded,
+                             winograd.weight_position);
   }
-  if (kSharedPast) stream_fence();
+  stream_fence();
 }
 
 // The epilogue over all channels of tiles [begin, end), in runs as long as they come.
