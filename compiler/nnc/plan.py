@@ -16,7 +16,7 @@ import numpy as np
 from .dims import Dim, Poly
 from .graph import Origin
 
-VERSION = 1
+VERSION = 2
 NOWHERE = Origin()
 
 Instruction = tuple[Any, ...]  # (operation, arguments...), as in the runtime's elementwise.def

@@ -294,7 +294,8 @@ void check_variables(const Plan& plan) {
 void check_plan(const Plan& plan, KernelLookup lookup) {
   NNC_CHECK(plan.version == kPlanVersion, "this plan has version " + std::to_string(plan.version) +
                                               "; this runtime reads version " +
-                                              std::to_string(kPlanVersion));
+                                              std::to_string(kPlanVersion) +
+                                              ": compile the .nn file again");
   std::set<std::string> symbols;
   for (const std::string& symbol : plan.symbols) {
     NNC_CHECK(is_name(symbol) && symbols.insert(symbol).second,

@@ -234,6 +234,9 @@ void test_mistakes() {
                                {"padding", dims({0, 0, 0, 0})},
                                {"dilation", dims({1, 1})}};
   bad(make("max_pool", window, {x}, {DType::f32, {4, 5, 4, 3}}));
+  const Array index = random_array(DType::i32, {4, 4, 4, 3}, 1), dy(DType::f32, {4, 4, 4, 3});
+  bad(make("max_pool_backward", window, {index, dy}, same));  // bytes are wanted
+  bad(make("max_pool_backward", window, {dy, dy}, same));
   window["stride"] = dims({0, 2});
   bad(make("max_pool", window, {x}, {DType::f32, {4, 4, 4, 3}}));
   window["stride"] = dims({2, 2, 2});

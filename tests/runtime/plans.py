@@ -151,7 +151,7 @@ def regression_plan() -> Dict:
         return {"name": name, "dtype": "f32", "shape": shape, "kind": kind}
 
     return {
-        "version": 1,
+        "version": 2,
         "symbols": ["N"],
         "variables": [
             variable("line.weight", [3, 2], "parameter"),

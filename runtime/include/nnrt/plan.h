@@ -14,7 +14,7 @@
 
 namespace nnrt {
 
-inline constexpr int kPlanVersion = 1;
+inline constexpr int kPlanVersion = 2;
 
 // An exact dimension: an integer, or an expression over the plan's symbols in postfix form.
 struct DimOp {
