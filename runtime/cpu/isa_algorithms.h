@@ -12,7 +12,7 @@
 #include "cpu/vector/reduce.h"
 #include "cpu/vector/softmax.h"
 #include "cpu/vector/tile.h"
-#include "cpu/vector/winograd.h"
+#include "cpu/vector/winograd_table.h"
 #include "cpu/vector_math.h"
 
 namespace nnrt::NNC_ISA {

@@ -27,5 +27,6 @@
 #include "cpu/softmax.h"
 #include "cpu/tile_table.h"
 #include "cpu/winograd.h"
+#include "cpu/winograd_strided.h"
 #include "nnrt/kernel.h"
 #include "nnrt/philox.h"

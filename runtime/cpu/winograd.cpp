@@ -7,7 +7,9 @@
 
 #include "cpu/families.h"
 #include "cpu/tile.h"
+#include "cpu/winograd_bind.h"
 #include "cpu/winograd_model.h"
+#include "cpu/winograd_strided.h"
 
 namespace nnrt {
 namespace {
@@ -16,21 +18,7 @@ namespace {
 // us.
 constexpr int64_t kWeightDepth = 32;
 
-// From one position to the next a line more than the matrix: the 36 places of one pixel's channels
-// lie in different cache sets.
-constexpr int64_t kSkew = kLine / 4;
-
-// Gives the places of arrays in the scratch, one after the other.
-struct Scratch {
-  size_t bytes;
-
-  explicit Scratch(size_t tile_bytes) : bytes(line_bytes(static_cast<int64_t>(tile_bytes))) {}
-  int64_t add(int64_t floats) {
-    const int64_t offset = static_cast<int64_t>(bytes);
-    bytes += line_bytes(floats * 4);
-    return offset;
-  }
-};
+}  // namespace
 
 void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& shape) {
   bound.flops = shape.flops();
@@ -38,17 +26,32 @@ void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& 
   for (const TensorInfo& info : request.results) bound.bytes += static_cast<double>(info.bytes());
 }
 
-}  // namespace
+bool winograd_applies(const ConvShape& shape, Isa isa) {
+  const bool square = shape.kernel_height == 3 && shape.kernel_width == 3 &&
+                      shape.stride_height == shape.stride_width && shape.dilation_height == 1 &&
+                      shape.dilation_width == 1 && shape.groups == 1;
+  const bool something = shape.images > 0 && shape.in_height > 0 && shape.in_width > 0 &&
+                         shape.in_channels > 0 && shape.out_height > 0 && shape.out_width > 0 &&
+                         shape.out_channels > 0;
+  if (!square || !something) return false;
+  if (shape.stride_height == 1) return true;
+  const int64_t lanes = families_of(isa).winograd->lanes;
+  return shape.stride_height == 2 && shape.in_channels % lanes == 0 &&
+         shape.out_channels % lanes == 0;
+}
 
-bool winograd_applies(const ConvShape& shape) {
-  return shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride_height == 1 &&
-         shape.stride_width == 1 && shape.dilation_height == 1 && shape.dilation_width == 1 &&
-         shape.groups == 1 && shape.images > 0 && shape.in_height > 0 && shape.in_width > 0 &&
-         shape.in_channels > 0 && shape.out_height > 0 && shape.out_width > 0 &&
-         shape.out_channels > 0;
+void set_grid(WinogradTiles& tiles, int64_t height, int64_t width) {
+  tiles.rows = ceil_div(height, 4);
+  tiles.columns = ceil_div(width, 4);
+  tiles.count = tiles.images * tiles.rows * tiles.columns;
+  const int64_t down = height % 4, across = width % 4;
+  tiles.edge_row = down > 0;
+  tiles.edge_column = across > 0 && (!tiles.edge_row || across == down);
+  tiles.edge = tiles.edge_row ? down : tiles.edge_column ? across : 0;
 }
 
 WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
+  if (shape.stride_height == 2) return strided_tiles(shape, direction);
   WinogradTiles tiles;
   tiles.images = shape.images;
   tiles.source_height = shape.in_height;
@@ -66,18 +69,13 @@ WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
     tiles.pad_top = 2 - shape.pad_top;
     tiles.pad_left = 2 - shape.pad_left;
   }
-  tiles.rows = ceil_div(tiles.result_height, 4);
-  tiles.columns = ceil_div(tiles.result_width, 4);
-  tiles.count = tiles.images * tiles.rows * tiles.columns;
-  const int64_t down = tiles.result_height % 4, across = tiles.result_width % 4;
-  tiles.edge_row = down > 0;
-  tiles.edge_column = across > 0 && (!tiles.edge_row || across == down);
-  tiles.edge = tiles.edge_row ? down : tiles.edge_column ? across : 0;
+  set_grid(tiles, tiles.result_height, tiles.result_width);
   return tiles;
 }
 
 BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
                           ConvDirection direction, const WinogradCut* cut) {
+  if (shape.stride_height == 2) return bind_strided(request, shape, direction, cut);
   const WinogradTable& table = *families_of(request.isa).winograd;
   auto winograd = std::make_shared<WinogradArguments>();
   WinogradArguments& w = *winograd;
@@ -136,7 +134,9 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
   w.column_blocks = ceil_div(w.tiles.result_channels, w.cut.column_block);
   w.split_tiles = round_up(ceil_div(w.tiles.count, w.cut.splits), w.cut.tile_block);
   w.cut.splits = ceil_div(w.tiles.count, w.split_tiles);
-  w.channel_stride = round_up(w.cut.channel_block, table.lanes);
+  const bool strided = shape.stride_height == 2;
+  const int64_t positions = w.tiles.side * w.tiles.side;
+  w.channel_stride = (strided ? 4 : 1) * round_up(w.cut.channel_block, table.lanes);
   w.column_stride = round_up(w.cut.column_block, table.lanes);
   w.source_position = w.cut.tile_block * w.channel_stride + kSkew;
   w.gradient_position = w.cut.tile_block * w.column_stride + kSkew;
@@ -147,17 +147,18 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
   Scratch scratch(0);
   w.zero_offset = scratch.add(
       round_up(std::max(w.tiles.source_channels, w.tiles.result_channels), table.lanes));
-  w.source_offset = scratch.add(36 * w.source_position);
-  w.gradient_offset = scratch.add(36 * w.gradient_position);
-  w.sum_offset = scratch.add(36 * w.sum_position);
+  w.source_offset = scratch.add(positions * w.source_position);
+  w.gradient_offset = scratch.add(positions * w.gradient_position);
+  w.sum_offset = scratch.add((strided ? kStridedSlices : positions) * w.sum_position);
   bound.scratch_bytes = scratch.bytes;
-  bound.phases.push_back({table.weight, w.channel_blocks * w.column_blocks * w.cut.splits});
+  bound.phases.push_back({strided ? table.strided_weight : table.weight,
+                          w.channel_blocks * w.column_blocks * w.cut.splits});
   if (w.cut.splits > 1) {
     const int64_t elements = 9 * w.tiles.source_channels * w.tiles.result_channels;
     bound.workspace_bytes = line_bytes(w.cut.splits * elements * 4);
     bound.phases.push_back({table.weight_combine, ceil_div(elements, kCombineBlock)});
   }
-  bound.algorithm = "winograd F(3,4)";
+  bound.algorithm = strided ? "winograd F(2,4)" : "winograd F(3,4)";
   bound.arguments = winograd;
   return bound;
 }
@@ -166,7 +167,7 @@ bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDir
                      std::string& note) {
   if (request.strict || request.isa == Isa::reference || request.operands[0].dtype != DType::f32)
     return false;
-  if (!winograd_applies(shape)) return false;
+  if (!winograd_applies(shape, request.isa)) return false;
   // Few channels leave most of a vector empty, and have a direct kernel of their own.
   const bool narrow = std::min(shape.in_channels, shape.out_channels) <= kNarrowChannels;
   if (narrow && direction != ConvDirection::backward_weight) return false;

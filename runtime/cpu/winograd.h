@@ -1,10 +1,11 @@
-// Winograd's algorithm for 3x3 convolutions of stride 1, F(4x4, 3x3) over the points 0, +-2/3,
+// Winograd's algorithm for 3x3 convolutions. Of stride 1: F(4x4, 3x3) over the points 0, +-2/3,
 // +-3/2 and infinity: tiles of 6x6 source pixels (4x4 result pixels) are transformed, multiplied at
 // 36 positions, and transformed back: a quarter of the multiplications of the direct sum. With
 // these points the rounding error is 1e-6 of the rms of the result (256 channels), where the direct
 // kernels' is 2e-7 and that of the usual points 0, +-1, +-2 is 3e-6 (tests/cpp/test_winograd.cpp).
 // Where less than 4 rows or columns of pixels are left at the edge, tiles have fewer positions.
-// What is infinite or no number spreads over the pixels of its tiles.
+// What is infinite or no number spreads over the pixels of its tiles. Of stride 2:
+// cpu/winograd_strided.h.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace nnrt {
 enum class ConvDirection : uint8_t { forward, backward_data, backward_weight };
 
 // Square tiles over a result of rows x columns pixels; tile (i, j) begins at pixel (4 i, 4 j), and
-// the source under it at (4 i - pad_top, 4 j - pad_left). What lies outside of an image is zero.
+// the source under it at (4 i - pad_top, 4 j - pad_left), or 8 i and 8 j where the stride of that
+// tensor is 2. What lies outside of an image is zero.
 struct WinogradTiles {
   int64_t images = 0;
   int64_t source_height = 0, source_width = 0, source_channels = 0;
@@ -31,11 +33,12 @@ struct WinogradTiles {
   // it (cpu/vector/winograd_edge.h).
   int64_t edge = 0;
   bool edge_row = false, edge_column = false;
+  int64_t side = 6;  // positions of a whole tile in one dimension
   // Of all tiles.
   int64_t positions() const {
     const int64_t spared = 4 - edge;
-    return images * (6 * rows - (edge_row ? spared : 0)) *
-           (6 * columns - (edge_column ? spared : 0));
+    return images * (side * rows - (edge_row ? spared : 0)) *
+           (side * columns - (edge_column ? spared : 0));
   }
 };
 
@@ -95,10 +98,12 @@ struct WinogradTable {
   int64_t panel, lanes;
   Run weights, multiply;
   Run weight, weight_combine;
+  Run strided_weights, strided_multiply, strided_weight;  // cpu/winograd_strided.h
 };
 
-// 3x3, stride 1, no dilation, one group, something to compute.
-bool winograd_applies(const ConvShape& shape);
+// 3x3, stride 1 or, with channels in whole vectors, 2; no dilation, one group, something to
+// compute.
+bool winograd_applies(const ConvShape& shape, Isa isa);
 
 // What one core is expected to take, in nanoseconds.
 struct ConvPrediction {

@@ -8,6 +8,7 @@
 
 #include "cpu/caches.h"
 #include "cpu/families.h"
+#include "cpu/winograd_strided.h"
 
 namespace nnrt {
 namespace {
@@ -20,6 +21,7 @@ constexpr double kFarCache = 16e6;      // bytes that come back from L3
 constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and beside products
 constexpr double kFarBytes = 200;       // the same, where they are written too
 constexpr double kMemoryBytes = 20;     // from memory, beside others
+constexpr double kOrderedBytes = 80;    // from memory, in order and beside products
 constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
 constexpr double kTileClocks = 40;      // of each register tile, beside its steps
 // Of each strip at each position, however few tiles: its call, and weights that come from L2. Zen
@@ -41,6 +43,7 @@ struct Speed {
   double source = 200, result = 110, gradient = 160, weights = 150;
   double sums = 150;      // of products to weights: once a block, from L3
   double operations = 1;  // a multiply-add, in halves of a clock
+  double stream = 1;      // of what comes in order for wide strips, so much for these
 };
 
 Speed speed_of(Isa isa) {
@@ -48,9 +51,9 @@ Speed speed_of(Isa isa) {
     case Isa::avx512:
       return {};
     case Isa::avx2:
-      return {150, 80, 120, 110, 110, 1};
+      return {150, 80, 120, 110, 110, 1, 0.125};
     default:
-      return {170, 100, 140, 120, 110, 1.6};
+      return {170, 100, 140, 120, 110, 1.6, 0.125};
   }
 }
 
@@ -78,9 +81,11 @@ double product_clocks(const WinogradTable& table, const Speed& speed, int64_t ro
 double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa, bool prepared) {
   const WinogradTable& table = *families_of(isa).winograd;
   const bool backward = direction == ConvDirection::backward_data;
+  // With a stride, the data's gradient has fewer taps at each of its pixels: as many products.
+  const bool dense = backward && shape.stride_height == 1;
   const double pixels =
-      static_cast<double>(shape.images * (backward ? shape.in_height * shape.in_width
-                                                   : shape.out_height * shape.out_width));
+      static_cast<double>(shape.images * (dense ? shape.in_height * shape.in_width
+                                                : shape.out_height * shape.out_width));
   const int64_t columns = backward ? shape.in_channels : shape.out_channels;
   const int64_t channels = backward ? shape.out_channels : shape.in_channels;
   const double depth = 9.0 * static_cast<double>(channels);
@@ -183,6 +188,65 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   return time * imbalance(tile_blocks * strip_blocks, time) + (waits ? kBarrier : 0);
 }
 
+// Of stride 2: a tile has 16 positions of all four phases, 8 of two and one of one. Forward they
+// are the depth of the products; in the gradient of the data each phase has products of its own, in
+// that of the weights its own rows.
+struct PhasePositions {
+  int64_t positions, phases;
+};
+constexpr PhasePositions kPhasePositions[] = {{16, 4}, {8, 2}, {1, 1}};
+
+double strided_cost_of(const WinogradTiles& tiles, const WinogradCut& cut, bool backward,
+                       const WinogradTable& table, const Speed& speed, bool prepared) {
+  const Sizes s = sizes_of(tiles, table);
+  const int64_t tile_blocks = ceil_div(tiles.count, cut.tile_block);
+  const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
+  const int64_t strips = (backward ? 4 : 1) * s.strips;
+  const int64_t strip_blocks = ceil_div(strips, cut.strip_block);
+  const double block = static_cast<double>(cut.tile_block);
+  const double channels = static_cast<double>(cut.channel_block);
+  const double panel = std::min(static_cast<double>(table.panel), s.columns);
+  const double blocks = static_cast<double>(tile_blocks);
+
+  double clocks = 0;
+  for (const PhasePositions& at : kPhasePositions) {
+    const int64_t depth = (backward ? 1 : at.phases) * cut.channel_block;
+    clocks += static_cast<double>(at.positions * (backward ? at.phases : 1)) *
+              product_clocks(table, speed, cut.tile_block, depth, tiles.result_channels);
+  }
+  clocks *= s.positions / 25 / block * s.depth / channels;
+  clocks += s.tiles * s.depth_vectors * speed.source * (backward ? 1.5 : 3) *
+            static_cast<double>(strip_blocks);
+  clocks += s.tiles * s.column_vectors * speed.result * (backward ? 3 : 0.8);
+  double time = s.pixel_ns;
+  const double weight_bytes = 4.0 * kStridedSlices * s.depth * s.columns;
+  if (!prepared) {
+    clocks += s.depth * s.column_vectors * speed.weights * 2.3;
+    time += weight_bytes / kScatteredBytes;
+  }
+  // One strip after the other, in the order in which they lie: memory is read ahead.
+  if (weight_bytes > cache_bytes()) {
+    const double ordered = weight_bytes > kFarCache ? kOrderedBytes : kStreamBytes;
+    time += blocks * weight_bytes / (ordered * speed.stream);
+  }
+  if (prepared) time += weight_bytes / kMemoryBytes;
+  const double kept_strips = channel_blocks > 1 ? static_cast<double>(cut.strip_block) : 1;
+  const double scratch =
+      4 * block * ((backward ? 25 : kStridedSlices) * channels + 25 * panel * kept_strips);
+  double working =
+      scratch +
+      4 * block * (backward ? 16 * channels + 64 * s.columns : 64 * channels + 16 * s.columns);
+  if (weight_bytes < cache_bytes()) working += weight_bytes;
+  const double outside = std::clamp(working / cache_bytes() - 1, 0.0, 1.0);
+  const double passes = s.depth / channels * static_cast<double>(strips);
+  time += outside * scratch / block * s.tiles * passes / kScatteredBytes;
+  // Sums that are kept between blocks of channels are read and written again.
+  time += 200 * s.tiles * s.columns * (backward ? 3.24 : 1) *
+          static_cast<double>(channel_blocks - 1) / (2 * kFarBytes);
+  time += clocks / kClock;
+  return time * imbalance(tile_blocks * strip_blocks, time) + (prepared ? 0 : kBarrier);
+}
+
 double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
                       const WinogradTable& table, const Speed& speed) {
   const Sizes s = sizes_of(tiles, table);
@@ -190,16 +254,33 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
   const int64_t column_blocks = ceil_div(tiles.result_channels, cut.column_block);
   const double block = static_cast<double>(cut.tile_block);
   const double passes = s.tiles / block;
-  double clocks =
-      s.positions / block * s.depth / static_cast<double>(cut.channel_block) *
-      product_clocks(table, speed, cut.channel_block, cut.tile_block, tiles.result_channels);
-  clocks += s.tiles * s.depth_vectors * speed.source * static_cast<double>(column_blocks);
-  clocks += s.tiles * s.column_vectors * speed.gradient * static_cast<double>(channel_blocks);
-  clocks += static_cast<double>(cut.splits) * s.depth * s.column_vectors * speed.sums;
+  const bool strided = tiles.side == 5;
+  const double positions = static_cast<double>(tiles.side * tiles.side);
+  const double slices = strided ? static_cast<double>(kStridedSlices) : positions;
+  double tile_clocks = 0;  // of a block's products
+  if (strided) {
+    for (const PhasePositions& at : kPhasePositions) {
+      tile_clocks += static_cast<double>(at.positions) *
+                     product_clocks(table, speed, at.phases * cut.channel_block, cut.tile_block,
+                                    tiles.result_channels);
+    }
+  } else {
+    tile_clocks = positions * product_clocks(table, speed, cut.channel_block, cut.tile_block,
+                                             tiles.result_channels);
+  }
+  double clocks = s.positions / positions / block * s.depth /
+                  static_cast<double>(cut.channel_block) * tile_clocks;
+  clocks += s.tiles * s.depth_vectors * speed.source * (strided ? 2.5 : 1) *
+            static_cast<double>(column_blocks);
+  clocks += s.tiles * s.column_vectors * speed.gradient * (strided ? 0.7 : 1) *
+            static_cast<double>(channel_blocks);
+  clocks +=
+      static_cast<double>(cut.splits) * s.depth * s.column_vectors * speed.sums * (slices / 36);
   double time = s.pixel_ns;
-  const double sum_bytes = 288 * s.depth * s.columns;
-  const double scratch = 144 * (static_cast<double>(cut.channel_block * cut.column_block) +
-                                block * static_cast<double>(cut.channel_block + cut.column_block));
+  const double sum_bytes = 8 * slices * s.depth * s.columns;
+  const double scratch = 4 * (slices * static_cast<double>(cut.channel_block) *
+                                  (static_cast<double>(cut.column_block) + block) +
+                              positions * block * static_cast<double>(cut.column_block));
   time += passes * sum_bytes / (scratch > cache_bytes() ? kFarBytes : 2 * kFarBytes);
   if (cut.splits > 1) {
     time += static_cast<double>(cut.splits) * 72 * s.depth * s.columns / kScatteredBytes;
@@ -234,12 +315,35 @@ WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared) {
   return best;
 }
 
+WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa isa, bool prepared) {
+  const WinogradTable& table = *families_of(isa).winograd;
+  const Speed speed = speed_of(isa);
+  const int64_t depth = tiles.source_channels;
+  const int64_t strips = (backward ? 4 : 1) * ceil_div(tiles.result_channels, table.panel);
+  WinogradChoice best;
+  for (int64_t tile_block : {4, 6, 8, 12, 18, 24, 36, 48}) {
+    tile_block = even_part(tiles.count, tile_block);
+    for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
+      for (int64_t channel_block : {int64_t{16}, int64_t{32}, int64_t{64}, depth}) {
+        const WinogradCut cut{tile_block, std::min(channel_block, depth), strip_block, true};
+        const double cost = strided_cost_of(tiles, cut, backward, table, speed, prepared);
+        if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
+      }
+    }
+  }
+  return best;
+}
+
 WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
   WinogradWeightChoice best;
-  for (int64_t side : {32, 64, 128}) {
-    const int64_t channel_block = even_part(tiles.source_channels, side);
+  const bool strided = tiles.side == 5;
+  for (int64_t side : {16, 32, 64, 128}) {
+    // Of stride 2 in whole vectors, and with four phases.
+    if (strided ? side > 64 : side < 32) continue;
+    const int64_t channel_block =
+        strided ? std::min(side, tiles.source_channels) : even_part(tiles.source_channels, side);
     const int64_t column_block =
         std::min(tiles.result_channels, std::max<int64_t>(table.panel, side));
     for (int64_t tile_block : {12, 16, 24, 32}) {
@@ -260,11 +364,13 @@ ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa
   ConvPrediction prediction;
   prediction.direct = direct_nanoseconds(shape, direction, isa, prepared);
   prediction.winograd = HUGE_VAL;
-  if (!winograd_applies(shape)) return prediction;
+  if (!winograd_applies(shape, isa)) return prediction;
   const WinogradTiles tiles = winograd_tiles(shape, direction);
-  prediction.winograd = direction == ConvDirection::backward_weight
-                            ? best_weight_cut(tiles, isa).nanoseconds
-                            : best_cut(tiles, isa, prepared).nanoseconds;
+  const bool backward = direction == ConvDirection::backward_data;
+  prediction.winograd =
+      direction == ConvDirection::backward_weight ? best_weight_cut(tiles, isa).nanoseconds
+      : shape.stride_height == 2 ? best_strided_cut(tiles, backward, isa, prepared).nanoseconds
+                                 : best_cut(tiles, isa, prepared).nanoseconds;
   return prediction;
 }
 

@@ -14,6 +14,9 @@ struct WinogradChoice {
 // `prepared`: the transformed weights are kept from run to run.
 WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared);
 
+// The same for a stride of 2, where `prepared` decides nothing but the cost.
+WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa isa, bool prepared);
+
 struct WinogradWeightChoice {
   WinogradWeightCut cut;
   double nanoseconds = 0;

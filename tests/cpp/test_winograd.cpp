@@ -25,15 +25,17 @@ using test::Tensor;
 struct Case {
   int64_t images, height, width, channels, results;
   int64_t top, bottom, left, right;
+  int64_t stride = 1;
 
   bool valid() const { return height + top + bottom >= 3 && width + left + right >= 3; }
   nnrt::Shape x() const { return {images, height, width, channels}; }
   nnrt::Shape w() const { return {3, 3, channels, results}; }
   nnrt::Shape y() const {
-    return {images, height + top + bottom - 2, width + left + right - 2, results};
+    return {images, (height + top + bottom - 3) / stride + 1,
+            (width + left + right - 3) / stride + 1, results};
   }
   nnrt::AttributeMap attributes() const {
-    return {{"stride", test::dims({1, 1})},
+    return {{"stride", test::dims({stride, stride})},
             {"padding", test::dims({top, bottom, left, right})},
             {"dilation", test::dims({1, 1})},
             {"groups", int64_t{1}}};
@@ -65,7 +67,7 @@ const nnrt::WinogradWeightCut* cut_of_weight = nullptr;
 template <ConvDirection direction>
 nnrt::BoundKernel bind(const nnrt::BindRequest& request) {
   const nnrt::ConvShape shape = shape_of(request, direction);
-  CHECK(nnrt::winograd_applies(shape));
+  CHECK(nnrt::winograd_applies(shape, request.isa));
   if (direction == ConvDirection::backward_weight) {
     return nnrt::bind_winograd_weight(request, shape, cut_of_weight);
   }
@@ -142,7 +144,8 @@ Tensor<double> plain(const Case& sizes, const Operands& operands, ConvDirection 
     for (int64_t index = 0; index < rows * columns * 9; ++index) {
       const int64_t i = index / 9 / columns, j = index / 9 % columns;
       const int64_t r = index % 9 / 3, s = index % 3;
-      const int64_t row = i + r - sizes.top, column = j + s - sizes.left;
+      const int64_t row = i * sizes.stride + r - sizes.top;
+      const int64_t column = j * sizes.stride + s - sizes.left;
       if (row < 0 || column < 0 || row >= sizes.height || column >= sizes.width) continue;
       const int64_t x = ((n * sizes.height + row) * sizes.width + column) * sizes.channels;
       const int64_t y = ((n * rows + i) * columns + j) * sizes.results;
@@ -325,6 +328,42 @@ void test_cuts() {
   }
 }
 
+// Stride 2: every extent, padding and edge, channels in whole vectors of all instruction sets, and
+// every way through the work.
+void test_strided() {
+  for (int64_t height = 1; height <= 19; ++height) {
+    const int64_t width = 1 + height * 7 % 19, top = height % 4;
+    check_case({2, height, width, 16, 48, 1, 1, 1, 1, 2}, height % 2 == 0, height % 6 == 0);
+    check_case({1, width, height, 32, 16, top % 3, (top + 1) % 3, top, height % 3, 2},
+               height % 2 == 1, false);
+  }
+  for (int64_t results : {16, 64, 80, 144}) {
+    check_case({3, 10, 9, 208 - results, results, 0, 1, 0, 1, 2}, results == 80, results == 16);
+  }
+  const Case sizes{3, 27, 21, 80, 144, 1, 1, 1, 1, 2};
+  const Operands operands(sizes);
+  for (const nnrt::WinogradCut& cut :
+       {nnrt::WinogradCut{5, 1000, 1000}, nnrt::WinogradCut{36, 1000, 1},
+        nnrt::WinogradCut{7, 32, 2}, nnrt::WinogradCut{12, 16, 1000},
+        nnrt::WinogradCut{1, 48, 1}}) {
+    for (ConvDirection direction : {ConvDirection::forward, ConvDirection::backward_data}) {
+      nnrt::WinogradCut whole = cut;
+      const bool forward = direction == ConvDirection::forward;
+      whole.channel_block = std::min(cut.channel_block, forward ? sizes.channels : sizes.results);
+      cut_of_work = &whole;
+      check_direction(sizes, operands, direction, true, true);
+      cut_of_work = nullptr;
+    }
+  }
+  for (const nnrt::WinogradWeightCut& cut :
+       {nnrt::WinogradWeightCut{4, 80, 144, 1}, nnrt::WinogradWeightCut{5, 32, 64, 3},
+        nnrt::WinogradWeightCut{60, 16, 64, 1}, nnrt::WinogradWeightCut{1, 80, 64, 50}}) {
+    cut_of_weight = &cut;
+    check_direction(sizes, operands, ConvDirection::backward_weight, false, true);
+    cut_of_weight = nullptr;
+  }
+}
+
 // A transposed convolution may give more pixels than the windows of its source cover.
 void test_transposed() {
   const Case sizes{2, 9, 11, 8, 20, 1, 1, 1, 1};
@@ -362,10 +401,20 @@ void test_choice() {
     }
     const ConvDirection forward = ConvDirection::forward;
     CHECK(algorithm_of(few.job(narrow, forward, false), forward, isa, false).find("winograd") != 0);
-    Job<float> strided = operands.job(wide, forward, false);
-    strided.attributes["stride"] = test::dims({2, 2});
-    strided.result = {2, 14, 14, 64};
-    CHECK(algorithm_of(strided, forward, isa, false).find("winograd") != 0);
+  }
+  // Of stride 2 with channels in whole vectors.
+  const Case even{8, 28, 28, 64, 64, 1, 1, 1, 1, 2}, odd{8, 28, 28, 63, 64, 1, 1, 1, 1, 2};
+  const Operands of_even(even), of_odd(odd);
+  for (nnrt::Isa isa : test::available_isas()) {
+    for (ConvDirection direction : kDirections) {
+      const Job<float> job = of_even.job(even, direction, false);
+      const bool vectors = isa != nnrt::Isa::reference;
+      CHECK((algorithm_of(job, direction, isa, false).find("winograd") == 0) == vectors);
+      CHECK(algorithm_of(job, direction, isa, true).find("winograd") != 0);
+      CHECK(
+          algorithm_of(of_odd.job(odd, direction, false), direction, isa, false).find("winograd") !=
+          0);
+    }
   }
 }
 
@@ -387,8 +436,8 @@ Errors errors_of(const Tensor<float>& found, const Tensor<double>& expected) {
 }
 
 // 256 channels of positive pixels (what ReLU leaves): the bounds are twice what is measured.
-void test_accuracy() {
-  const Case sizes{2, 12, 12, 256, 64, 1, 1, 1, 1};
+void test_accuracy(int64_t stride) {
+  const Case sizes{2, 12 * stride, 12 * stride, 256, 64, 1, 1, 1, 1, stride};
   const Operands operands(sizes, true);
   for (ConvDirection direction : kDirections) {
     const Tensor<double> expected = plain(sizes, operands, direction, false);
@@ -399,9 +448,9 @@ void test_accuracy() {
       job.bind = direct_of(direction);
       job.strict = true;
       const Errors direct = errors_of(test::run(job, isa), expected);
-      std::printf("error %s direction %d: rms %.2g largest %.2g, direct rms %.2g largest %.2g\n",
-                  nnrt::name_of(isa), static_cast<int>(direction), winograd.rms, winograd.largest,
-                  direct.rms, direct.largest);
+      std::printf("error %s stride %d direction %d: rms %.2g largest %.2g, direct %.2g %.2g\n",
+                  nnrt::name_of(isa), static_cast<int>(stride), static_cast<int>(direction),
+                  winograd.rms, winograd.largest, direct.rms, direct.largest);
       CHECK(winograd.rms < 3e-6);
       CHECK(winograd.largest < 3e-5);
     }
@@ -416,8 +465,10 @@ int main() {
   test_padding();
   test_channels();
   test_cuts();
+  test_strided();
   test_transposed();
   test_choice();
-  test_accuracy();
+  test_accuracy(1);
+  test_accuracy(2);
   return test::finish();
 }

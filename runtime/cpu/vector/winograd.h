@@ -312,7 +312,7 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     result.ask<1>(p);
     add.ask<0>(p);
     mask.ask<0>(p);
-    const TileOrder::Range range = order.at(p);
+    const TileOrder::Range range = order.at(p / kSide, p % kSide);
     product.rows = range.end - range.begin;
     multiply_position(
         product, memory.transformed + p * winograd.tile_position + range.begin * product.a_row,
@@ -355,18 +355,5 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
     stage = next;
   }
 }
-
-}  // namespace nnrt::NNC_ISA
-
-#include "cpu/vector/winograd_weight.h"
-
-namespace nnrt::NNC_ISA {
-
-inline constexpr WinogradTable winograd_table = {kPanel,
-                                                 kLanes,
-                                                 &winograd_weights,
-                                                 &winograd_multiply,
-                                                 &winograd_weight,
-                                                 &winograd_weight_combine};
 
 }  // namespace nnrt::NNC_ISA

@@ -53,14 +53,14 @@ class TileOrder {
     const bool narrow = tile.narrow(tiles_);
     return next_[tile.low(tiles_) ? (narrow ? 3 : 2) : (narrow ? 0 : 1)]++;
   }
-  // The places of the tiles that have position p.
+  // The places of the tiles that have the position of two points.
   struct Range {
     int64_t begin, end;
   };
-  NNC_INLINE Range at(int p) const {
+  NNC_INLINE Range at(int row, int column) const {
     if (tiles_.edge == 0) return {0, end_};
-    const bool of_low = !tiles_.edge_row || has(p / kSide);
-    const bool of_narrow = !tiles_.edge_column || has(p % kSide);
+    const bool of_low = !tiles_.edge_row || has(row);
+    const bool of_narrow = !tiles_.edge_column || has(column);
     return {of_narrow ? 0 : whole_, !of_low ? low_ : of_narrow ? end_ : both_};
   }
 
@@ -80,7 +80,9 @@ class TileOrder {
       if (tiles.edge_row && tiles.edge_column) both = tile.image;
     }
   };
-  NNC_INLINE bool has(int point) const { return point <= tiles_.edge || point == kSide - 1; }
+  NNC_INLINE bool has(int64_t point) const {
+    return point <= tiles_.edge + tiles_.side - kSide || point == tiles_.side - 1;
+  }
 
   const WinogradTiles& tiles_;
   int64_t whole_ = 0, low_ = 0, both_ = 0, end_;  // where they begin; all end

@@ -12,48 +12,56 @@ namespace nnrt::NNC_ISA {
 // time go unnoticed beside the products (Zen 5, 64 channels of 56x56: 12.8 MB a tensor).
 class PixelsAhead {
  public:
+  // A tile spans `span` rows and columns of the image, of which every `step`th is asked for.
   NNC_INLINE PixelsAhead(const WinogradTiles& tiles, const float* images, int64_t height,
-                         int64_t width, int64_t stride, int64_t begin, int64_t end)
+                         int64_t width, int64_t stride, int64_t begin, int64_t end,
+                         int64_t span = 4, int64_t step = 1)
       : tiles_(tiles),
         tile_(tiles, begin),
         images_(images),
         height_(height),
         width_(width),
         stride_(stride),
-        count_(end - begin) {}
-  // Four rows from `top` and columns from `left` of the corner of each tile, clipped to the image,
-  // of channels [first, first + channels).
+        count_(end - begin),
+        span_(span),
+        step_(step) {}
+  // Rows from `top` and columns from `left` of the corner of each tile, clipped to the image, of
+  // channels [first, first + channels).
   NNC_INLINE void set_window(int64_t top, int64_t left, int64_t first, int64_t channels) {
     top_ = top;
     left_ = left;
     first_ = first;
     channels_ = channels;
-    total_ = 4 * count_;
+    total_ = span_ / step_ * count_;
   }
-  // The rows whose turn it is at position p.
+  // The rows whose turn it is at position p of so many.
   template <int Write>
-  NNC_INLINE void ask(int p) {
-    const int64_t until = total_ * (p + 1) / kPositions;
+  NNC_INLINE void ask(int64_t p, int64_t positions = kPositions) {
+    const int64_t until = total_ * (p + 1) / positions;
     for (; done_ < until; ++done_) {
-      ask_row<Write>(done_ % 4);
-      if (done_ % 4 == 3) tile_.next(tiles_);
+      ask_row<Write>(row_);
+      row_ += step_;
+      if (row_ < span_) continue;
+      row_ = 0;
+      tile_.next(tiles_);
     }
   }
 
  private:
   template <int Write>
   NNC_INLINE void ask_row(int64_t row) const {
-    const int64_t y = tile_.row * 4 + top_ + row, x = tile_.column * 4 + left_;
+    const int64_t y = tile_.row * span_ + top_ + row, x = tile_.column * span_ + left_;
     if (y < 0 || y >= height_) return;
-    const int64_t left = larger(0, x), pixels = smaller(width_, x + 4) - left;
+    const int64_t left = x < 0 ? x + round_up(-x, step_) : x;
+    const int64_t pixels = smaller(width_, x + span_) - left;
     const float* run = images_ + ((tile_.image * height_ + y) * width_ + left) * stride_ + first_;
-    if (channels_ == stride_) {
+    if (channels_ == stride_ && step_ == 1) {
       for (int64_t c = 0; c < pixels * channels_; c += kLine / 4) {
         __builtin_prefetch(run + c, Write, 2);
       }
       return;
     }
-    for (int64_t i = 0; i < pixels; ++i, run += stride_) {
+    for (int64_t i = 0; i < pixels; i += step_, run += step_ * stride_) {
       for (int64_t c = 0; c < channels_; c += kLine / 4) __builtin_prefetch(run + c, Write, 2);
     }
   }
@@ -61,12 +69,13 @@ class PixelsAhead {
   const WinogradTiles& tiles_;
   TileIndex tile_;
   const float* images_;
-  int64_t height_, width_, stride_, count_;
+  int64_t height_, width_, stride_, count_, span_, step_;
   int64_t top_ = 0, left_ = 0, first_ = 0, channels_ = 0;
-  int64_t total_ = 0, done_ = 0;
+  int64_t total_ = 0, done_ = 0, row_ = 0;
 };
 
-// Rows x Columns pixels of an image from (top, left) on, some of which may lie outside.
+// Rows x Columns pixels of an image from (top, left) on, every `step`th, some of which may lie
+// outside.
 template <int Rows, int Columns>
 struct PixelSquare {
   const float* pixels[Rows][Columns];  // outside: `zeros`
@@ -75,16 +84,19 @@ struct PixelSquare {
   bool inside;  // entirely
 
   NNC_INLINE PixelSquare(const float* image, int64_t height, int64_t width, int64_t channels,
-                         int64_t top, int64_t left, const float* zeros)
+                         int64_t top, int64_t left, const float* zeros, int64_t step = 1)
       : origin(image + (top * width + left) * channels),
-        row_stride(width * channels),
-        pixel_stride(channels),
-        inside(top >= 0 && left >= 0 && top + Rows <= height && left + Columns <= width) {
+        row_stride(step * width * channels),
+        pixel_stride(step * channels),
+        inside(top >= 0 && left >= 0 && top + (Rows - 1) * step < height &&
+               left + (Columns - 1) * step < width) {
     if (inside) return;
     for (int i = 0; i < Rows; ++i) {
-      const bool row_inside = top + i >= 0 && top + i < height;
+      const int64_t y = top + i * step;
+      const bool row_inside = y >= 0 && y < height;
       for (int j = 0; j < Columns; ++j) {
-        const bool pixel_inside = row_inside && left + j >= 0 && left + j < width;
+        const int64_t x = left + j * step;
+        const bool pixel_inside = row_inside && x >= 0 && x < width;
         pixels[i][j] = pixel_inside ? origin + i * row_stride + j * pixel_stride : zeros;
       }
     }
@@ -93,11 +105,11 @@ struct PixelSquare {
 
 // Transforms channels [first, first + channels) of a square; position p of channel first + c goes
 // to to[p * position + c]. The last vector is filled up with zeros.
-template <class Down, class Across, int Rows, int Columns>
+template <class Down, class Across, int Side = kSide, int Rows, int Columns>
 NNC_INLINE void transform_pixels(const PixelSquare<Rows, Columns>& square, int64_t first,
                                  int64_t channels, float* to, int64_t position) {
   for (int64_t c = 0; c < channels; c += kLanes) {
-    const VectorSquare<float> out(to + c, kSide * position, position);
+    const VectorSquare<float> out(to + c, Side * position, position);
     auto store = [&](int i, int j, Float value)
                      __attribute__((always_inline)) { value.store(out.at(i, j)); };
     const int64_t lanes = channels - c;

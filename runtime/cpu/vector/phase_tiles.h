@@ -1,0 +1,185 @@
+// From images to the transformed tiles of a convolution of stride 2 and back.
+#pragma once
+
+#include "cpu/vector/phase_transform.h"
+#include "cpu/vector/winograd_tiles.h"
+#include "cpu/winograd_strided.h"
+
+namespace nnrt::NNC_ISA {
+
+template <int Phase, int Rows, int Columns>
+NNC_INLINE void transform_phase(const WinogradTiles& tiles, const float* image, int64_t top,
+                                int64_t left, int64_t first, int64_t channels, const float* zeros,
+                                float* to, int64_t position) {
+  constexpr bool two_rows = phase_has_two_rows(Phase), two_columns = phase_has_two_columns(Phase);
+  const PixelSquare<Rows + (two_rows ? 1 : 0), Columns + (two_columns ? 1 : 0)> square(
+      image, tiles.source_height, tiles.source_width, tiles.source_channels,
+      top + (two_rows ? 0 : 1), left + (two_columns ? 0 : 1), zeros, 2);
+  transform_pixels<PhaseSource<Rows, two_rows>, PhaseSource<Columns, two_columns>, kPhaseSide>(
+      square, first, channels, to + Phase * channels, position);
+}
+
+// The four phases of the source pixels under tiles [begin, end).
+inline void transform_phases(const WinogradTiles& tiles, const float* source, int64_t begin,
+                             int64_t end, int64_t first, int64_t channels, const float* zeros,
+                             const TransformedTiles& out) {
+  const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
+  TileOrder order(tiles, begin, end);
+  TileIndex tile(tiles, begin);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    float* const to = out.to + order.take(tile) * out.row;
+    const float* const image = source + tile.image * image_floats;
+    const int64_t top = tile.row * 8 - tiles.pad_top, left = tile.column * 8 - tiles.pad_left;
+    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+      transform_phase<0, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                          out.position);
+      transform_phase<1, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                          out.position);
+      transform_phase<2, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                          out.position);
+      transform_phase<3, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                          out.position);
+    });
+  }
+}
+
+// For the gradient of the data: the pixels of dy, the source, under tiles [begin, end).
+inline void transform_strided_gradient(const WinogradTiles& tiles, const float* source,
+                                       int64_t begin, int64_t end, int64_t first, int64_t channels,
+                                       const float* zeros, const TransformedTiles& out) {
+  const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
+  TileOrder order(tiles, begin, end);
+  TileIndex tile(tiles, begin);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    float* const to = out.to + order.take(tile) * out.row;
+    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+      const PixelSquare<kRows + 1, kColumns + 1> square(
+          source + tile.image * image_floats, tiles.source_height, tiles.source_width,
+          tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
+          zeros);
+      transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide>(
+          square, first, channels, to, out.position);
+    });
+  }
+}
+
+// For the gradient of the weights: the pixels of dy, the result, in tiles [begin, end).
+inline void transform_strided_result_gradient(const WinogradTiles& tiles, const float* gradient,
+                                              int64_t begin, int64_t end, int64_t first,
+                                              int64_t channels, const float* zeros,
+                                              const TransformedTiles& out) {
+  const int64_t image_floats = tiles.result_height * tiles.result_width * tiles.result_channels;
+  TileOrder order(tiles, begin, end);
+  TileIndex tile(tiles, begin);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    float* const to = out.to + order.take(tile) * out.row;
+    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+      const PixelSquare<kRows, kColumns> square(
+          gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
+          tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
+      transform_pixels<PhaseGradient<kRows>, PhaseGradient<kColumns>, kPhaseSide>(
+          square, first, channels, to, out.position);
+    });
+  }
+}
+
+// Pixels [begin, end) of a tile that are stored.
+struct TileSpan {
+  int64_t begin, end;
+  NNC_INLINE bool has(int64_t i) const { return i >= begin && i < end; }
+};
+
+// The products of one tile, `from` + p * position, to `columns` channels of its pixels: pixel
+// (0, 0) lies at `to`.
+template <class Down, class Across>
+NNC_INLINE void transform_tile_products(const float* from, int64_t position, float* to,
+                                        int64_t row_stride, int64_t pixel_stride, TileSpan rows,
+                                        TileSpan pixels, int64_t first, int64_t columns,
+                                        const Finisher* finish) {
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const VectorSquare<const float> in(from + c, kPhaseSide * position, position);
+    const VectorSquare<float> out(to + c, row_stride, pixel_stride);
+    transform_square<Down, Across>(
+        [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
+        [&](int i, int j, Float value) __attribute__((always_inline)) {
+          if (!rows.has(i) || !pixels.has(j)) return;
+          if (finish != nullptr) {
+            finish->store<true>(value, out.at(i, j), first + c, kLanes);
+          } else {
+            value.store(out.at(i, j));
+          }
+        });
+  }
+}
+
+// Forward: products [position][place][column] of tiles [begin, end) to `columns` channels of the
+// result from `first` on.
+inline void transform_strided_result(const WinogradTiles& tiles, const float* products,
+                                     int64_t position, int64_t begin, int64_t end, int64_t first,
+                                     int64_t columns, float* result, const Finisher* finish) {
+  const int64_t channels = tiles.result_channels;
+  const int64_t row_stride = tiles.result_width * channels;
+  TileOrder order(tiles, begin, end);
+  TileIndex tile(tiles, begin);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    const float* const from = products + order.take(tile) * columns;
+    const int64_t top = tile.row * 4, left = tile.column * 4;
+    const TileSpan rows = {0, tiles.result_height - top}, pixels = {0, tiles.result_width - left};
+    float* const to =
+        result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
+        first;
+    with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
+      transform_tile_products<PhaseResult<decltype(high)::value, true>,
+                              PhaseResult<decltype(wide)::value, true>>(
+          from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
+    });
+  }
+}
+
+// The rows or columns of one phase in a tile that begins at pixel `top` of `extent`.
+NNC_INLINE TileSpan phase_span(int64_t top, int64_t extent) {
+  return {top < 0 ? (1 - top) / 2 : 0, (extent - top + 1) / 2};
+}
+
+// The gradient of the data: the same for the pixels of one phase.
+template <int Phase>
+void transform_one_phase(const StridedArguments& strided, const float* products, int64_t begin,
+                         int64_t end, int64_t first, int64_t columns, float* result,
+                         const Finisher* finish) {
+  constexpr bool two_rows = phase_has_two_rows(Phase), two_columns = phase_has_two_columns(Phase);
+  const WinogradTiles& tiles = strided.tiles;
+  const int64_t channels = tiles.result_channels;
+  const int64_t row_stride = tiles.result_width * channels;
+  TileOrder order(tiles, begin, end);
+  TileIndex tile(tiles, begin);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    const float* const from = products + order.take(tile) * columns;
+    const int64_t top = tile.row * 8 + strided.result_top + (two_rows ? 1 : 0);
+    const int64_t left = tile.column * 8 + strided.result_left + (two_columns ? 1 : 0);
+    float* const to =
+        result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
+        first;
+    with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
+      transform_tile_products<PhaseResult<decltype(high)::value, two_rows>,
+                              PhaseResult<decltype(wide)::value, two_columns>>(
+          from, strided.product_position, to, 2 * row_stride, 2 * channels,
+          phase_span(top, tiles.result_height), phase_span(left, tiles.result_width), first,
+          columns, finish);
+    });
+  }
+}
+
+inline void transform_phase_result(const StridedArguments& strided, int phase,
+                                   const float* products, int64_t begin, int64_t end, int64_t first,
+                                   int64_t columns, float* result, const Finisher* finish) {
+  using Transform = void (*)(const StridedArguments&, const float*, int64_t, int64_t, int64_t,
+                             int64_t, float*, const Finisher*);
+  constexpr Transform transforms[kPhases] = {&transform_one_phase<0>, &transform_one_phase<1>,
+                                             &transform_one_phase<2>, &transform_one_phase<3>};
+  transforms[phase](strided, products, begin, end, first, columns, result, finish);
+}
+
+}  // namespace nnrt::NNC_ISA

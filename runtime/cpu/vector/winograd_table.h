@@ -1,0 +1,20 @@
+// The table of Winograd's kernels.
+#pragma once
+
+#include "cpu/vector/winograd.h"
+#include "cpu/vector/winograd_strided.h"
+#include "cpu/vector/winograd_weight.h"
+
+namespace nnrt::NNC_ISA {
+
+inline constexpr WinogradTable winograd_table = {kPanel,
+                                                 kLanes,
+                                                 &winograd_weights,
+                                                 &winograd_multiply,
+                                                 &winograd_weight<StrideOne>,
+                                                 &winograd_weight_combine,
+                                                 &strided_weights,
+                                                 &strided_multiply,
+                                                 &winograd_weight<StrideTwo>};
+
+}  // namespace nnrt::NNC_ISA

@@ -1,0 +1,104 @@
+// Bind of Winograd convolutions of stride 2, forward and the gradient of the data.
+#include "cpu/winograd_strided.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "cpu/families.h"
+#include "cpu/tile.h"
+#include "cpu/winograd_bind.h"
+#include "cpu/winograd_model.h"
+
+namespace nnrt {
+namespace {
+
+// Depths of one unit that transforms weights: 32 x 64 columns, about 15 us.
+constexpr int64_t kWeightDepth = 32;
+
+// Along one axis of the gradient of the data, with taps 0, 1, 2 at 2 k - padding + tap: the pixels
+// of one tap, 2 k + 1 - padding, and of two, 2 k + 2 - padding, for k from `first` on cover it all.
+struct PhaseAxis {
+  int64_t first, count;
+  PhaseAxis(int64_t extent, int64_t padding)
+      : first((padding + 1) / 2 - 1), count((extent + padding) / 2 - (padding + 1) / 2 + 1) {}
+  int64_t pixel(int64_t padding) const { return 2 * first + 1 - padding; }
+};
+
+}  // namespace
+
+WinogradTiles strided_tiles(const ConvShape& shape, ConvDirection direction) {
+  WinogradTiles tiles;
+  tiles.side = 5;
+  tiles.images = shape.images;
+  tiles.source_height = shape.in_height;
+  tiles.source_width = shape.in_width;
+  tiles.source_channels = shape.in_channels;
+  tiles.result_height = shape.out_height;
+  tiles.result_width = shape.out_width;
+  tiles.result_channels = shape.out_channels;
+  tiles.pad_top = shape.pad_top;
+  tiles.pad_left = shape.pad_left;
+  if (direction != ConvDirection::backward_data) {
+    set_grid(tiles, tiles.result_height, tiles.result_width);
+    return tiles;
+  }
+  std::swap(tiles.source_height, tiles.result_height);
+  std::swap(tiles.source_width, tiles.result_width);
+  std::swap(tiles.source_channels, tiles.result_channels);
+  const PhaseAxis down(shape.in_height, shape.pad_top), across(shape.in_width, shape.pad_left);
+  tiles.pad_top = -down.first;
+  tiles.pad_left = -across.first;
+  set_grid(tiles, down.count, across.count);
+  return tiles;
+}
+
+BoundKernel bind_strided(const BindRequest& request, const ConvShape& shape,
+                         ConvDirection direction, const WinogradCut* cut) {
+  const WinogradTable& table = *families_of(request.isa).winograd;
+  auto strided = std::make_shared<StridedArguments>();
+  StridedArguments& s = *strided;
+  s.tiles = strided_tiles(shape, direction);
+  s.backward = direction == ConvDirection::backward_data;
+  s.result_top = PhaseAxis(shape.in_height, shape.pad_top).pixel(shape.pad_top);
+  s.result_left = PhaseAxis(shape.in_width, shape.pad_left).pixel(shape.pad_left);
+  if (!s.backward) s.result_top = s.result_left = 0;
+  s.cut = cut != nullptr
+              ? *cut
+              : best_strided_cut(s.tiles, s.backward, request.isa, is_fixed(request, 1)).cut;
+  const int64_t depth = s.tiles.source_channels, columns = s.tiles.result_channels;
+  s.phase_strips = ceil_div(columns, table.panel);
+  s.strip_count = (s.backward ? 4 : 1) * s.phase_strips;
+  s.cut.channel_block = round_up(s.cut.channel_block, table.lanes);
+  s.cut.strip_block = std::min(s.cut.strip_block, s.strip_count);
+  s.tile_blocks = ceil_div(s.tiles.count, s.cut.tile_block);
+  s.channel_blocks = ceil_div(depth, s.cut.channel_block);
+  s.strip_blocks = ceil_div(s.strip_count, s.cut.strip_block);
+  const int64_t positions = s.tiles.side * s.tiles.side;
+  s.tile_position = s.cut.tile_block * (s.backward ? 1 : 4) * s.cut.channel_block + kSkew;
+  s.product_position = s.cut.tile_block * std::min(table.panel, columns) + kSkew;
+  s.product_strip = s.channel_blocks > 1 ? positions * s.product_position : 0;
+  s.weight_depth = kWeightDepth;
+  s.weight_units = s.strip_count * ceil_div(depth, kWeightDepth);
+
+  BoundKernel bound;
+  set_sizes(bound, request, shape);
+  Scratch scratch(request.tile_scratch);
+  s.zero_offset = scratch.add(depth);
+  s.tile_offset = scratch.add(positions * s.tile_position);
+  s.product_offset =
+      scratch.add(positions * s.product_position * (s.channel_blocks > 1 ? s.cut.strip_block : 1));
+  const bool kept = is_fixed(request, 1);
+  (kept ? bound.prepared_bytes : bound.workspace_bytes) =
+      line_bytes(kStridedSlices * depth * columns * 4);
+  (kept ? bound.prepare : bound.phases).push_back({table.strided_weights, s.weight_units});
+  if (kept) bound.layout = "winograd of stride 2";
+  bound.scratch_bytes = scratch.bytes;
+  bound.phases.push_back({table.strided_multiply, s.tile_blocks * s.strip_blocks});
+  if (request.tile != nullptr && tile_finish(request.tile) == nullptr)
+    bound.phases.push_back(tile_phase(*request.tile));
+  bound.algorithm = "winograd F(4,2)";
+  bound.arguments = strided;
+  return bound;
+}
+
+}  // namespace nnrt
