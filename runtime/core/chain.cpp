@@ -38,6 +38,8 @@ struct Rows {
   bool empty() const { return begin >= end; }
 };
 
+int64_t round_to(int64_t rows, int64_t granule) { return (rows + granule - 1) / granule * granule; }
+
 // Rows of the source that `rows` are made from.
 Rows under(const RowKernel& kernel, Rows rows) {
   if (rows.empty()) return {};
@@ -64,11 +66,12 @@ class ChainRun {
     for (size_t i = last; i-- > 0;) {
       const Rows needed = under(chain_.parts[i + 1].rows, fresh[i + 1]);
       Rows& held = held_[i];
-      const int64_t begin = std::max(needed.begin, std::min(held.end, needed.end));
-      fresh[i] = {held.empty() ? needed.begin : begin, needed.end};
-      if (fresh[i].empty()) continue;
-      keep(i, held.empty() ? needed : Rows{needed.begin, std::max(needed.begin, held.end)},
-           fresh[i].end);
+      fresh[i] = {};
+      if (needed.empty() || (!held.empty() && held.end >= needed.end)) continue;
+      const RowKernel& rows = chain_.parts[i].rows;
+      const int64_t end = std::min(rows.rows, round_to(needed.end, rows.granule));
+      fresh[i] = {held.empty() ? needed.begin : std::max(needed.begin, held.end), end};
+      keep(i, held.empty() ? needed : Rows{needed.begin, std::max(needed.begin, held.end)}, end);
     }
     for (size_t i = 0; i <= last; ++i) {
       if (!fresh[i].empty()) run(i, fresh[i]);
@@ -252,8 +255,9 @@ class Chainer {
     needed.back() = rows;
     for (size_t i = end - 1; i > first; --i) {
       const RowKernel& kernel = step(i).kernel.rows;
-      needed[i - first - 1] =
-          std::min(kernel.source_rows, (needed[i - first] - 1) * kernel.stride + kernel.extent);
+      const RowKernel& source = step(i - 1).kernel.rows;
+      needed[i - first - 1] = std::min(source.rows, (needed[i - first] - 1) * kernel.stride +
+                                                        kernel.extent + source.granule - 1);
     }
     return needed;
   }

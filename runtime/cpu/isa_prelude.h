@@ -27,6 +27,7 @@
 #include "cpu/softmax.h"
 #include "cpu/tile_table.h"
 #include "cpu/winograd.h"
+#include "cpu/winograd_folded.h"
 #include "cpu/winograd_strided.h"
 #include "nnrt/kernel.h"
 #include "nnrt/philox.h"

@@ -8,6 +8,7 @@
 #include "cpu/families.h"
 #include "cpu/tile.h"
 #include "cpu/winograd_bind.h"
+#include "cpu/winograd_folded.h"
 #include "cpu/winograd_model.h"
 #include "cpu/winograd_strided.h"
 
@@ -26,18 +27,19 @@ void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& 
   for (const TensorInfo& info : request.results) bound.bytes += static_cast<double>(info.bytes());
 }
 
-bool winograd_applies(const ConvShape& shape, Isa isa) {
-  const bool square = shape.kernel_height == 3 && shape.kernel_width == 3 &&
-                      shape.stride_height == shape.stride_width && shape.dilation_height == 1 &&
-                      shape.dilation_width == 1 && shape.groups == 1;
+WinogradScheme winograd_scheme(const ConvShape& shape, ConvDirection direction, Isa isa) {
+  const bool plain = shape.dilation_height == 1 && shape.dilation_width == 1 && shape.groups == 1;
   const bool something = shape.images > 0 && shape.in_height > 0 && shape.in_width > 0 &&
                          shape.in_channels > 0 && shape.out_height > 0 && shape.out_width > 0 &&
                          shape.out_channels > 0;
-  if (!square || !something) return false;
-  if (shape.stride_height == 1) return true;
+  if (!plain || !something) return WinogradScheme::none;
   const int64_t lanes = families_of(isa).winograd->lanes;
-  return shape.stride_height == 2 && shape.in_channels % lanes == 0 &&
-         shape.out_channels % lanes == 0;
+  if (folded_applies(shape, direction, lanes)) return WinogradScheme::folded;
+  if (shape.kernel_height != 3 || shape.kernel_width != 3) return WinogradScheme::none;
+  if (shape.stride_height == 1 && shape.stride_width == 1) return WinogradScheme::plain;
+  const bool vectors = shape.in_channels % lanes == 0 && shape.out_channels % lanes == 0;
+  return vectors && shape.stride_height == 2 && shape.stride_width == 2 ? WinogradScheme::strided
+                                                                        : WinogradScheme::none;
 }
 
 void set_grid(WinogradTiles& tiles, int64_t height, int64_t width) {
@@ -75,7 +77,9 @@ WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
 
 BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
                           ConvDirection direction, const WinogradCut* cut) {
-  if (shape.stride_height == 2) return bind_strided(request, shape, direction, cut);
+  const WinogradScheme scheme = winograd_scheme(shape, direction, request.isa);
+  if (scheme == WinogradScheme::folded) return bind_folded(request, shape);
+  if (scheme == WinogradScheme::strided) return bind_strided(request, shape, direction, cut);
   const WinogradTable& table = *families_of(request.isa).winograd;
   auto winograd = std::make_shared<WinogradArguments>();
   WinogradArguments& w = *winograd;
@@ -125,6 +129,8 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
 
 BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& shape,
                                  const WinogradWeightCut* cut) {
+  const WinogradScheme scheme = winograd_scheme(shape, ConvDirection::backward_weight, request.isa);
+  if (scheme == WinogradScheme::folded) return bind_folded_weight(request, shape);
   const WinogradTable& table = *families_of(request.isa).winograd;
   auto winograd = std::make_shared<WinogradWeightArguments>();
   WinogradWeightArguments& w = *winograd;
@@ -134,7 +140,7 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
   w.column_blocks = ceil_div(w.tiles.result_channels, w.cut.column_block);
   w.split_tiles = round_up(ceil_div(w.tiles.count, w.cut.splits), w.cut.tile_block);
   w.cut.splits = ceil_div(w.tiles.count, w.split_tiles);
-  const bool strided = shape.stride_height == 2;
+  const bool strided = scheme == WinogradScheme::strided;
   const int64_t positions = w.tiles.side * w.tiles.side;
   w.channel_stride = (strided ? 4 : 1) * round_up(w.cut.channel_block, table.lanes);
   w.column_stride = round_up(w.cut.column_block, table.lanes);
@@ -167,10 +173,12 @@ bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDir
                      std::string& note) {
   if (request.strict || request.isa == Isa::reference || request.operands[0].dtype != DType::f32)
     return false;
-  if (!winograd_applies(shape, request.isa)) return false;
+  const WinogradScheme scheme = winograd_scheme(shape, direction, request.isa);
+  if (scheme == WinogradScheme::none) return false;
   // Few channels leave most of a vector empty, and have a direct kernel of their own.
   const bool narrow = std::min(shape.in_channels, shape.out_channels) <= kNarrowChannels;
-  if (narrow && direction != ConvDirection::backward_weight) return false;
+  if (narrow && scheme != WinogradScheme::folded && direction != ConvDirection::backward_weight)
+    return false;
   const ConvPrediction prediction =
       predict_conv(shape, direction, request.isa, is_fixed(request, 1));
   char text[96];

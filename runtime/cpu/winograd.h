@@ -5,7 +5,7 @@
 // kernels' is 2e-7 and that of the usual points 0, +-1, +-2 is 3e-6 (tests/cpp/test_winograd.cpp).
 // Where less than 4 rows or columns of pixels are left at the edge, tiles have fewer positions.
 // What is infinite or no number spreads over the pixels of its tiles. Of stride 2:
-// cpu/winograd_strided.h.
+// cpu/winograd_strided.h; larger, on few channels: cpu/winograd_folded.h.
 #pragma once
 
 #include <cstdint>
@@ -99,11 +99,16 @@ struct WinogradTable {
   Run weights, multiply;
   Run weight, weight_combine;
   Run strided_weights, strided_multiply, strided_weight;  // cpu/winograd_strided.h
+  // cpu/winograd_folded.h
+  Run folded_weights, folded_multiply, folded_weight, folded_weight_combine;
+  void (*folded_rows)(const Call&, const RowBand&);
 };
 
-// 3x3, stride 1 or, with channels in whole vectors, 2; no dilation, one group, something to
-// compute.
-bool winograd_applies(const ConvShape& shape, Isa isa);
+// Three ways: 3x3 taps of stride 1; of stride 2, with channels in whole vectors; 7x7 or 8x8 of
+// stride 2 on few channels.
+enum class WinogradScheme : uint8_t { none, plain, strided, folded };
+// Without dilation, in one group, with something to compute.
+WinogradScheme winograd_scheme(const ConvShape& shape, ConvDirection direction, Isa isa);
 
 // What one core is expected to take, in nanoseconds.
 struct ConvPrediction {

@@ -8,6 +8,7 @@
 
 #include "cpu/caches.h"
 #include "cpu/families.h"
+#include "cpu/winograd_folded.h"
 #include "cpu/winograd_strided.h"
 
 namespace nnrt {
@@ -88,7 +89,8 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
                                                 : shape.out_height * shape.out_width));
   const int64_t columns = backward ? shape.in_channels : shape.out_channels;
   const int64_t channels = backward ? shape.out_channels : shape.in_channels;
-  const double depth = 9.0 * static_cast<double>(channels);
+  const double taps = static_cast<double>(shape.kernel_height * shape.kernel_width);
+  const double depth = taps * static_cast<double>(channels);
   double clocks = 0;
   for (int64_t n = 0; n < columns; n += table.panel) {
     const int64_t vectors = ceil_div(std::min(table.panel, columns - n), table.lanes);
@@ -97,7 +99,7 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
   }
   if (direction == ConvDirection::backward_weight) clocks *= 1.08;
   // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
-  const double weights = 9.0 * static_cast<double>(shape.in_channels * shape.out_channels);
+  const double weights = taps * static_cast<double>(shape.in_channels * shape.out_channels);
   // Weights that are kept have made room for those of the other layers since they were read last.
   if (prepared) return clocks / kClock + 4 * weights / kMemoryBytes;
   if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
@@ -290,6 +292,25 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
          (cut.splits > 1 ? kBarrier : 0);
 }
 
+// Of folded pixels: blocks of 12 tiles.
+double folded_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa) {
+  const WinogradTable& table = *families_of(isa).winograd;
+  const Speed speed = speed_of(isa);
+  const double tiles = static_cast<double>(folded_tiles(shape).count);
+  const int64_t depth = 4 * shape.in_channels;
+  const double depth_vectors = static_cast<double>(ceil_div(depth, table.lanes));
+  const double column_vectors = static_cast<double>(ceil_div(shape.out_channels, table.lanes));
+  const bool weight = direction == ConvDirection::backward_weight;
+  const double product = weight ? product_clocks(table, speed, depth, 12, shape.out_channels)
+                                : product_clocks(table, speed, 12, depth, shape.out_channels);
+  // Four pixels beside each other are half a transformation more.
+  const double clocks = 36 * product / 12 + depth_vectors * speed.source * 1.5 +
+                        column_vectors * (weight ? speed.gradient : speed.result);
+  const double weights =
+      weight ? 0 : 4 * static_cast<double>(depth) * column_vectors * speed.weights / 9;
+  return (tiles * clocks + weights) / kClock + (weight ? 0 : kBarrier);
+}
+
 }  // namespace
 
 WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared) {
@@ -364,13 +385,19 @@ ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa
   ConvPrediction prediction;
   prediction.direct = direct_nanoseconds(shape, direction, isa, prepared);
   prediction.winograd = HUGE_VAL;
-  if (!winograd_applies(shape, isa)) return prediction;
+  const WinogradScheme scheme = winograd_scheme(shape, direction, isa);
+  if (scheme == WinogradScheme::none) return prediction;
+  if (scheme == WinogradScheme::folded) {
+    prediction.winograd = folded_nanoseconds(shape, direction, isa);
+    return prediction;
+  }
   const WinogradTiles tiles = winograd_tiles(shape, direction);
   const bool backward = direction == ConvDirection::backward_data;
-  prediction.winograd =
-      direction == ConvDirection::backward_weight ? best_weight_cut(tiles, isa).nanoseconds
-      : shape.stride_height == 2 ? best_strided_cut(tiles, backward, isa, prepared).nanoseconds
-                                 : best_cut(tiles, isa, prepared).nanoseconds;
+  prediction.winograd = direction == ConvDirection::backward_weight
+                            ? best_weight_cut(tiles, isa).nanoseconds
+                        : scheme == WinogradScheme::strided
+                            ? best_strided_cut(tiles, backward, isa, prepared).nanoseconds
+                            : best_cut(tiles, isa, prepared).nanoseconds;
   return prediction;
 }
 

@@ -99,9 +99,9 @@ def test_no_image_and_one_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 POOL = """
 net Pool {{
-    input image: f32[N, H, W, 5]
+    input image: f32[N, H, W, {depth}]
 
-    wide   = image -> conv({channels}, 3) -> relu
+    wide   = image -> conv({layer}) -> relu
     pooled = wide -> max_pool({pool})
 
     output result = pooled
@@ -109,21 +109,25 @@ net Pool {{
 """
 
 
-@pytest.mark.parametrize("channels", [16, 33])
+# The last gives its rows three at a time.
+@pytest.mark.parametrize(
+    ("depth", "layer"), [(5, "16, 3"), (5, "33, 3"), (3, "64, 7, stride = 2, padding = 3")]
+)
 @pytest.mark.parametrize(
     "pool", ["2", "3, stride = 2, padding = 1", "3, stride = 1", "2, stride = 3"]
 )
 def test_pooling_behind_a_convolution(
-    monkeypatch: pytest.MonkeyPatch, channels: int, pool: str
+    monkeypatch: pytest.MonkeyPatch, depth: int, layer: str, pool: str
 ) -> None:
-    x = np.random.default_rng(6).standard_normal((3, 97, 89, 5), np.float32)
-    sizes = {"N": 3, "H": 97, "W": 89}
-    shown = POOL.format(channels=channels, pool=pool, outputs="    output first = wide\n")
+    sizes = {"N": 3, "H": 197, "W": 189} if depth == 3 else {"N": 3, "H": 97, "W": 89}
+    x = np.random.default_rng(6).standard_normal((*sizes.values(), depth), np.float32)
+    kind = {"depth": depth, "layer": layer, "pool": pool}
+    shown = POOL.format(**kind, outputs="    output first = wide\n")
     # Few channels are no work for Winograd's algorithm, which makes no single rows.
     apart = compiled(monkeypatch, shown)
     wanted = first(apart(x))
     assert not chains(apart, "predict", **sizes)
-    hidden = POOL.format(channels=channels, pool=pool, outputs="")
+    hidden = POOL.format(**kind, outputs="")
     for threads in (1, 2, 3):
         joined = compiled(monkeypatch, hidden, THREADS=threads)
         assert chains(joined, "predict", **sizes) == ["max_pool"]

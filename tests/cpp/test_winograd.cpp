@@ -25,14 +25,14 @@ using test::Tensor;
 struct Case {
   int64_t images, height, width, channels, results;
   int64_t top, bottom, left, right;
-  int64_t stride = 1;
+  int64_t stride = 1, taps = 3;
 
-  bool valid() const { return height + top + bottom >= 3 && width + left + right >= 3; }
+  bool valid() const { return height + top + bottom >= taps && width + left + right >= taps; }
   nnrt::Shape x() const { return {images, height, width, channels}; }
-  nnrt::Shape w() const { return {3, 3, channels, results}; }
+  nnrt::Shape w() const { return {taps, taps, channels, results}; }
   nnrt::Shape y() const {
-    return {images, (height + top + bottom - 3) / stride + 1,
-            (width + left + right - 3) / stride + 1, results};
+    return {images, (height + top + bottom - taps) / stride + 1,
+            (width + left + right - taps) / stride + 1, results};
   }
   nnrt::AttributeMap attributes() const {
     return {{"stride", test::dims({stride, stride})},
@@ -41,8 +41,8 @@ struct Case {
             {"groups", int64_t{1}}};
   }
   int64_t depth(ConvDirection direction) const {
-    if (direction == ConvDirection::forward) return 9 * channels;
-    if (direction == ConvDirection::backward_data) return 9 * results;
+    if (direction == ConvDirection::forward) return taps * taps * channels;
+    if (direction == ConvDirection::backward_data) return taps * taps * results;
     return images * y()[1] * y()[2];
   }
 };
@@ -67,7 +67,7 @@ const nnrt::WinogradWeightCut* cut_of_weight = nullptr;
 template <ConvDirection direction>
 nnrt::BoundKernel bind(const nnrt::BindRequest& request) {
   const nnrt::ConvShape shape = shape_of(request, direction);
-  CHECK(nnrt::winograd_applies(shape, request.isa));
+  CHECK(nnrt::winograd_scheme(shape, direction, request.isa) != nnrt::WinogradScheme::none);
   if (direction == ConvDirection::backward_weight) {
     return nnrt::bind_winograd_weight(request, shape, cut_of_weight);
   }
@@ -141,15 +141,16 @@ Tensor<double> plain(const Case& sizes, const Operands& operands, ConvDirection 
                                                                     : sizes.w());
   const int64_t rows = sizes.y()[1], columns = sizes.y()[2];
   for (int64_t n = 0; n < sizes.images; ++n) {
-    for (int64_t index = 0; index < rows * columns * 9; ++index) {
-      const int64_t i = index / 9 / columns, j = index / 9 % columns;
-      const int64_t r = index % 9 / 3, s = index % 3;
+    const int64_t taps = sizes.taps * sizes.taps;
+    for (int64_t index = 0; index < rows * columns * taps; ++index) {
+      const int64_t i = index / taps / columns, j = index / taps % columns;
+      const int64_t r = index % taps / sizes.taps, s = index % sizes.taps;
       const int64_t row = i * sizes.stride + r - sizes.top;
       const int64_t column = j * sizes.stride + s - sizes.left;
       if (row < 0 || column < 0 || row >= sizes.height || column >= sizes.width) continue;
       const int64_t x = ((n * sizes.height + row) * sizes.width + column) * sizes.channels;
       const int64_t y = ((n * rows + i) * columns + j) * sizes.results;
-      const int64_t w = (r * 3 + s) * sizes.channels * sizes.results;
+      const int64_t w = (r * sizes.taps + s) * sizes.channels * sizes.results;
       for (int64_t c = 0; c < sizes.channels; ++c) {
         const float* weights = operands.w.values.data() + w + c * sizes.results;
         const float* gradient = operands.dy.values.data() + y;
@@ -239,6 +240,7 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
   if (!sizes.valid()) return;
   const Operands operands(sizes);
   for (ConvDirection direction : kDirections) {
+    if (sizes.taps > 3 && direction == ConvDirection::backward_data) continue;
     check_direction(sizes, operands, direction, with_tile, every_cut);
     if (with_tile && direction != ConvDirection::backward_weight)
       check_finish(sizes, operands, direction);
@@ -364,6 +366,19 @@ void test_strided() {
   }
 }
 
+// 7x7 and 8x8 taps of stride 2 on one to four channels.
+void test_folded() {
+  for (int64_t height = 1; height <= 33; height += 2) {
+    const int64_t width = 1 + height * 7 % 33, pad = height % 4;
+    const int64_t channels = 1 + height / 2 % 4, taps = 7 + height / 4 % 2;
+    check_case({3, height, width, channels, 32, 3, 3, 3, 3, 2, taps}, height % 4 == 1,
+               height % 6 == 1);
+    check_case({1, width, height, channels, 80, pad, 3, 2, 3 - pad, 2, taps}, height % 4 == 3,
+               false);
+  }
+  check_case({2, 40, 90, 3, 144, 3, 3, 3, 3, 2, 7}, true, true);
+}
+
 // A transposed convolution may give more pixels than the windows of its source cover.
 void test_transposed() {
   const Case sizes{2, 9, 11, 8, 20, 1, 1, 1, 1};
@@ -435,11 +450,11 @@ Errors errors_of(const Tensor<float>& found, const Tensor<double>& expected) {
   return errors;
 }
 
-// 256 channels of positive pixels (what ReLU leaves): the bounds are twice what is measured.
-void test_accuracy(int64_t stride) {
-  const Case sizes{2, 12 * stride, 12 * stride, 256, 64, 1, 1, 1, 1, stride};
+// Positive pixels (what ReLU leaves): the bounds are twice what is measured.
+void test_accuracy(const Case& sizes) {
   const Operands operands(sizes, true);
   for (ConvDirection direction : kDirections) {
+    if (sizes.taps > 3 && direction == ConvDirection::backward_data) continue;
     const Tensor<double> expected = plain(sizes, operands, direction, false);
     for (nnrt::Isa isa : test::available_isas()) {
       if (isa == nnrt::Isa::reference) continue;
@@ -448,9 +463,11 @@ void test_accuracy(int64_t stride) {
       job.bind = direct_of(direction);
       job.strict = true;
       const Errors direct = errors_of(test::run(job, isa), expected);
-      std::printf("error %s stride %d direction %d: rms %.2g largest %.2g, direct %.2g %.2g\n",
-                  nnrt::name_of(isa), static_cast<int>(stride), static_cast<int>(direction),
-                  winograd.rms, winograd.largest, direct.rms, direct.largest);
+      std::printf("error %s %d taps, stride %d, direction %d: ", nnrt::name_of(isa),
+                  static_cast<int>(sizes.taps), static_cast<int>(sizes.stride),
+                  static_cast<int>(direction));
+      std::printf("rms %.2g largest %.2g, direct %.2g %.2g\n", winograd.rms, winograd.largest,
+                  direct.rms, direct.largest);
       CHECK(winograd.rms < 3e-6);
       CHECK(winograd.largest < 3e-5);
     }
@@ -466,9 +483,11 @@ int main() {
   test_channels();
   test_cuts();
   test_strided();
+  test_folded();
   test_transposed();
   test_choice();
-  test_accuracy(1);
-  test_accuracy(2);
+  test_accuracy({2, 12, 12, 256, 64, 1, 1, 1, 1});
+  test_accuracy({2, 24, 24, 256, 64, 1, 1, 1, 1, 2});
+  test_accuracy({2, 56, 56, 3, 64, 3, 3, 3, 3, 2, 7});
   return test::finish();
 }

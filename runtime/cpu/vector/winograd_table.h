@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/vector/winograd.h"
+#include "cpu/vector/winograd_folded.h"
 #include "cpu/vector/winograd_strided.h"
 #include "cpu/vector/winograd_weight.h"
 
@@ -15,6 +16,11 @@ inline constexpr WinogradTable winograd_table = {kPanel,
                                                  &winograd_weight_combine,
                                                  &strided_weights,
                                                  &strided_multiply,
-                                                 &winograd_weight<StrideTwo>};
+                                                 &winograd_weight<StrideTwo>,
+                                                 &folded_weights,
+                                                 &folded_multiply,
+                                                 &folded_weight,
+                                                 &folded_weight_combine,
+                                                 &folded_rows};
 
 }  // namespace nnrt::NNC_ISA
