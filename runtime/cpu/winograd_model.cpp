@@ -32,6 +32,8 @@ constexpr double kTileClocks = 40;      // of each register tile, beside its ste
 // and 1.78 of 96.
 constexpr double kPositionClocks = 15;
 constexpr double kBarrier = 1000;  // ns from one phase to the next
+// Transformed weights of stride 2 take 9 times the room of the weights.
+constexpr int64_t kMostWeightBytes = 64 * 1024 * 1024;
 
 // Bytes of L2 that a unit may count on.
 double cache_bytes() {
@@ -387,6 +389,11 @@ ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa
   prediction.winograd = HUGE_VAL;
   const WinogradScheme scheme = winograd_scheme(shape, direction, isa);
   if (scheme == WinogradScheme::none) return prediction;
+  // What is gained is not worth any amount of memory.
+  const int64_t strided_bytes = 4 * kStridedSlices * shape.in_channels * shape.out_channels;
+  if (scheme == WinogradScheme::strided && direction != ConvDirection::backward_weight &&
+      strided_bytes > kMostWeightBytes)
+    return prediction;
   if (scheme == WinogradScheme::folded) {
     prediction.winograd = folded_nanoseconds(shape, direction, isa);
     return prediction;

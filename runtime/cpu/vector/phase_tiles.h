@@ -15,8 +15,8 @@ NNC_INLINE void transform_phase(const WinogradTiles& tiles, const float* image, 
   const PixelSquare<Rows + (two_rows ? 1 : 0), Columns + (two_columns ? 1 : 0)> square(
       image, tiles.source_height, tiles.source_width, tiles.source_channels,
       top + (two_rows ? 0 : 1), left + (two_columns ? 0 : 1), zeros, 2);
-  transform_pixels<PhaseSource<Rows, two_rows>, PhaseSource<Columns, two_columns>, kPhaseSide>(
-      square, first, channels, to + Phase * channels, position);
+  transform_pixels<PhaseSource<Rows, two_rows>, PhaseSource<Columns, two_columns>, kPhaseSide,
+                   true>(square, first, channels, to + Phase * channels, position);
 }
 
 // The four phases of the source pixels under tiles [begin, end).
@@ -59,7 +59,7 @@ inline void transform_strided_gradient(const WinogradTiles& tiles, const float* 
           source + tile.image * image_floats, tiles.source_height, tiles.source_width,
           tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
           zeros);
-      transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide>(
+      transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide, true>(
           square, first, channels, to, out.position);
     });
   }
@@ -80,7 +80,7 @@ inline void transform_strided_result_gradient(const WinogradTiles& tiles, const 
       const PixelSquare<kRows, kColumns> square(
           gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
           tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
-      transform_pixels<PhaseGradient<kRows>, PhaseGradient<kColumns>, kPhaseSide>(
+      transform_pixels<PhaseGradient<kRows>, PhaseGradient<kColumns>, kPhaseSide, true>(
           square, first, channels, to, out.position);
     });
   }
@@ -102,16 +102,26 @@ NNC_INLINE void transform_tile_products(const float* from, int64_t position, flo
   for (int64_t c = 0; c < columns; c += kLanes) {
     const VectorSquare<const float> in(from + c, kPhaseSide * position, position);
     const VectorSquare<float> out(to + c, row_stride, pixel_stride);
-    transform_square<Down, Across>(
-        [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
-        [&](int i, int j, Float value) __attribute__((always_inline)) {
-          if (!rows.has(i) || !pixels.has(j)) return;
-          if (finish != nullptr) {
-            finish->store<true>(value, out.at(i, j), first + c, kLanes);
-          } else {
-            value.store(out.at(i, j));
-          }
-        });
+    const auto load = [&](int i, int j)
+                          __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
+    if (finish == nullptr) {
+      transform_square<Down, Across>(load,
+                                     [&](int i, int j, Float value) __attribute__((always_inline)) {
+                                       if (rows.has(i) && pixels.has(j)) value.store(out.at(i, j));
+                                     });
+      continue;
+    }
+    // One epilogue for all pixels: there are too many of these functions to have it at each.
+    Float tile[4][4];
+    transform_square<Down, Across>(load,
+                                   [&](int i, int j, Float value)
+                                       __attribute__((always_inline)) { tile[i][j] = value; });
+    for (int64_t i = rows.begin; i < smaller(rows.end, Down::pixels); ++i) {
+      for (int64_t j = pixels.begin; j < smaller(pixels.end, Across::pixels); ++j) {
+        finish->store<true>(tile[i][j], to + c + i * row_stride + j * pixel_stride, first + c,
+                            kLanes);
+      }
+    }
   }
 }
 

@@ -183,6 +183,7 @@ struct PhaseProducts {
 // To result pixels: row k is the sum with the points' k-th power; infinity is in the last.
 template <int Pixels, bool Two>
 struct PhaseResult : PhaseProducts<Pixels, Two> {
+  static constexpr int64_t pixels = Pixels;
   static constexpr int groups = Pixels > 1 ? 2 : 1;
   static constexpr int count(int group) { return (Pixels + 1 - group) / 2; }
   static constexpr int row(int group, int k) { return group + 2 * k; }

@@ -104,8 +104,8 @@ struct PixelSquare {
 };
 
 // Transforms channels [first, first + channels) of a square; position p of channel first + c goes
-// to to[p * position + c]. The last vector is filled up with zeros.
-template <class Down, class Across, int Side = kSide, int Rows, int Columns>
+// to to[p * position + c]. The last vector is filled up with zeros; `Whole`: they all are full.
+template <class Down, class Across, int Side = kSide, bool Whole = false, int Rows, int Columns>
 NNC_INLINE void transform_pixels(const PixelSquare<Rows, Columns>& square, int64_t first,
                                  int64_t channels, float* to, int64_t position) {
   for (int64_t c = 0; c < channels; c += kLanes) {
@@ -116,7 +116,7 @@ NNC_INLINE void transform_pixels(const PixelSquare<Rows, Columns>& square, int64
     if (square.inside) {
       const VectorSquare<const float> in(square.origin + first + c, square.row_stride,
                                          square.pixel_stride);
-      if (lanes >= kLanes) {
+      if (Whole || lanes >= kLanes) {
         transform_square<Down, Across>(
             [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
             store);
@@ -129,7 +129,7 @@ NNC_INLINE void transform_pixels(const PixelSquare<Rows, Columns>& square, int64
     } else {
       auto pixel = [&](int i, int j)
                        __attribute__((always_inline)) { return square.pixels[i][j] + first + c; };
-      if (lanes >= kLanes) {
+      if (Whole || lanes >= kLanes) {
         transform_square<Down, Across>(
             [&](int i, int j) __attribute__((always_inline)) { return Float::load(pixel(i, j)); },
             store);
