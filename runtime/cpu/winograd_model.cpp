@@ -227,9 +227,9 @@ double strided_cost_of(const WinogradTiles& tiles, const WinogradCut& cut, bool 
               product_clocks(table, speed, cut.tile_block, depth, tiles.result_channels);
   }
   clocks *= s.positions / 25 / block * s.depth / channels;
-  clocks += s.tiles * s.depth_vectors * speed.source * (backward ? 1.5 : 3) *
+  clocks += s.tiles * s.depth_vectors * speed.source * (backward ? 1 : 3) *
             static_cast<double>(strip_blocks);
-  clocks += s.tiles * s.column_vectors * speed.result * (backward ? 3 : 0.8);
+  clocks += s.tiles * s.column_vectors * speed.result * (backward ? 2 : 0.8);
   double time = s.pixel_ns;
   const double weight_bytes = 4.0 * kStridedSlices * s.depth * s.columns;
   if (!prepared) {

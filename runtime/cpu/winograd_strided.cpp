@@ -15,15 +15,6 @@ namespace {
 // Depths of one unit that transforms weights: 32 x 64 columns, about 15 us.
 constexpr int64_t kWeightDepth = 32;
 
-// Along one axis of the gradient of the data, with taps 0, 1, 2 at 2 k - padding + tap: the pixels
-// of one tap, 2 k + 1 - padding, and of two, 2 k + 2 - padding, for k from `first` on cover it all.
-struct PhaseAxis {
-  int64_t first, count;
-  PhaseAxis(int64_t extent, int64_t padding)
-      : first((padding + 1) / 2 - 1), count((extent + padding) / 2 - (padding + 1) / 2 + 1) {}
-  int64_t pixel(int64_t padding) const { return 2 * first + 1 - padding; }
-};
-
 }  // namespace
 
 WinogradTiles strided_tiles(const ConvShape& shape, ConvDirection direction) {
@@ -45,10 +36,11 @@ WinogradTiles strided_tiles(const ConvShape& shape, ConvDirection direction) {
   std::swap(tiles.source_height, tiles.result_height);
   std::swap(tiles.source_width, tiles.result_width);
   std::swap(tiles.source_channels, tiles.result_channels);
-  const PhaseAxis down(shape.in_height, shape.pad_top), across(shape.in_width, shape.pad_left);
-  tiles.pad_top = -down.first;
-  tiles.pad_left = -across.first;
-  set_grid(tiles, down.count, across.count);
+  // Tap 1 leads from dy's pixel k to pixel 2 k + 1 - padding. The first two of dx have k = padding
+  // / 2: with an odd padding taps 1 and 2 lead there, with an even one taps 0 and 1.
+  tiles.pad_top = -(shape.pad_top / 2);
+  tiles.pad_left = -(shape.pad_left / 2);
+  set_grid(tiles, ceil_div(shape.in_height, 2), ceil_div(shape.in_width, 2));
   return tiles;
 }
 
@@ -59,9 +51,8 @@ BoundKernel bind_strided(const BindRequest& request, const ConvShape& shape,
   StridedArguments& s = *strided;
   s.tiles = strided_tiles(shape, direction);
   s.backward = direction == ConvDirection::backward_data;
-  s.result_top = PhaseAxis(shape.in_height, shape.pad_top).pixel(shape.pad_top);
-  s.result_left = PhaseAxis(shape.in_width, shape.pad_left).pixel(shape.pad_left);
-  if (!s.backward) s.result_top = s.result_left = 0;
+  s.turn_rows = s.backward && shape.pad_top % 2 == 0;
+  s.turn_columns = s.backward && shape.pad_left % 2 == 0;
   s.cut = cut != nullptr
               ? *cut
               : best_strided_cut(s.tiles, s.backward, request.isa, is_fixed(request, 1)).cut;

@@ -20,9 +20,10 @@ struct StridedArguments {
   WinogradTiles tiles;
   WinogradCut cut;
   bool backward = false;
-  // Of the gradient of the data: the pixel of the result where the first tile begins. The phases of
-  // one tap have even rows and columns from there, the others odd ones.
-  int64_t result_top = 0, result_left = 0;
+  // Of the gradient of the data, with an even padding: the phases of two taps have the even rows
+  // (columns), those of one tap the odd ones, and tiles are turned over, so that the phases of one
+  // tap need no point at infinity. With an odd padding it is the other way round.
+  bool turn_rows = false, turn_columns = false;
   int64_t tile_blocks = 0, channel_blocks = 0;
   int64_t phase_strips = 0, strip_count = 0, strip_blocks = 0;
   // Transformed tiles: [position][tile][phase][channel]; products: [strip][position][tile][column].

@@ -14,7 +14,7 @@ NNC_INLINE void transform_phase(const WinogradTiles& tiles, const float* image, 
   constexpr bool two_rows = phase_has_two_rows(Phase), two_columns = phase_has_two_columns(Phase);
   const PixelSquare<Rows + (two_rows ? 1 : 0), Columns + (two_columns ? 1 : 0)> square(
       image, tiles.source_height, tiles.source_width, tiles.source_channels,
-      top + (two_rows ? 0 : 1), left + (two_columns ? 0 : 1), zeros, 2);
+      top + (two_rows ? 0 : 1), left + (two_columns ? 0 : 1), zeros, 2, 2);
   transform_pixels<PhaseSource<Rows, two_rows>, PhaseSource<Columns, two_columns>, kPhaseSide,
                    true>(square, first, channels, to + Phase * channels, position);
 }
@@ -45,9 +45,10 @@ inline void transform_phases(const WinogradTiles& tiles, const float* source, in
 }
 
 // For the gradient of the data: the pixels of dy, the source, under tiles [begin, end).
-inline void transform_strided_gradient(const WinogradTiles& tiles, const float* source,
+inline void transform_strided_gradient(const StridedArguments& strided, const float* source,
                                        int64_t begin, int64_t end, int64_t first, int64_t channels,
                                        const float* zeros, const TransformedTiles& out) {
+  const WinogradTiles& tiles = strided.tiles;
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
   TileOrder order(tiles, begin, end);
   TileIndex tile(tiles, begin);
@@ -55,10 +56,12 @@ inline void transform_strided_gradient(const WinogradTiles& tiles, const float* 
     float* const to = out.to + order.take(tile) * out.row;
     with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
       constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+      const int64_t top = tile.row * 4 - tiles.pad_top, left = tile.column * 4 - tiles.pad_left;
       const PixelSquare<kRows + 1, kColumns + 1> square(
           source + tile.image * image_floats, tiles.source_height, tiles.source_width,
-          tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
-          zeros);
+          tiles.source_channels, strided.turn_rows ? top + kRows - 1 : top,
+          strided.turn_columns ? left + kColumns - 1 : left, zeros, strided.turn_rows ? -1 : 1,
+          strided.turn_columns ? -1 : 1);
       transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide, true>(
           square, first, channels, to, out.position);
     });
@@ -149,10 +152,23 @@ inline void transform_strided_result(const WinogradTiles& tiles, const float* pr
   }
 }
 
-// The rows or columns of one phase in a tile that begins at pixel `top` of `extent`.
-NNC_INLINE TileSpan phase_span(int64_t top, int64_t extent) {
-  return {top < 0 ? (1 - top) / 2 : 0, (extent - top + 1) / 2};
-}
+// The rows or columns of one phase in a tile of `pixels` of them that begins at pixel `tile` of the
+// result: where the first lies, the way to the next, which of them are inside of `extent`.
+struct PhaseLine {
+  int64_t first, step;
+  TileSpan inside;
+
+  NNC_INLINE PhaseLine(int64_t tile, int64_t pixels, bool two, bool turn, int64_t extent)
+      : first(tile + (two == turn ? 0 : 1)), step(turn ? -2 : 2), inside{0, pixels} {
+    const int64_t outside = larger(0, pixels - (extent - first + 1) / 2);
+    if (turn) {
+      first += 2 * (pixels - 1);
+      inside.begin = outside;
+    } else {
+      inside.end = pixels - outside;
+    }
+  }
+};
 
 // The gradient of the data: the same for the pixels of one phase.
 template <int Phase>
@@ -167,17 +183,16 @@ void transform_one_phase(const StridedArguments& strided, const float* products,
   TileIndex tile(tiles, begin);
   for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
     const float* const from = products + order.take(tile) * columns;
-    const int64_t top = tile.row * 8 + strided.result_top + (two_rows ? 1 : 0);
-    const int64_t left = tile.column * 8 + strided.result_left + (two_columns ? 1 : 0);
-    float* const to =
-        result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
-        first;
     with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
-      transform_tile_products<PhaseResult<decltype(high)::value, two_rows>,
-                              PhaseResult<decltype(wide)::value, two_columns>>(
-          from, strided.product_position, to, 2 * row_stride, 2 * channels,
-          phase_span(top, tiles.result_height), phase_span(left, tiles.result_width), first,
-          columns, finish);
+      constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+      const PhaseLine down(tile.row * 8, kRows, two_rows, strided.turn_rows, tiles.result_height);
+      const PhaseLine across(tile.column * 8, kColumns, two_columns, strided.turn_columns,
+                             tiles.result_width);
+      const int64_t pixel =
+          (tile.image * tiles.result_height + down.first) * tiles.result_width + across.first;
+      transform_tile_products<PhaseResult<kRows, two_rows>, PhaseResult<kColumns, two_columns>>(
+          from, strided.product_position, result + pixel * channels + first, down.step * row_stride,
+          across.step * channels, down.inside, across.inside, first, columns, finish);
     });
   }
 }

@@ -36,15 +36,17 @@ NNC_INLINE PhaseStrip phase_strip(const StridedArguments& strided, int64_t index
 
 // Transforms the taps of one phase, whose vectors `load(row, column)` gives for the tap of that
 // row and column; `place(position)` is where the position goes.
-template <int Phase, bool Reverse, class Load, class Place>
-NNC_INLINE void transform_phase_taps(Load load, Place place) {
+template <int Phase, class Load, class Place>
+NNC_INLINE void transform_phase_taps(bool reverse_rows, bool reverse_columns, Load load,
+                                     Place place) {
   constexpr bool two_rows = phase_has_two_rows(Phase), two_columns = phase_has_two_columns(Phase);
-  const auto tap = [](int i, bool two) __attribute__((always_inline)) {
-    return two ? (Reverse ? 2 - 2 * i : 2 * i) : 1;
+  const auto tap = [](int i, bool two, bool reverse) __attribute__((always_inline)) {
+    return two ? (reverse ? 2 - 2 * i : 2 * i) : 1;
   };
   transform_square<PhaseWeights<two_rows>, PhaseWeights<two_columns>>(
-      [&](int i, int j)
-          __attribute__((always_inline)) { return load(tap(i, two_rows), tap(j, two_columns)); },
+      [&](int i, int j) __attribute__((always_inline)) {
+        return load(tap(i, two_rows, reverse_rows), tap(j, two_columns, reverse_columns));
+      },
       [&](int i, int j, Float value)
           __attribute__((always_inline)) { put<kSharedPast>(value, place(i * kPhaseSide + j)); });
 }
@@ -64,7 +66,7 @@ inline void strided_forward_weights(const StridedArguments& strided, const float
       };
       const auto phase = [&](auto index) __attribute__((always_inline)) {
         constexpr int kPhase = decltype(index)::value;
-        transform_phase_taps<kPhase, false>(load, [&](int p) __attribute__((always_inline)) {
+        transform_phase_taps<kPhase>(false, false, load, [&](int p) __attribute__((always_inline)) {
           return to + n + slice_of(kPhase, p) * slice;
         });
       };
@@ -76,8 +78,8 @@ inline void strided_forward_weights(const StridedArguments& strided, const float
   }
 }
 
-// w: [tap][column][depth], the two taps of a phase in reverse; squares of kLanes columns and depths
-// are turned before they are transformed. To [position][depth][column].
+// w: [tap][column][depth], the two taps of a phase in reverse unless tiles are turned; squares of
+// kLanes columns and depths are turned before they are transformed. To [position][depth][column].
 template <int Phase>
 void strided_backward_weights(const StridedArguments& strided, const float* w,
                               const PhaseStrip& strip, int64_t begin, int64_t end, float* to,
@@ -97,7 +99,8 @@ void strided_backward_weights(const StridedArguments& strided, const float* w,
         }
       }
       for (int64_t d = 0; d < kLanes; ++d) {
-        transform_phase_taps<Phase, true>(
+        transform_phase_taps<Phase>(
+            !strided.turn_rows, !strided.turn_columns,
             [&](int r, int s) __attribute__((always_inline)) { return turned[3 * r + s][d]; },
             [&](int p) __attribute__((always_inline)) {
               return to + d * strip.width + n + phase_positions(Phase, p) * slice;
@@ -225,10 +228,10 @@ inline void multiply_stage(const StridedArguments& strided, const StridedMemory&
                          tiles.result_channels, stage.first_tile, stage.last_tile,
                          strided.backward ? 8 : 4, strided.backward ? 2 : 1);
       if (images == nullptr || !complete) return pixels;
-      const int64_t down = strided.backward && phase_has_two_rows(strip.phase) ? 1 : 0;
-      const int64_t across = strided.backward && phase_has_two_columns(strip.phase) ? 1 : 0;
-      pixels.set_window(strided.result_top + down, strided.result_left + across, strip.first,
-                        strip.width);
+      const bool down = strided.backward && phase_has_two_rows(strip.phase) != strided.turn_rows;
+      const bool across =
+          strided.backward && phase_has_two_columns(strip.phase) != strided.turn_columns;
+      pixels.set_window(down ? 1 : 0, across ? 1 : 0, strip.first, strip.width);
       return pixels;
     };
     PixelsAhead result = of_result(memory.result);
@@ -277,7 +280,7 @@ inline void strided_multiply(const Call& call, int64_t begin, int64_t end) {
     const int64_t row = (strided.backward ? 1 : kPhases) * channels;
     const TransformedTiles to = {memory.transformed, row, strided.tile_position};
     if (strided.backward) {
-      transform_strided_gradient(tiles, memory.source, stage.first_tile, stage.last_tile,
+      transform_strided_gradient(strided, memory.source, stage.first_tile, stage.last_tile,
                                  stage.first, channels, memory.zeros, to);
     } else {
       transform_phases(tiles, memory.source, stage.first_tile, stage.last_tile, stage.first,

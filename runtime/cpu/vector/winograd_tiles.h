@@ -74,8 +74,8 @@ class PixelsAhead {
   int64_t total_ = 0, done_ = 0, row_ = 0;
 };
 
-// Rows x Columns pixels of an image from (top, left) on, every `step`th, some of which may lie
-// outside.
+// Rows x Columns pixels of an image from (top, left) on, in steps that may go back, some of which
+// may lie outside.
 template <int Rows, int Columns>
 struct PixelSquare {
   const float* pixels[Rows][Columns];  // outside: `zeros`
@@ -83,19 +83,23 @@ struct PixelSquare {
   int64_t row_stride, pixel_stride;
   bool inside;  // entirely
 
+  NNC_INLINE static bool covers(int64_t extent, int64_t first, int64_t last) {
+    return first >= 0 && last >= 0 && first < extent && last < extent;
+  }
   NNC_INLINE PixelSquare(const float* image, int64_t height, int64_t width, int64_t channels,
-                         int64_t top, int64_t left, const float* zeros, int64_t step = 1)
+                         int64_t top, int64_t left, const float* zeros, int64_t row_step = 1,
+                         int64_t column_step = 1)
       : origin(image + (top * width + left) * channels),
-        row_stride(step * width * channels),
-        pixel_stride(step * channels),
-        inside(top >= 0 && left >= 0 && top + (Rows - 1) * step < height &&
-               left + (Columns - 1) * step < width) {
+        row_stride(row_step * width * channels),
+        pixel_stride(column_step * channels),
+        inside(covers(height, top, top + (Rows - 1) * row_step) &&
+               covers(width, left, left + (Columns - 1) * column_step)) {
     if (inside) return;
     for (int i = 0; i < Rows; ++i) {
-      const int64_t y = top + i * step;
+      const int64_t y = top + i * row_step;
       const bool row_inside = y >= 0 && y < height;
       for (int j = 0; j < Columns; ++j) {
-        const int64_t x = left + j * step;
+        const int64_t x = left + j * column_step;
         const bool pixel_inside = row_inside && x >= 0 && x < width;
         pixels[i][j] = pixel_inside ? origin + i * row_stride + j * pixel_stride : zeros;
       }
