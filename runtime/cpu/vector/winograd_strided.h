@@ -92,10 +92,10 @@ void strided_backward_weights(const StridedArguments& strided, const float* w,
       for (int r = phase_has_two_rows(Phase) ? 0 : 1; r < 3; r += 2) {
         for (int s = phase_has_two_columns(Phase) ? 0 : 1; s < 3; s += 2) {
           const float* from = w + (3 * r + s) * tap_stride + (strip.first + n) * stride + k;
-          Float* square = turned[3 * r + s];
+          Float(&square)[kLanes] = turned[3 * r + s];
 #pragma GCC unroll 16
           for (int c = 0; c < kLanes; ++c) square[c] = Float::load(from + c * stride);
-          transpose_vectors(*reinterpret_cast<Float(*)[kLanes]>(square));
+          transpose_vectors(square);
         }
       }
       for (int64_t d = 0; d < kLanes; ++d) {
