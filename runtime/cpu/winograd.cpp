@@ -42,18 +42,7 @@ WinogradScheme winograd_scheme(const ConvShape& shape, ConvDirection direction, 
                                                                         : WinogradScheme::none;
 }
 
-void set_grid(WinogradTiles& tiles, int64_t height, int64_t width) {
-  tiles.rows = ceil_div(height, 4);
-  tiles.columns = ceil_div(width, 4);
-  tiles.count = tiles.images * tiles.rows * tiles.columns;
-  const int64_t down = height % 4, across = width % 4;
-  tiles.edge_row = down > 0;
-  tiles.edge_column = across > 0 && (!tiles.edge_row || across == down);
-  tiles.edge = tiles.edge_row ? down : tiles.edge_column ? across : 0;
-}
-
-WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
-  if (shape.stride_height == 2) return strided_tiles(shape, direction);
+WinogradTiles image_sizes(const ConvShape& shape, ConvDirection direction) {
   WinogradTiles tiles;
   tiles.images = shape.images;
   tiles.source_height = shape.in_height;
@@ -68,6 +57,24 @@ WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
     std::swap(tiles.source_height, tiles.result_height);
     std::swap(tiles.source_width, tiles.result_width);
     std::swap(tiles.source_channels, tiles.result_channels);
+  }
+  return tiles;
+}
+
+void set_grid(WinogradTiles& tiles, int64_t height, int64_t width) {
+  tiles.rows = ceil_div(height, 4);
+  tiles.columns = ceil_div(width, 4);
+  tiles.count = tiles.images * tiles.rows * tiles.columns;
+  const int64_t down = height % 4, across = width % 4;
+  tiles.edge_row = down > 0;
+  tiles.edge_column = across > 0 && (!tiles.edge_row || across == down);
+  tiles.edge = tiles.edge_row ? down : tiles.edge_column ? across : 0;
+}
+
+WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
+  if (shape.stride_height == 2) return strided_tiles(shape, direction);
+  WinogradTiles tiles = image_sizes(shape, direction);
+  if (direction == ConvDirection::backward_data) {
     tiles.pad_top = 2 - shape.pad_top;
     tiles.pad_left = 2 - shape.pad_left;
   }

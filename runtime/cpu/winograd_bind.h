@@ -23,6 +23,8 @@ struct Scratch {
 
 void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& shape);
 
+// The sizes of source and result, which the gradient of the data exchanges, without tiles.
+WinogradTiles image_sizes(const ConvShape& shape, ConvDirection direction);
 // Tiles over height x width pixels; `images` is set.
 void set_grid(WinogradTiles& tiles, int64_t height, int64_t width);
 

@@ -48,16 +48,7 @@ bool folded_applies(const ConvShape& shape, ConvDirection direction, int64_t lan
 }
 
 WinogradTiles folded_tiles(const ConvShape& shape) {
-  WinogradTiles tiles;
-  tiles.images = shape.images;
-  tiles.source_height = shape.in_height;
-  tiles.source_width = shape.in_width;
-  tiles.source_channels = shape.in_channels;
-  tiles.result_height = shape.out_height;
-  tiles.result_width = shape.out_width;
-  tiles.result_channels = shape.out_channels;
-  tiles.pad_top = shape.pad_top;
-  tiles.pad_left = shape.pad_left;
+  WinogradTiles tiles = image_sizes(shape, ConvDirection::forward);
   tiles.rows = ceil_div(shape.out_height, kFoldedPixels);
   tiles.columns = ceil_div(shape.out_width, kFoldedPixels);
   tiles.count = tiles.images * tiles.rows * tiles.columns;

@@ -18,24 +18,12 @@ constexpr int64_t kWeightDepth = 32;
 }  // namespace
 
 WinogradTiles strided_tiles(const ConvShape& shape, ConvDirection direction) {
-  WinogradTiles tiles;
+  WinogradTiles tiles = image_sizes(shape, direction);
   tiles.side = 5;
-  tiles.images = shape.images;
-  tiles.source_height = shape.in_height;
-  tiles.source_width = shape.in_width;
-  tiles.source_channels = shape.in_channels;
-  tiles.result_height = shape.out_height;
-  tiles.result_width = shape.out_width;
-  tiles.result_channels = shape.out_channels;
-  tiles.pad_top = shape.pad_top;
-  tiles.pad_left = shape.pad_left;
   if (direction != ConvDirection::backward_data) {
     set_grid(tiles, tiles.result_height, tiles.result_width);
     return tiles;
   }
-  std::swap(tiles.source_height, tiles.result_height);
-  std::swap(tiles.source_width, tiles.result_width);
-  std::swap(tiles.source_channels, tiles.result_channels);
   // Tap 1 leads from dy's pixel k to pixel 2 k + 1 - padding. The first two of dx have k = padding
   // / 2: with an odd padding taps 1 and 2 lead there, with an even one taps 0 and 1.
   tiles.pad_top = -(shape.pad_top / 2);
