@@ -24,24 +24,22 @@ inline void transform_phases(const WinogradTiles& tiles, const float* source, in
                              int64_t end, int64_t first, int64_t channels, const float* zeros,
                              const TransformedTiles& out) {
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    float* const to = out.to + order.take(tile) * out.row;
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    float* const to = out.to + place * out.row;
     const float* const image = source + tile.image * image_floats;
     const int64_t top = tile.row * 8 - tiles.pad_top, left = tile.column * 8 - tiles.pad_left;
-    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
-      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
-      transform_phase<0, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
-                                          out.position);
-      transform_phase<1, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
-                                          out.position);
-      transform_phase<2, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
-                                          out.position);
-      transform_phase<3, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
-                                          out.position);
-    });
-  }
+    transform_phase<0, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+    transform_phase<1, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+    transform_phase<2, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+    transform_phase<3, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 // For the gradient of the data: the pixels of dy, the source, under tiles [begin, end).
@@ -50,43 +48,20 @@ inline void transform_strided_gradient(const StridedArguments& strided, const fl
                                        const float* zeros, const TransformedTiles& out) {
   const WinogradTiles& tiles = strided.tiles;
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    float* const to = out.to + order.take(tile) * out.row;
-    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
-      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
-      const int64_t top = tile.row * 4 - tiles.pad_top, left = tile.column * 4 - tiles.pad_left;
-      const PixelSquare<kRows + 1, kColumns + 1> square(
-          source + tile.image * image_floats, tiles.source_height, tiles.source_width,
-          tiles.source_channels, strided.turn_rows ? top + kRows - 1 : top,
-          strided.turn_columns ? left + kColumns - 1 : left, zeros, strided.turn_rows ? -1 : 1,
-          strided.turn_columns ? -1 : 1);
-      transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide, true>(
-          square, first, channels, to, out.position);
-    });
-  }
-}
-
-// For the gradient of the weights: the pixels of dy, the result, in tiles [begin, end).
-inline void transform_strided_result_gradient(const WinogradTiles& tiles, const float* gradient,
-                                              int64_t begin, int64_t end, int64_t first,
-                                              int64_t channels, const float* zeros,
-                                              const TransformedTiles& out) {
-  const int64_t image_floats = tiles.result_height * tiles.result_width * tiles.result_channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    float* const to = out.to + order.take(tile) * out.row;
-    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
-      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
-      const PixelSquare<kRows, kColumns> square(
-          gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
-          tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
-      transform_pixels<PhaseGradient<kRows>, PhaseGradient<kColumns>, kPhaseSide, true>(
-          square, first, channels, to, out.position);
-    });
-  }
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    float* const to = out.to + place * out.row;
+    const int64_t top = tile.row * 4 - tiles.pad_top, left = tile.column * 4 - tiles.pad_left;
+    const PixelSquare<kRows + 1, kColumns + 1> square(
+        source + tile.image * image_floats, tiles.source_height, tiles.source_width,
+        tiles.source_channels, strided.turn_rows ? top + kRows - 1 : top,
+        strided.turn_columns ? left + kColumns - 1 : left, zeros, strided.turn_rows ? -1 : 1,
+        strided.turn_columns ? -1 : 1);
+    transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide, true>(
+        square, first, channels, to, out.position);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 // Pixels [begin, end) of a tile that are stored.
@@ -135,21 +110,19 @@ inline void transform_strided_result(const WinogradTiles& tiles, const float* pr
                                      int64_t columns, float* result, const Finisher* finish) {
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    const float* const from = products + order.take(tile) * columns;
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    const float* const from = products + place * columns;
     const int64_t top = tile.row * 4, left = tile.column * 4;
     const TileSpan rows = {0, tiles.result_height - top}, pixels = {0, tiles.result_width - left};
     float* const to =
         result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
         first;
-    with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
-      transform_tile_products<PhaseResult<decltype(high)::value, true>,
-                              PhaseResult<decltype(wide)::value, true>>(
-          from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
-    });
-  }
+    transform_tile_products<PhaseResult<kRows, true>, PhaseResult<kColumns, true>>(
+        from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 // The rows or columns of one phase in a tile of `pixels` of them that begins at pixel `tile` of the
@@ -179,22 +152,20 @@ void transform_one_phase(const StridedArguments& strided, const float* products,
   const WinogradTiles& tiles = strided.tiles;
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    const float* const from = products + order.take(tile) * columns;
-    with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
-      constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
-      const PhaseLine down(tile.row * 8, kRows, two_rows, strided.turn_rows, tiles.result_height);
-      const PhaseLine across(tile.column * 8, kColumns, two_columns, strided.turn_columns,
-                             tiles.result_width);
-      const int64_t pixel =
-          (tile.image * tiles.result_height + down.first) * tiles.result_width + across.first;
-      transform_tile_products<PhaseResult<kRows, two_rows>, PhaseResult<kColumns, two_columns>>(
-          from, strided.product_position, result + pixel * channels + first, down.step * row_stride,
-          across.step * channels, down.inside, across.inside, first, columns, finish);
-    });
-  }
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    const float* const from = products + place * columns;
+    const PhaseLine down(tile.row * 8, kRows, two_rows, strided.turn_rows, tiles.result_height);
+    const PhaseLine across(tile.column * 8, kColumns, two_columns, strided.turn_columns,
+                           tiles.result_width);
+    const int64_t pixel =
+        (tile.image * tiles.result_height + down.first) * tiles.result_width + across.first;
+    transform_tile_products<PhaseResult<kRows, two_rows>, PhaseResult<kColumns, two_columns>>(
+        from, strided.product_position, result + pixel * channels + first, down.step * row_stride,
+        across.step * channels, down.inside, across.inside, first, columns, finish);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 inline void transform_phase_result(const StridedArguments& strided, int phase,

@@ -280,4 +280,17 @@ NNC_INLINE void with_tile_size(const WinogradTiles& tiles, const TileIndex& tile
   }
 }
 
+// body(tile, place in the block, rows, columns) for tiles [begin, end), the last two as above.
+template <class Body>
+NNC_INLINE void over_tiles(const WinogradTiles& tiles, int64_t begin, int64_t end, Body body) {
+  TileOrder order(tiles, begin, end);
+  TileIndex tile(tiles, begin);
+  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
+    const int64_t place = order.take(tile);
+    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      body(tile, place, rows, columns);
+    });
+  }
+}
+
 }  // namespace nnrt::NNC_ISA

@@ -159,40 +159,35 @@ inline void transform_source(const WinogradTiles& tiles, const float* source, in
                              int64_t end, int64_t first, int64_t channels, const float* zeros,
                              const TransformedTiles& out) {
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    float* const to = out.to + order.take(tile) * out.row;
-    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
-      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
-      const PixelSquare<kRows + 2, kColumns + 2> square(
-          source + tile.image * image_floats, tiles.source_height, tiles.source_width,
-          tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
-          zeros);
-      transform_pixels<SourceBySize::of<kRows>, SourceBySize::of<kColumns>>(square, first, channels,
-                                                                            to, out.position);
-    });
-  }
+  const auto body = [&](const TileIndex& tile, int64_t place, auto rows,
+                        auto columns) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+    const PixelSquare<kRows + 2, kColumns + 2> square(
+        source + tile.image * image_floats, tiles.source_height, tiles.source_width,
+        tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
+        zeros);
+    transform_pixels<SourceBySize::of<kRows>, SourceBySize::of<kColumns>>(
+        square, first, channels, out.to + place * out.row, out.position);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
-// The pixels of the result's gradient in tiles [begin, end).
-inline void transform_gradient(const WinogradTiles& tiles, const float* gradient, int64_t begin,
-                               int64_t end, int64_t first, int64_t channels, const float* zeros,
-                               const TransformedTiles& out) {
+// The pixels of the result's gradient in tiles [begin, end), by the transformations of Of.
+template <template <int> class Of, int Side, bool Whole>
+void transform_gradient(const WinogradTiles& tiles, const float* gradient, int64_t begin,
+                        int64_t end, int64_t first, int64_t channels, const float* zeros,
+                        const TransformedTiles& out) {
   const int64_t image_floats = tiles.result_height * tiles.result_width * tiles.result_channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    float* const to = out.to + order.take(tile) * out.row;
-    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
-      constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
-      const PixelSquare<kRows, kColumns> square(
-          gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
-          tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
-      transform_pixels<GradientBySize::of<kRows>, GradientBySize::of<kColumns>>(
-          square, first, channels, to, out.position);
-    });
-  }
+  const auto body = [&](const TileIndex& tile, int64_t place, auto rows,
+                        auto columns) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+    const PixelSquare<kRows, kColumns> square(
+        gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
+        tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
+    transform_pixels<Of<kRows>, Of<kColumns>, Side, Whole>(square, first, channels,
+                                                           out.to + place * out.row, out.position);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 // The products of one tile, `from` + p * position, to `columns` channels of its pixels at `to`.
@@ -237,10 +232,9 @@ inline void transform_result(const WinogradTiles& tiles, const float* products, 
                              int64_t columns, float* result, const Finisher* finish) {
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
-  TileOrder order(tiles, begin, end);
-  TileIndex tile(tiles, begin);
-  for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
-    const float* const from = products + order.take(tile) * row;
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    const float* const from = products + place * row;
     const int64_t rows = smaller(4, tiles.result_height - tile.row * 4);
     const int64_t pixels = smaller(4, tiles.result_width - tile.column * 4);
     float* const to =
@@ -248,12 +242,11 @@ inline void transform_result(const WinogradTiles& tiles, const float* products, 
         ((tile.image * tiles.result_height + tile.row * 4) * tiles.result_width + tile.column * 4) *
             channels +
         first;
-    with_tile_size(tiles, tile, [&](auto high, auto wide) __attribute__((always_inline)) {
-      transform_products<ResultBySize::of<decltype(high)::value>,
-                         ResultBySize::of<decltype(wide)::value>>(
-          from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
-    });
-  }
+    transform_products<ResultBySize::of<decltype(high)::value>,
+                       ResultBySize::of<decltype(wide)::value>>(
+        from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 }  // namespace nnrt::NNC_ISA

@@ -56,10 +56,10 @@ struct WeightMemory {
   float* sums;
 };
 
-// Transforms one block of the source, [phase][channel], and of the gradient; stores the sums of a
-// block: from + slice * size, where a slice is a position and a phase that has it.
+// What the strides differ in: positions, the phases at each, the transformations. A slice is the
+// sums of a position and a phase that has it; slices(p) come before those of position p.
 struct StrideOne {
-  static constexpr int side = kSide, phases = 1;
+  static constexpr int side = kSide;
   static constexpr int64_t span = 4;    // source pixels from tile to tile
   static constexpr int64_t margin = 2;  // rows and columns that the tile before has read
   static constexpr PhaseRange at(int) { return {0, 1}; }
@@ -74,8 +74,9 @@ struct StrideOne {
   }
   NNC_INLINE static void gradient(const WinogradTiles& tiles, const WeightMemory& memory,
                                   const WeightStage& stage, const TransformedTiles& to) {
-    transform_gradient(tiles, memory.dy, stage.first_tile, stage.last_tile, stage.first_column,
-                       stage.columns, memory.zeros, to);
+    transform_gradient<GradientBySize::of, kSide, false>(tiles, memory.dy, stage.first_tile,
+                                                         stage.last_tile, stage.first_column,
+                                                         stage.columns, memory.zeros, to);
   }
   template <class Put>
   NNC_INLINE static void sums(const float* from, int64_t slice, Put store) {
@@ -87,7 +88,7 @@ struct StrideOne {
 };
 
 struct StrideTwo {
-  static constexpr int side = kPhaseSide, phases = kPhases;
+  static constexpr int side = kPhaseSide;
   static constexpr int64_t span = 8;
   static constexpr int64_t margin = 0;
   static constexpr PhaseRange at(int p) { return phases_at(p); }
@@ -102,8 +103,9 @@ struct StrideTwo {
   }
   NNC_INLINE static void gradient(const WinogradTiles& tiles, const WeightMemory& memory,
                                   const WeightStage& stage, const TransformedTiles& to) {
-    transform_strided_result_gradient(tiles, memory.dy, stage.first_tile, stage.last_tile,
-                                      stage.first_column, stage.columns, memory.zeros, to);
+    transform_gradient<PhaseGradient, kPhaseSide, true>(tiles, memory.dy, stage.first_tile,
+                                                        stage.last_tile, stage.first_column,
+                                                        stage.columns, memory.zeros, to);
   }
   template <int Phase, class Put>
   NNC_INLINE static void phase_sums(const float* from, int64_t slice, Put store) {
