@@ -38,8 +38,6 @@ struct Rows {
   bool empty() const { return begin >= end; }
 };
 
-int64_t round_to(int64_t rows, int64_t granule) { return (rows + granule - 1) / granule * granule; }
-
 // Rows of the source that `rows` are made from.
 Rows under(const RowKernel& kernel, Rows rows) {
   if (rows.empty()) return {};
@@ -69,7 +67,7 @@ class ChainRun {
       fresh[i] = {};
       if (needed.empty() || (!held.empty() && held.end >= needed.end)) continue;
       const RowKernel& rows = chain_.parts[i].rows;
-      const int64_t end = std::min(rows.rows, round_to(needed.end, rows.granule));
+      const int64_t end = std::min(rows.rows, round_up(needed.end, rows.granule));
       fresh[i] = {held.empty() ? needed.begin : std::max(needed.begin, held.end), end};
       keep(i, held.empty() ? needed : Rows{needed.begin, std::max(needed.begin, held.end)}, end);
     }

@@ -10,7 +10,10 @@ namespace nnrt {
 
 inline constexpr size_t kAlignment = 64;
 
-constexpr size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+template <class Number>
+constexpr Number round_up(Number number, Number unit) {
+  return (number + unit - 1) / unit * unit;
+}
 
 // A bound program as the planner and the overlap checker see it.
 struct MemoryRequest {
