@@ -207,9 +207,7 @@ inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
 inline void conv_weight_combine(const Call& call, int64_t begin, int64_t end) {
   const ConvWeightArguments& weight = conv_weight_arguments(call);
   const int64_t elements = weight_elements(weight.shape);
-  add_partials(static_cast<const float*>(call.workspace), weight.splits, elements,
-               static_cast<float*>(call.results[0]), begin * kCombineBlock,
-               smaller(elements, end * kCombineBlock));
+  combine_parts(call, weight.splits, elements, begin, end);
 }
 
 // Unit: a block of result channels of one part.

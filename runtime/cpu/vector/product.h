@@ -478,4 +478,14 @@ inline void add_partials(const float* partials, int64_t count, int64_t elements,
   }
 }
 
+// Blocks [begin, end), of kCombineBlock elements, of a gradient of weights whose `count` parts lie
+// in the workspace.
+inline void combine_parts(const Call& call, int64_t count, int64_t elements, int64_t begin,
+                          int64_t end) {
+  const int64_t last = end * kCombineBlock;
+  add_partials(static_cast<const float*>(call.workspace), count, elements,
+               static_cast<float*>(call.results[0]), begin * kCombineBlock,
+               last < elements ? last : elements);
+}
+
 }  // namespace nnrt::NNC_ISA

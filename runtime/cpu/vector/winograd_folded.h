@@ -309,9 +309,7 @@ inline void folded_weight_combine(const Call& call, int64_t begin, int64_t end) 
   const FoldedArguments& folded = folded_arguments(call);
   const ConvShape& s = folded.shape;
   const int64_t elements = s.kernel_height * s.kernel_width * s.in_channels * s.out_channels;
-  add_partials(static_cast<const float*>(call.workspace), folded.splits, elements,
-               static_cast<float*>(call.results[0]), begin * kCombineBlock,
-               smaller(elements, end * kCombineBlock));
+  combine_parts(call, folded.splits, elements, begin, end);
 }
 
 }  // namespace nnrt::NNC_ISA

@@ -241,9 +241,7 @@ void winograd_weight(const Call& call, int64_t begin, int64_t end) {
 inline void winograd_weight_combine(const Call& call, int64_t begin, int64_t end) {
   const WinogradWeightArguments& winograd = winograd_weight_arguments(call);
   const int64_t elements = 9 * winograd.tiles.source_channels * winograd.tiles.result_channels;
-  add_partials(static_cast<const float*>(call.workspace), winograd.cut.splits, elements,
-               static_cast<float*>(call.results[0]), begin * kCombineBlock,
-               smaller(elements, end * kCombineBlock));
+  combine_parts(call, winograd.cut.splits, elements, begin, end);
 }
 
 }  // namespace nnrt::NNC_ISA
