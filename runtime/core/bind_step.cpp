@@ -127,6 +127,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
     request.results = infos_of(spec.results, buffers);
     for (int operand : spec.operands) request.fixed.push_back(fixed[static_cast<size_t>(operand)]);
     request.isa = options.isa;
+    request.threads = options.threads;
     request.strict = options.strict;
     request.passing = passing;
     if (spec.tile) {

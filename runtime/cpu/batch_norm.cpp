@@ -17,6 +17,7 @@ namespace nnrt {
 namespace {
 
 constexpr int64_t kUnit = 16 * 1024;  // elements of a unit at least: 64 KB
+constexpr int64_t kCrew = 16;         // threads that shall find even parts
 constexpr int64_t kMostUnits = 512;   // units grow beyond this many, so that merging stays cheap
 constexpr int64_t kLeastRows = 32;    // rows of a unit, for the same reason
 constexpr int64_t kRows = 96;         // and where that leaves kLeastUnits units
@@ -355,6 +356,8 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
   const int64_t unit = std::max(kUnit, x.elements() / kMostUnits);
   arguments->unit_rows = std::max(
       {kLeastRows, std::min(kRows, arguments->rows / kLeastUnits), unit / arguments->channels});
+  const int64_t crews = (ceil_div(arguments->rows, arguments->unit_rows) + kCrew / 2) / kCrew;
+  if (crews > 0) arguments->unit_rows = ceil_div(arguments->rows, crews * kCrew);
   arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
   arguments->epsilon = number_attribute(*request.attributes, "epsilon");
   const Finish* finish = tile_finish(request.tile);

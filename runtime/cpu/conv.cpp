@@ -58,6 +58,11 @@ constexpr int64_t kFewPixels = 16, kFewUnits = 4;
 // Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
 // a second costs.
 constexpr double kWholeFlops = 5e5;
+// More threads than these get units cut for their number.
+constexpr int64_t kFewThreads = 4;
+// Fetching the weights of a strip takes as long as so many tiles of its products, and a unit's
+// beginning as another.
+constexpr double kFetchTiles = 1, kUnitTiles = 1;
 
 // Up to so many pixels (twice as many for tiles of 64 columns) the weights are read where they lie.
 // Zen 5, 3x3: C512@7 N1 1.1 against 1.7 ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9
@@ -84,6 +89,8 @@ struct BoundConv : ConvArguments {
   std::vector<ConvClass> class_list;
   std::deque<std::vector<int64_t>> tables;
   std::deque<std::vector<ProductStrip>> strip_lists;
+  // Of the blocks for few threads: how pixels at the edge are summed follows from them.
+  int64_t edge_images = 1, edge_strips = 1;
 
   const int64_t* keep(std::vector<int64_t> table) {
     tables.push_back(std::move(table));
@@ -260,7 +267,32 @@ int64_t window_bytes(const BoundConv& conv) {
   return most;
 }
 
-void cut_blocks(BoundConv& conv) {
+// Smaller blocks where they let this many threads end sooner. A unit takes so many steps of a tile,
+// and meanwhile fetches the weights of each of its strips.
+void share_blocks(BoundConv& conv, int64_t threads) {
+  const int64_t height = conv.result.height, width = conv.result.width;
+  const int64_t images = conv.block_images, rows = conv.block_rows, strips = conv.strip_block;
+  double best = 0;
+  for (int64_t i = images; i >= 1; i = i > 1 ? even_block(conv.images, i - 1) : 0) {
+    for (int64_t r = rows; r >= 1; r = r > 1 ? even_block(height, r - 1) : 0) {
+      if (i > 1 && r < rows) break;  // whole images, or rows of one
+      for (int64_t s = strips; s >= 1; s = s > 1 ? even_block(conv.strip_count, s - 1) : 0) {
+        const int64_t units =
+            ceil_div(conv.images, i) * ceil_div(height, r) * ceil_div(conv.strip_count, s);
+        const double unit = static_cast<double>(s * ceil_div(i * r * width, kTileRows)) +
+                            kFetchTiles * static_cast<double>(s) + kUnitTiles;
+        const double time = static_cast<double>(ceil_div(units, threads)) * unit;
+        if (best > 0 && time >= best) continue;
+        best = time;
+        conv.block_images = i;
+        conv.block_rows = r;
+        conv.strip_block = s;
+      }
+    }
+  }
+}
+
+void cut_blocks(BoundConv& conv, int64_t threads) {
   const int64_t height = conv.result.height, width = std::max<int64_t>(1, conv.result.width);
   const int64_t pixels = kBlockPixels * conv.step_height * conv.step_width;
   conv.block_rows = even_block(height, pixels / width);
@@ -294,7 +326,6 @@ void cut_blocks(BoundConv& conv) {
       break;
     }
   }
-  conv.image_blocks = ceil_div(conv.images, conv.block_images);
   conv.row_blocks = ceil_div(height, conv.block_rows);
   // An even number of a few blocks: a middle one cannot be shared.
   if (conv.row_blocks % 2 == 1 && conv.row_blocks > 1 && conv.row_blocks < height &&
@@ -302,6 +333,11 @@ void cut_blocks(BoundConv& conv) {
     ++conv.row_blocks;
     conv.block_rows = ceil_div(height, conv.row_blocks);
   }
+  conv.edge_images = conv.block_images;
+  conv.edge_strips = conv.strip_block;
+  if (threads > kFewThreads) share_blocks(conv, threads);
+  conv.image_blocks = ceil_div(conv.images, conv.block_images);
+  conv.row_blocks = ceil_div(height, conv.block_rows);
   conv.strip_blocks = ceil_div(conv.strip_count, conv.strip_block);
 }
 
@@ -327,8 +363,8 @@ void fill_tables(BoundConv& conv, const ConvTable& table) {
       }
     }
     // More passes over the strips' weights, which must then come from L2.
-    const int64_t weight_bytes = pixels.depth * conv.strip_block * table.panel * 4;
-    pixels.skip_outside = !pixels.direct && conv.block_images == 1 && pixels.tap_rows > 1 &&
+    const int64_t weight_bytes = pixels.depth * conv.edge_strips * table.panel * 4;
+    pixels.skip_outside = !pixels.direct && conv.edge_images == 1 && pixels.tap_rows > 1 &&
                           weight_bytes <= kSkipBytes;
     pixels.source_rows = conv.keep(std::move(source_rows));
     pixels.result_rows = conv.keep(std::move(result_rows));
@@ -359,7 +395,8 @@ void set_images(BoundConv& conv) {
 }
 
 // The same depthwise convolution for a source that comes from the cache row by row.
-std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const ConvTable& table) {
+std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const ConvTable& table,
+                                               int64_t threads) {
   auto rows = std::make_shared<BoundConv>();
   rows->shape = conv.shape;
   rows->images = conv.images;
@@ -369,7 +406,7 @@ std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const Conv
   rows->in_place = true;
   rows->strip_count = 1;
   make_classes(*rows);
-  cut_blocks(*rows);
+  cut_blocks(*rows, threads);
   fill_tables(*rows, table);
   rows->window_offset = conv.window_offset;
   return rows;
@@ -384,7 +421,8 @@ void offer_rows(const BindRequest& request, const std::shared_ptr<BoundConv>& co
     return std::shared_ptr<const void>(from, static_cast<const ConvArguments*>(from.get()));
   };
   const bool copies = conv->depthwise && conv->multiplier == 1 && !conv->in_place;
-  const std::shared_ptr<const BoundConv> near = copies ? in_place_rows(*conv, table) : conv;
+  const std::shared_ptr<const BoundConv> near =
+      copies ? in_place_rows(*conv, table, request.threads) : conv;
   const bool far = copies && conv->source.channels > kInPlaceChannels;
   rows.arguments = shared(near);
   if (far) rows.far_arguments = shared(conv);
@@ -423,7 +461,7 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   if (narrow) packed_bytes = line_bytes(place_narrow_weights(conv, table) * 4);
   if (!narrow && !depthwise) packed_bytes = line_bytes(cut_strips(conv, table, kept) * 4);
   (kept ? bound.prepared_bytes : bound.workspace_bytes) = packed_bytes;
-  cut_blocks(conv);
+  cut_blocks(conv, request.threads);
   fill_tables(conv, table);
   conv.window_offset = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
   bound.scratch_bytes = static_cast<size_t>(conv.window_offset) + line_bytes(window_bytes(conv));

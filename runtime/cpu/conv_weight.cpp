@@ -207,7 +207,8 @@ void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel
   set_pixels(weight, true);
   cut_pixels(weight);
   const int64_t result = weight.pixels.tap_count * s.out_channels;
-  set_parts(weight, std::min(most_parts(weight, result), ceil_div(kUnits, weight.channel_blocks)));
+  set_parts(weight,
+            std::clamp<int64_t>(kUnits / weight.channel_blocks, 1, most_parts(weight, result)));
   fill_tables(weight);
   bound.algorithm = "conv weight depthwise";
   bound.scratch_bytes = line_bytes(window_bytes(weight));

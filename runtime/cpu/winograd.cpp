@@ -91,7 +91,9 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   auto winograd = std::make_shared<WinogradArguments>();
   WinogradArguments& w = *winograd;
   w.tiles = winograd_tiles(shape, direction);
-  w.cut = cut != nullptr ? *cut : best_cut(w.tiles, request.isa, is_fixed(request, 1)).cut;
+  w.cut = cut != nullptr
+              ? *cut
+              : best_cut(w.tiles, request.isa, is_fixed(request, 1), request.threads).cut;
   w.backward = direction == ConvDirection::backward_data;
   const int64_t depth = w.tiles.source_channels;
   const int64_t panel = std::min(table.panel, round_up(w.tiles.result_channels, table.lanes));
@@ -142,7 +144,7 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
   auto winograd = std::make_shared<WinogradWeightArguments>();
   WinogradWeightArguments& w = *winograd;
   w.tiles = winograd_tiles(shape, ConvDirection::backward_weight);
-  w.cut = cut != nullptr ? *cut : best_weight_cut(w.tiles, request.isa).cut;
+  w.cut = cut != nullptr ? *cut : best_weight_cut(w.tiles, request.isa, request.threads).cut;
   w.channel_blocks = ceil_div(w.tiles.source_channels, w.cut.channel_block);
   w.column_blocks = ceil_div(w.tiles.result_channels, w.cut.column_block);
   w.split_tiles = round_up(ceil_div(w.tiles.count, w.cut.splits), w.cut.tile_block);

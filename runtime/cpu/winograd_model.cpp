@@ -1,10 +1,12 @@
 // A model of what 3x3 convolutions cost on one core, fitted to measurements, and the search for the
-// cut of Winograd's algorithm that costs least by it. It knows shapes, the instruction set and
-// the size of L2, never the number of threads.
+// cut of Winograd's algorithm that costs least by it. It knows shapes, the instruction set and the
+// size of L2. The number of threads decides which sums make a unit, never what is summed nor which
+// algorithm is taken.
 #include "cpu/winograd_model.h"
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "cpu/caches.h"
 #include "cpu/families.h"
@@ -33,6 +35,10 @@ constexpr double kTileClocks = 40;      // of each register tile, beside its ste
 // and 1.78 of 96.
 constexpr double kPositionClocks = 15;
 constexpr double kBarrier = 1000;  // ns from one phase to the next
+// So much work is worth so many threads.
+constexpr double kSharedTime = 400e3;
+constexpr int kManyThreads = 8;      // 16 cost ResNet-20 3 % of a training step of 2 threads
+constexpr int64_t kLeastBlock = 32;  // source channels of a block in the gradient of the weights
 // Transformed weights of stride 2 take 9 times the room of the weights.
 constexpr int64_t kMostWeightBytes = 64 * 1024 * 1024;
 
@@ -122,9 +128,10 @@ double kept_ns(double bytes, double products) {
 
 // Threads share the units in ranges: how much longer the longest of them is than an even part. Of
 // little work more than two threads make little.
-double imbalance(int64_t units, double nanoseconds) {
-  const int64_t threads = nanoseconds < 100e3 ? 2 : 4;
-  return static_cast<double>(ceil_div(units, threads) * threads) / static_cast<double>(units);
+double imbalance(int64_t units, double nanoseconds, int threads) {
+  const int64_t few = nanoseconds < 100e3 ? 2 : kFewThreads;
+  const int64_t crew = threads > kFewThreads ? threads : few;
+  return static_cast<double>(round_up(units, crew)) / static_cast<double>(units);
 }
 
 struct Sizes {
@@ -152,7 +159,7 @@ Sizes sizes_of(const WinogradTiles& tiles, const WinogradTable& table) {
 }
 
 double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const WinogradTable& table,
-               const Speed& speed, bool prepared) {
+               const Speed& speed, bool prepared, int threads) {
   const Sizes s = sizes_of(tiles, table);
   const int64_t tile_blocks = ceil_div(tiles.count, cut.tile_block);
   const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
@@ -197,7 +204,7 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
           kScatteredBytes;
   time += clocks / kClock;
   const bool waits = cut.weights_first && !prepared;
-  return time * imbalance(tile_blocks * strip_blocks, time) + (waits ? kBarrier : 0);
+  return time * imbalance(tile_blocks * strip_blocks, time, threads) + (waits ? kBarrier : 0);
 }
 
 // Of stride 2: a tile has 16 positions of all four phases, 8 of two and one of one. Forward they
@@ -209,7 +216,7 @@ struct PhasePositions {
 constexpr PhasePositions kPhasePositions[] = {{16, 4}, {8, 2}, {1, 1}};
 
 double strided_cost_of(const WinogradTiles& tiles, const WinogradCut& cut, bool backward,
-                       const WinogradTable& table, const Speed& speed, bool prepared) {
+                       const WinogradTable& table, const Speed& speed, bool prepared, int threads) {
   const Sizes s = sizes_of(tiles, table);
   const int64_t tile_blocks = ceil_div(tiles.count, cut.tile_block);
   const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
@@ -256,11 +263,11 @@ double strided_cost_of(const WinogradTiles& tiles, const WinogradCut& cut, bool 
   time += 200 * s.tiles * s.columns * (backward ? 3.24 : 1) *
           static_cast<double>(channel_blocks - 1) / (2 * kFarBytes);
   time += clocks / kClock;
-  return time * imbalance(tile_blocks * strip_blocks, time) + (prepared ? 0 : kBarrier);
+  return time * imbalance(tile_blocks * strip_blocks, time, threads) + (prepared ? 0 : kBarrier);
 }
 
 double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
-                      const WinogradTable& table, const Speed& speed) {
+                      const WinogradTable& table, const Speed& speed, int threads) {
   const Sizes s = sizes_of(tiles, table);
   const int64_t channel_blocks = ceil_div(tiles.source_channels, cut.channel_block);
   const int64_t column_blocks = ceil_div(tiles.result_channels, cut.column_block);
@@ -298,7 +305,7 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
     time += static_cast<double>(cut.splits) * 72 * s.depth * s.columns / kScatteredBytes;
   }
   time += clocks / kClock;
-  return time * imbalance(channel_blocks * column_blocks * cut.splits, time) +
+  return time * imbalance(channel_blocks * column_blocks * cut.splits, time, threads) +
          (cut.splits > 1 ? kBarrier : 0);
 }
 
@@ -321,71 +328,128 @@ double folded_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
   return (tiles * clocks + weights) / kClock + (weight ? 0 : kBarrier);
 }
 
+constexpr int64_t kTileBlocks[] = {4, 6, 8, 12, 18, 24, 36, 48, 64, 96};
+constexpr int64_t kMostTiles = 96, kMostStridedTiles = 48;
+
+// Blocks of tiles such that they and `strips` blocks of strips are as many units as threads, or a
+// few times as many.
+std::vector<int64_t> shared_blocks(int64_t tiles, int64_t strips, int threads) {
+  std::vector<int64_t> blocks;
+  for (int64_t turns = 1; turns <= 64; ++turns) {
+    const int64_t parts = std::max<int64_t>(1, turns * threads / strips);
+    const int64_t block = std::min(ceil_div(tiles, parts), kMostTiles);
+    if (blocks.empty() || block != blocks.back()) blocks.push_back(block);
+    if (block <= kTileRows) break;
+  }
+  return blocks;
+}
+
 }  // namespace
 
-WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared) {
+WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared, int threads) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
   const int64_t depth = tiles.source_channels;
   const int64_t strips = ceil_div(tiles.result_channels, table.panel);
   WinogradChoice best;
-  auto consider = [&](const WinogradCut& cut) {
-    const double cost = cost_of(tiles, cut, table, speed, prepared);
+  const auto consider = [&](const WinogradCut& cut, int crew) {
+    const double cost = cost_of(tiles, cut, table, speed, prepared, crew);
     if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
   };
-  for (int64_t tile_block : {4, 6, 8, 12, 18, 24, 36, 48, 64, 96}) {
+  for (int64_t tile_block : kTileBlocks) {
     tile_block = even_part(tiles.count, tile_block);
     for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
-      consider({tile_block, depth, strip_block, true});
+      consider({tile_block, depth, strip_block, true}, kFewThreads);
     }
     if (prepared) continue;
     for (int64_t channel_block : {16, 32, 64}) {
-      consider({tile_block, std::min(channel_block, depth), 1, false});
+      consider({tile_block, std::min(channel_block, depth), 1, false}, kFewThreads);
+    }
+  }
+  if (threads <= kFewThreads) return best;
+  // Where sums are cut stays as it is.
+  WinogradCut cut = best.cut;
+  best.nanoseconds = 0;
+  for (int64_t strip_block = cut.weights_first ? strips : 1; strip_block >= 1; strip_block /= 2) {
+    cut.strip_block = strip_block;
+    for (int64_t tile_block : shared_blocks(tiles.count, ceil_div(strips, strip_block), threads)) {
+      cut.tile_block = tile_block;
+      consider(cut, threads);
     }
   }
   return best;
 }
 
-WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa isa, bool prepared) {
+WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa isa, bool prepared,
+                                int threads) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
   const int64_t depth = tiles.source_channels;
   const int64_t strips = (backward ? 4 : 1) * ceil_div(tiles.result_channels, table.panel);
   WinogradChoice best;
-  for (int64_t tile_block : {4, 6, 8, 12, 18, 24, 36, 48}) {
+  const auto consider = [&](const WinogradCut& cut, int crew) {
+    const double cost = strided_cost_of(tiles, cut, backward, table, speed, prepared, crew);
+    if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
+  };
+  for (int64_t tile_block : kTileBlocks) {
+    if (tile_block > kMostStridedTiles) break;
     tile_block = even_part(tiles.count, tile_block);
     for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
-      for (int64_t channel_block : {int64_t{16}, int64_t{32}, int64_t{64}, depth}) {
-        const WinogradCut cut{tile_block, std::min(channel_block, depth), strip_block, true};
-        const double cost = strided_cost_of(tiles, cut, backward, table, speed, prepared);
-        if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
-      }
+      for (int64_t channel_block : {int64_t{16}, int64_t{32}, int64_t{64}, depth})
+        consider({tile_block, std::min(channel_block, depth), strip_block, true}, kFewThreads);
+    }
+  }
+  if (threads <= kFewThreads) return best;
+  WinogradCut cut = best.cut;
+  best.nanoseconds = 0;
+  for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
+    cut.strip_block = strip_block;
+    for (int64_t tile_block : shared_blocks(tiles.count, ceil_div(strips, strip_block), threads)) {
+      cut.tile_block = std::min(tile_block, kMostStridedTiles);
+      consider(cut, threads);
     }
   }
   return best;
 }
 
-WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa) {
+WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa, int threads) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
   WinogradWeightChoice best;
+  double least_shared = 0;
   const bool strided = tiles.side == 5;
-  for (int64_t side : {16, 32, 64, 128}) {
-    // Of stride 2 in whole vectors, and with four phases.
-    if (strided ? side > 64 : side < 32) continue;
-    const int64_t channel_block =
-        strided ? std::min(side, tiles.source_channels) : even_part(tiles.source_channels, side);
-    const int64_t column_block =
-        std::min(tiles.result_channels, std::max<int64_t>(table.panel, side));
+  const auto consider = [&](WinogradWeightCut cut, int64_t channels, int64_t columns, int crew) {
+    cut.channel_block = strided ? std::min(channels, tiles.source_channels)
+                                : even_part(tiles.source_channels, channels);
+    cut.column_block = std::min(tiles.result_channels, std::max<int64_t>(table.panel, columns));
+    const double cost = weight_cost_of(tiles, cut, table, speed, crew);
+    // Parts of the tiles are the same for any number of threads: enough for many, who take smaller
+    // blocks.
+    const int64_t most = ceil_div(tiles.source_channels, kLeastBlock) *
+                         ceil_div(tiles.result_channels, table.panel) * cut.splits;
+    const double shared = cost * (cost > kSharedTime ? imbalance(most, cost, kManyThreads) : 1.0);
+    if (best.nanoseconds == 0 || cost < best.nanoseconds) best.nanoseconds = cost;
+    if (least_shared > 0 && shared >= least_shared) return;
+    least_shared = shared;
+    best.cut = cut;
+  };
+  // Of stride 2 in whole vectors, and with four phases.
+  const int64_t least = strided ? 16 : kLeastBlock, most = strided ? 64 : 128;
+  for (int64_t side = least; side <= most; side *= 2) {
     for (int64_t tile_block : {12, 16, 24, 32}) {
       tile_block = std::min(tile_block, tiles.count);
       for (int64_t splits : {1, 2, 4, 8, 16, 32}) {
-        if (splits > 1 && tiles.count < splits * tile_block) continue;
-        const WinogradWeightCut cut{tile_block, channel_block, column_block, splits};
-        const double cost = weight_cost_of(tiles, cut, table, speed);
-        if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
+        if (splits == 1 || tiles.count >= splits * tile_block)
+          consider({tile_block, 0, 0, splits}, side, side, kFewThreads);
       }
     }
+  }
+  if (threads <= kFewThreads) return best;
+  const WinogradWeightCut cut = best.cut;
+  least_shared = 0;
+  for (int64_t channels = least; channels <= most; channels *= 2) {
+    for (int64_t columns = least; columns <= most; columns *= 2)
+      consider(cut, channels, columns, threads);
   }
   return best;
 }
@@ -408,11 +472,12 @@ ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa
   }
   const WinogradTiles tiles = winograd_tiles(shape, direction);
   const bool backward = direction == ConvDirection::backward_data;
-  prediction.winograd = direction == ConvDirection::backward_weight
-                            ? best_weight_cut(tiles, isa).nanoseconds
-                        : scheme == WinogradScheme::strided
-                            ? best_strided_cut(tiles, backward, isa, prepared).nanoseconds
-                            : best_cut(tiles, isa, prepared).nanoseconds;
+  prediction.winograd =
+      direction == ConvDirection::backward_weight
+          ? best_weight_cut(tiles, isa, kFewThreads).nanoseconds
+      : scheme == WinogradScheme::strided
+          ? best_strided_cut(tiles, backward, isa, prepared, kFewThreads).nanoseconds
+          : best_cut(tiles, isa, prepared, kFewThreads).nanoseconds;
   return prediction;
 }
 

@@ -7,20 +7,26 @@ namespace nnrt {
 
 WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction);
 
+// Up to so many threads the same cuts serve all.
+constexpr int kFewThreads = 4;
+
 struct WinogradChoice {
   WinogradCut cut;
   double nanoseconds = 0;
 };
-// `prepared`: the transformed weights are kept from run to run.
-WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared);
+// `prepared`: the transformed weights are kept from run to run. More threads than kFewThreads are
+// given more units, of the same sums.
+WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared, int threads);
 
 // The same for a stride of 2, where `prepared` decides nothing but the cost.
-WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa isa, bool prepared);
+WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa isa, bool prepared,
+                                int threads);
 
+// `nanoseconds`: of the cut that takes least time by few threads.
 struct WinogradWeightChoice {
   WinogradWeightCut cut;
   double nanoseconds = 0;
 };
-WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa);
+WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa, int threads);
 
 }  // namespace nnrt

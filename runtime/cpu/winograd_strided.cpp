@@ -41,9 +41,10 @@ BoundKernel bind_strided(const BindRequest& request, const ConvShape& shape,
   s.backward = direction == ConvDirection::backward_data;
   s.turn_rows = s.backward && shape.pad_top % 2 == 0;
   s.turn_columns = s.backward && shape.pad_left % 2 == 0;
-  s.cut = cut != nullptr
-              ? *cut
-              : best_strided_cut(s.tiles, s.backward, request.isa, is_fixed(request, 1)).cut;
+  s.cut = cut != nullptr ? *cut
+                         : best_strided_cut(s.tiles, s.backward, request.isa, is_fixed(request, 1),
+                                            request.threads)
+                               .cut;
   const int64_t depth = s.tiles.source_channels, columns = s.tiles.result_channels;
   s.phase_strips = ceil_div(columns, table.panel);
   s.strip_count = (s.backward ? 4 : 1) * s.phase_strips;

@@ -175,6 +175,7 @@ struct Job {
   bool strict = false;
   bool fixed = false;    // the second operand depends on variables alone
   bool passing = false;  // the epilogue alone reads the result, and stores elsewhere
+  int threads = 1;
 };
 
 template <class T>
@@ -191,6 +192,7 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   }
   request.results.push_back(result.info());
   request.isa = isa;
+  request.threads = job.threads;
   request.strict = job.strict;
   if (job.fixed) request.fixed = {false, true};
   void* results[] = {result.values.data()};
@@ -265,6 +267,14 @@ inline bool same_bits(const Tensor<float>& a, const Tensor<float>& b) {
   return a.values.size() == b.values.size() &&
          (a.values.empty() ||
           std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0);
+}
+
+// Units made for other numbers of threads give the same bits as `found`.
+inline void check_threads(Job<float> job, nnrt::Isa isa, const Tensor<float>& found) {
+  for (int threads : {6, 16, 100}) {
+    job.threads = threads;
+    CHECK(same_bits(found, run(job, isa)));
+  }
 }
 
 inline std::vector<nnrt::Isa> available_isas() {

@@ -80,6 +80,7 @@ void check_job(Job<float> job, int64_t depth, const Case& sizes, const char* nam
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
+      test::check_threads(job, isa, found);
     }
   }
 }

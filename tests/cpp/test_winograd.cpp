@@ -213,6 +213,7 @@ void check_direction(const Case& sizes, const Operands& operands, ConvDirection 
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
+      test::check_threads(job, isa, found);
     }
   }
 }
@@ -473,6 +474,15 @@ void test_accuracy(const Case& sizes) {
   }
 }
 
+// Few tiles of many channels, few channels of many tiles.
+void test_threads() {
+  for (int64_t stride : {1, 2}) {
+    check_case({1, 14, 14, 64, 272, 1, 1, 1, 1, stride}, true, true);
+    check_case({5, 29, 30, 32, 48, 1, 1, 1, 1, stride}, false, true);
+    check_case({2, 64, 64, 16, 16, 1, 1, 1, 1, stride}, false, true);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -481,6 +491,7 @@ int main() {
   test_padding();
   test_channels();
   test_cuts();
+  test_threads();
   test_strided();
   test_folded();
   test_transposed({2, 9, 11, 8, 20, 1, 1, 1, 1}, {2, 8, 9, 20});

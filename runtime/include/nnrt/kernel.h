@@ -1,8 +1,8 @@
 // What a kernel is. Each kernel of kernels.def has a `check` (once per plan) and a `bind` (once per
 // actual sizes); the phases that `bind` gives are pure functions over a range of work units: no
-// allocation, no exception, no global. Units are cut by shape, never by the number of threads, and
-// phases with reductions combine partial results in a fixed order, so results are bitwise the same
-// for any number of threads.
+// allocation, no exception, no global. What is summed, and in which order, follows from the shape
+// alone, and partial results are combined in a fixed order, so results are bitwise the same for any
+// number of threads; which sums make a unit may follow from the number of threads too.
 #pragma once
 
 #include <cstddef>
@@ -62,6 +62,7 @@ struct BindRequest {
   bool passing = false;             // result 0 is read by the epilogue alone
   size_t tile_scratch = 0;          // bytes of scratch that tile needs
   Isa isa = Isa::reference;
+  int threads = 1;  // that share the units, if they are worth it
   bool strict =
       false;  // precision = "strict": no algorithm that changes rounding beyond summation order
 };
