@@ -4,6 +4,7 @@
 
 #include "core/binding.h"
 #include "core/chain.h"
+#include "core/columns.h"
 #include "core/planner.h"
 #include "cpu/tile.h"
 
@@ -25,8 +26,12 @@ class Binder {
     bind_part(program_.steps, binding_->main, fixed_buffers());
     const std::vector<int> joined = join_chains(binding_->main, lone_buffers(), info_.roots,
                                                 binding_->buffers, options_.threads);
+    const std::vector<int> unstored =
+        store_columns(binding_->main, plain_buffers(), reads_, binding_->buffers);
     place_buffers();
-    for (int buffer : joined) binding_->places[root(buffer)] = {};
+    for (const std::vector<int>* list : {&joined, &unstored}) {
+      for (int buffer : *list) binding_->places[root(buffer)] = {};
+    }
     for (const BoundPart* part : {&binding_->prepare, &binding_->main}) {
       for (const BoundStep& step : part->steps) {
         if (step.kernel.holds_result) binding_->places[root(step.spec->results.front())] = {};
@@ -84,6 +89,12 @@ class Binder {
   bool is_plain(size_t buffer) const {
     return program_.buffers[buffer].kind == BufferKind::temporary &&
            program_.buffers[buffer].alias < 0;
+  }
+
+  std::vector<bool> plain_buffers() const {
+    std::vector<bool> plain = no_buffers();
+    for (size_t i = 0; i < plain.size(); ++i) plain[i] = is_plain(i);
+    return plain;
   }
 
   // Temporaries that one step reads.
@@ -285,13 +296,23 @@ class Binder {
     };
     size_t total = 0;
     count([&total](BoundStep& step) {
-      total += step.spec->operands.size() + step.spec->results.size();
+      total += step.spec->operands.size() + step.spec->results.size() + step.columns.size();
       if (step.spec->tile) total += step.spec->tile->loads.size() + step.spec->tile->stores.size();
     });
     binding_->pointers.assign(total, nullptr);  // never moves again: the calls point into it
     count([this](BoundStep& step) {
       step.call.operands = add_list(step.spec->operands);
-      step.call.results = add_list(step.spec->results);
+      std::vector<int> results = step.spec->results;
+      if (!step.stores_result) results[0] = step.column_buffers[0];
+      step.call.results = add_list(results);
+      step.call.columns = step.columns.data();
+      step.call.column_targets = add_list(step.column_buffers);
+      step.call.column_count = static_cast<int64_t>(step.columns.size());
+      step.call.stores_result = step.stores_result;
+      if (!step.columns.empty()) {
+        const size_t result = static_cast<size_t>(step.spec->results[0]);
+        step.call.result_columns = info_of(result).shape.back();
+      }
       if (step.spec->tile) {
         step.call.tile_loads = add_list(step.spec->tile->loads);
         step.call.tile_stores = add_list(step.spec->tile->stores);

@@ -31,8 +31,12 @@ struct BoundStep {
   // Of a chain's last step: what the chain's phase works through, and the steps that joined it.
   std::shared_ptr<const void> chain;
   std::vector<uint32_t> members;
-  bool joined = false;   // a later step of the chain does the work of this one's last phase
-  size_t workspace = 0;  // offset in the arena
+  bool joined = false;  // a later step of the chain does the work of this one's last phase
+  // Columns of result 0 that are stored in these buffers too, or only there (core/columns.h).
+  std::vector<ColumnStore> columns;
+  std::vector<int> column_buffers;
+  bool stores_result = true;
+  size_t workspace = 0;                // offset in the arena
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   double flops = 0;
   double bytes = 0;

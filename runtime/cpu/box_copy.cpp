@@ -235,6 +235,28 @@ BoundKernel bind_boxes(const BindRequest& request, std::vector<Box> boxes, bool 
   return bound;
 }
 
+namespace {
+
+void leave_planes(BoundKernel& kernel, const std::vector<bool>& operands) {
+  auto arguments =
+      std::make_shared<BoxArguments>(*static_cast<const BoxArguments*>(kernel.arguments.get()));
+  int64_t& units = kernel.phases.back().units;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (!operands[i]) continue;
+    units -= arguments->planes[i].units;
+    arguments->planes[i].units = 0;
+  }
+  kernel.arguments = std::move(arguments);
+}
+
+}  // namespace
+
+void offer_moves(const BindRequest& request, std::vector<ColumnStore> moves, BoundKernel& bound) {
+  if (request.isa == Isa::reference || request.results[0].dtype != DType::f32) return;
+  bound.moves = std::move(moves);
+  bound.leave = &leave_planes;
+}
+
 uint64_t element_bits(DType type, double value) {
   uint64_t bits = 0;
   auto put = [&bits](auto element) { std::memcpy(&bits, &element, sizeof element); };

@@ -28,6 +28,10 @@ std::vector<int64_t> dense_strides(const Shape& shape);
 BoundKernel bind_boxes(const BindRequest& request, std::vector<Box> boxes, bool fills = false,
                        uint64_t fill = 0);
 
+// Operand i of f32 is copied whole along all axes but the last, of which moves[i] says the columns:
+// they may be left to whoever makes it.
+void offer_moves(const BindRequest& request, std::vector<ColumnStore> moves, BoundKernel& bound);
+
 // The bytes of a number as an element of the type, for `fill`.
 uint64_t element_bits(DType type, double value);
 

@@ -480,6 +480,7 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
     if (conv.pack_units > 0 && (kept || !whole)) packing.push_back({table.pack, conv.pack_units});
     bound.phases.push_back(whole ? Phase{table.whole, 1} : Phase{table.multiply, units});
   }
+  if (!narrow) bound.column_lanes = column_lanes_of(request, table.lanes);
   // A whole that packs for itself has no rows to give before that.
   if (conv.class_count == 1 && !narrow && (kept || !whole) && conv.images > 0)
     offer_rows(request, owner, table, bound);

@@ -104,7 +104,16 @@ BoundKernel bind_concat(const BindRequest& request) {
     boxes.push_back(std::move(box));
   }
   NNC_CHECK(position == to[at], "concat: the operands do not fill the result");
-  return bind_boxes(request, std::move(boxes));
+  BoundKernel bound = bind_boxes(request, std::move(boxes));
+  if (at + 1 < to.size()) return bound;
+  std::vector<ColumnStore> moves;
+  int64_t column = 0;
+  for (const TensorInfo& operand : request.operands) {
+    moves.push_back({0, operand.shape[at], to[at], column});
+    column += operand.shape[at];
+  }
+  offer_moves(request, std::move(moves), bound);
+  return bound;
 }
 
 void check_slice(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
@@ -118,7 +127,15 @@ BoundKernel bind_slice(const BindRequest& request) {
   Box box = whole_box(request.results[0].shape);
   box.from_strides = part.strides;
   box.from_offset = part.offset;
-  return bind_boxes(request, {box});
+  BoundKernel bound = bind_boxes(request, {box});
+  const Shape& from = request.operands[0].shape;
+  const Shape& to = request.results[0].shape;
+  if (to.empty() || !std::equal(to.begin(), to.end() - 1, from.begin())) return bound;
+  const int64_t begin = integers_attribute(*request.attributes, "begin", to.size()).back();
+  const std::vector<int64_t> steps = integers_attribute(*request.attributes, "step", to.size());
+  if (std::all_of(steps.begin(), steps.end(), [](int64_t step) { return step == 1; }))
+    offer_moves(request, {{begin, begin + to.back(), to.back(), 0}}, bound);
+  return bound;
 }
 
 void check_slice_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {

@@ -64,6 +64,10 @@ void run_tile_value(const BoundTile& tile, const Call& call, void* scratch, int6
 // throws Error.
 void check_epilogue(const BindRequest& request, int64_t elements);
 
+// BoundKernel::column_lanes of a kernel that stores all it makes through a Finisher
+// (cpu/vector/finish.h) where the epilogue is none or a Finish.
+int64_t column_lanes_of(const BindRequest& request, int64_t lanes);
+
 // A phase that runs call.tile over its whole domain, for kernels that do not apply it while their
 // result is in cache. Its scratch is call.scratch (tile_scratch_bytes).
 Phase tile_phase(const BoundTile& tile);

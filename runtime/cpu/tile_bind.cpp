@@ -431,6 +431,10 @@ const Finish* tile_finish(const BoundTile* tile) {
   return tile != nullptr && tile->finish ? &*tile->finish : nullptr;
 }
 
+int64_t column_lanes_of(const BindRequest& request, int64_t lanes) {
+  return request.tile == nullptr || tile_finish(request.tile) != nullptr ? lanes : 0;
+}
+
 void check_tile_program(const TileProgram& program) { parse_tile(program); }
 
 size_t tile_scratch_bytes(const BoundTile& tile) { return tile.scratch_bytes; }

@@ -131,6 +131,7 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   bound.scratch_bytes = scratch.bytes;
   bound.phases.push_back({table.multiply, w.tile_blocks * w.strip_blocks});
   if (program && !w.finish) bound.phases.push_back(tile_phase(*request.tile));
+  bound.column_lanes = column_lanes_of(request, table.lanes);
   bound.algorithm = w.cut.weights_first ? "winograd F(4,3)" : "winograd F(4,3) streamed";
   bound.arguments = winograd;
   return bound;

@@ -76,6 +76,7 @@ BoundKernel bind_folded(const BindRequest& request, const ConvShape& shape) {
   (kept ? bound.prepare : bound.phases).push_back({table.folded_weights, f.strip_count * f.depth});
   if (kept) bound.layout = "winograd of folded pixels";
   bound.phases.push_back({table.folded_multiply, f.tiles.images * f.tiles.rows});
+  bound.column_lanes = column_lanes_of(request, table.lanes);
   bound.algorithm = "winograd F(3,4)";
   bound.arguments = folded;
   if (program) {

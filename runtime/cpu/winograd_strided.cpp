@@ -76,6 +76,7 @@ BoundKernel bind_strided(const BindRequest& request, const ConvShape& shape,
   bound.phases.push_back({table.strided_multiply, s.tile_blocks * s.strip_blocks});
   if (request.tile != nullptr && tile_finish(request.tile) == nullptr)
     bound.phases.push_back(tile_phase(*request.tile));
+  bound.column_lanes = column_lanes_of(request, table.lanes);
   bound.algorithm = "winograd F(4,2)";
   bound.arguments = strided;
   return bound;

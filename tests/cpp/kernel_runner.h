@@ -164,6 +164,13 @@ inline nnrt::TileProgram epilogue_program(const nnrt::Shape& shape, bool is_doub
   return program;
 }
 
+// Where columns of the result go besides: each to a tensor of its own with so many columns more.
+struct Spread {
+  std::vector<nnrt::ColumnStore> stores;
+  std::vector<Tensor<float>> targets;
+  bool stores_result = true;
+};
+
 template <class T>
 struct Job {
   Bind bind = nullptr;
@@ -176,6 +183,7 @@ struct Job {
   bool fixed = false;    // the second operand depends on variables alone
   bool passing = false;  // the epilogue alone reads the result, and stores elsewhere
   int threads = 1;
+  Spread* spread = nullptr;
 };
 
 template <class T>
@@ -226,6 +234,16 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
   call.tile = tile.get();
   nnrt::RunState state;
   call.state = &state;
+  std::vector<void*> targets;
+  if (job.spread != nullptr) {
+    CHECK(bound.column_lanes > 0);
+    for (Tensor<float>& target : job.spread->targets) targets.push_back(target.values.data());
+    call.columns = job.spread->stores.data();
+    call.column_targets = targets.data();
+    call.column_count = static_cast<int64_t>(targets.size());
+    call.result_columns = job.result.back();
+    call.stores_result = job.spread->stores_result;
+  }
   run_phases(bound, call, cut);
   return result;
 }
@@ -274,6 +292,37 @@ inline void check_threads(Job<float> job, nnrt::Isa isa, const Tensor<float>& fo
   for (int threads : {6, 16, 100}) {
     job.threads = threads;
     CHECK(same_bits(found, run(job, isa)));
+  }
+}
+
+// The columns of `found` are the same where they are stored elsewhere, with and without the result.
+inline void check_spread(Job<float> job, nnrt::Isa isa, const Tensor<float>& found) {
+  const int64_t columns = job.result.back(), rows = found.count() / std::max<int64_t>(1, columns);
+  const int64_t middle = columns / 2 / 16 * 16;
+  if (found.count() == 0 || isa == nnrt::Isa::reference) return;
+  for (bool stores_result : {true, false}) {
+    Spread spread;
+    spread.stores_result = stores_result;
+    for (const auto& [begin, end] : {std::pair{middle, columns}, std::pair{int64_t{0}, middle}}) {
+      const int64_t row = end - begin + 3;
+      spread.stores.push_back({begin, end, row, 2});
+      spread.targets.emplace_back(nnrt::Shape{rows, row});
+    }
+    job.spread = &spread;
+    const Tensor<float> result = run(job, isa);
+    CHECK(!stores_result || same_bits(found, result));
+    bool same = true;
+    for (size_t i = 0; i < spread.stores.size(); ++i) {
+      const nnrt::ColumnStore& store = spread.stores[i];
+      for (int64_t at = 0; at < rows * store.row; ++at) {
+        const int64_t r = at / store.row, c = at % store.row - store.at;
+        const bool inside = c >= 0 && c < store.end - store.begin;
+        const float wanted =
+            inside ? found.values[static_cast<size_t>(r * columns + store.begin + c)] : 0.0f;
+        same = same && spread.targets[i].values[static_cast<size_t>(at)] == wanted;
+      }
+    }
+    CHECK(same);
   }
 }
 

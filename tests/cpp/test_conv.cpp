@@ -81,6 +81,10 @@ void check_job(Job<float> job, int64_t depth, const Case& sizes, const char* nam
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
       test::check_threads(job, isa, found);
+      const bool program = job.row != nullptr && job.other == nullptr;
+      const bool images = job.bind != &nnrt::bind_conv2d_backward_weight;
+      if (images && !program && algorithm.find("conv narrow") != 0)
+        test::check_spread(job, isa, found);
     }
   }
 }

@@ -214,6 +214,7 @@ void check_direction(const Case& sizes, const Operands& operands, ConvDirection 
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
       test::check_threads(job, isa, found);
+      if (direction != ConvDirection::backward_weight && !tile) test::check_spread(job, isa, found);
     }
   }
 }
@@ -232,8 +233,9 @@ void check_finish(const Case& sizes, const Operands& operands, ConvDirection dir
   }
   for (nnrt::Isa isa : test::available_isas()) {
     if (isa == nnrt::Isa::reference) continue;
-    const double difference = test::largest_difference(test::run(job, isa), expected);
-    CHECK(difference <= tolerance(sizes.depth(direction)));
+    const Tensor<float> found = test::run(job, isa);
+    CHECK(test::largest_difference(found, expected) <= tolerance(sizes.depth(direction)));
+    test::check_spread(job, isa, found);
   }
 }
 

@@ -64,12 +64,6 @@ inline void transform_strided_gradient(const StridedArguments& strided, const fl
   over_tiles(tiles, begin, end, body);
 }
 
-// Pixels [begin, end) of a tile that are stored.
-struct TileSpan {
-  int64_t begin, end;
-  NNC_INLINE bool has(int64_t i) const { return i >= begin && i < end; }
-};
-
 // The products of one tile, `from` + p * position, to `columns` channels of its pixels: pixel
 // (0, 0) lies at `to`.
 template <class Down, class Across>
@@ -94,8 +88,15 @@ NNC_INLINE void transform_tile_products(const float* from, int64_t position, flo
     transform_square<Down, Across>(load,
                                    [&](int i, int j, Float value)
                                        __attribute__((always_inline)) { tile[i][j] = value; });
-    for (int64_t i = rows.begin; i < smaller(rows.end, Down::pixels); ++i) {
-      for (int64_t j = pixels.begin; j < smaller(pixels.end, Across::pixels); ++j) {
+    const TileSpan down = {rows.begin, smaller(rows.end, Down::pixels)};
+    const TileSpan across = {pixels.begin, smaller(pixels.end, Across::pixels)};
+    if (finish->spreads()) {
+      finish->spread_square(tile, down, across, to + c, row_stride, pixel_stride, first + c,
+                            kLanes);
+      continue;
+    }
+    for (int64_t i = down.begin; i < down.end; ++i) {
+      for (int64_t j = across.begin; j < across.end; ++j) {
         finish->store<true>(tile[i][j], to + c + i * row_stride + j * pixel_stride, first + c,
                             kLanes);
       }

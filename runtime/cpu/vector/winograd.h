@@ -290,7 +290,8 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
       pixels.set_window(0, 0, stage.strip * kPanel, width);
     return pixels;
   };
-  PixelsAhead result = of_result(memory.result);
+  const bool stored = finish == nullptr || finish->stores_result();
+  PixelsAhead result = of_result(stored ? memory.result : nullptr);
   PixelsAhead add = of_result(finish != nullptr ? finish->add : nullptr);
   PixelsAhead mask = of_result(finish != nullptr ? finish->mask : nullptr);
   const WinogradStage& after = next != nullptr ? *next : stage;

@@ -234,7 +234,8 @@ inline void multiply_stage(const StridedArguments& strided, const StridedMemory&
       pixels.set_window(down ? 1 : 0, across ? 1 : 0, strip.first, strip.width);
       return pixels;
     };
-    PixelsAhead result = of_result(memory.result);
+    const bool stored = finish == nullptr || finish->stores_result();
+    PixelsAhead result = of_result(stored ? memory.result : nullptr);
     PixelsAhead add = of_result(finish != nullptr ? finish->add : nullptr);
     PixelsAhead mask = of_result(finish != nullptr ? finish->mask : nullptr);
     multiply_strip(strided, memory, stage, order, strip, products,

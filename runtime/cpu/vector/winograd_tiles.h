@@ -202,7 +202,14 @@ NNC_INLINE void transform_products(const float* from, int64_t position, float* t
     auto load = [&](int i, int j)
                     __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
     const int64_t lanes = smaller(kLanes, columns - c);
-    if (finish != nullptr) {
+    if (finish != nullptr && finish->spreads()) {
+      Float tile[4][4];
+      transform_square<Down, Across>(load,
+                                     [&](int i, int j, Float value)
+                                         __attribute__((always_inline)) { tile[i][j] = value; });
+      finish->spread_square(tile, {0, rows}, {0, pixels}, to + c, row_stride, channels, first + c,
+                            lanes);
+    } else if (finish != nullptr) {
       transform_square<Down, Across>(
           load, [&](int i, int j, Float value) __attribute__((always_inline)) {
             if (i >= rows || j >= pixels) return;

@@ -27,6 +27,14 @@ struct RunState {
 
 struct BoundTile;  // cpu/tile.h
 
+// Columns [begin, end) of the last axis of a tensor and where they go: column c of row r to
+// [r * row + at + c - begin] of another.
+struct ColumnStore {
+  int64_t begin = 0, end = 0;
+  int64_t row = 0, at = 0;
+  bool stream = false;  // past the caches
+};
+
 // What a phase sees while it runs.
 struct Call {
   const void* arguments = nullptr;  // the kernel's own argument struct, made by bind
@@ -39,6 +47,13 @@ struct Call {
   void* prepared = nullptr;            // what the kernel's `prepare` phases wrote, where it has any
   void* scratch = nullptr;             // this thread's own, 64-byte aligned
   const BoundTile* tile = nullptr;     // the step's bound tile program, if any
+  // Where columns of result 0 go besides (BoundKernel::column_lanes), and whether it has memory of
+  // its own too: else results[0] is only where elements are counted from.
+  const ColumnStore* columns = nullptr;
+  void* const* column_targets = nullptr;
+  int64_t column_count = 0;
+  int64_t result_columns = 0;  // of result 0, where there are any
+  bool stores_result = true;
   const RunState* state = nullptr;
 };
 
@@ -123,6 +138,13 @@ struct BoundKernel {
   std::string note;            // and why it was chosen
   // Of a passing result 0: no memory is needed for it, the kernel has some of its own at a time.
   bool holds_result = false;
+  // Not 0: the kernel heeds Call::columns that begin and end at multiples of so many, or at the
+  // end.
+  int64_t column_lanes = 0;
+  // Of a kernel that copies columns of its operands to result 0 and does nothing else: which, an
+  // entry for each operand. `leave` takes the marked operands from its work.
+  std::vector<ColumnStore> moves;
+  void (*leave)(BoundKernel& kernel, const std::vector<bool>& operands) = nullptr;
   RowKernel rows;
 };
 

@@ -1,0 +1,129 @@
+"""Columns in place: concat and slice copy nothing that the makers of the columns can store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nnc
+import numpy as np
+import pytest
+from nnrt import Model, _engine
+
+Array = np.ndarray[Any, Any]
+
+# Makers of every kind; `image` and the last, after a function kernels do not know, are copied.
+NET = """
+net Columns {{
+    input image: f32[N, {height}, {width}, {channels}]
+
+    a = image -> conv({wide}, 3) -> relu
+    b = a -> depthwise_conv(3)
+    c = a -> conv({small}, 1) -> relu6
+    d = c -> conv({small}, 3, stride = 2) -> conv_transpose({wide}, 3, stride = 2)
+    e = c -> conv({wide}, 3) -> gelu
+    wide = (a, b, c, d{more}) -> concat
+    output result = wide -> conv(8, 3)
+{outputs}}}
+"""
+
+
+def compiled(monkeypatch: pytest.MonkeyPatch, source: str, **environment: object) -> Model:
+    for name in ("ISA", "THREADS", "VERIFY"):
+        monkeypatch.delenv(f"NNC_{name}", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"NNC_{name}", str(value))
+    return nnc.compile(source)
+
+
+def algorithms(model: Model, program: str, kernel: str, **symbols: int) -> list[str]:
+    steps = model.describe(program, **symbols)["steps"]
+    return [step["algorithm"] for step in steps if step["kernel"] == kernel]
+
+
+def first(result: Any) -> Array:
+    found: Array = result[0] if isinstance(result, tuple) else result
+    return found
+
+
+@pytest.mark.parametrize("isa", ["", "avx2", "generic"])
+@pytest.mark.parametrize("more", ["", ", image, a, e"])
+@pytest.mark.parametrize(
+    ("batch", "height", "width", "channels", "wide", "small"),
+    [
+        (1, 14, 18, 16, 32, 16),
+        (3, 22, 26, 5, 48, 12),
+        (2, 30, 14, 3, 70, 33),
+        (4, 128, 126, 16, 16, 16),  # the concatenation is too large for the caches
+    ],
+)
+def test_no_bit_changes(
+    monkeypatch: pytest.MonkeyPatch,
+    isa: str,
+    more: str,
+    batch: int,
+    height: int,
+    width: int,
+    channels: int,
+    wide: int,
+    small: int,
+) -> None:
+    if isa and isa not in _engine.machine()["available_isas"]:
+        pytest.skip(f"this CPU has no {isa}")
+    sizes: dict[str, Any] = {"height": height, "width": width, "channels": channels}
+    sizes |= {"wide": wide, "small": small, "more": more}
+    settings: dict[str, Any] = {"ISA": isa} if isa else {}
+    x = np.random.default_rng(1).standard_normal((batch, height, width, channels), np.float32)
+    shown = "    output all = wide\n"  # an output is nobody's to write early
+    apart = compiled(monkeypatch, NET.format(outputs=shown, **sizes), THREADS=2, **settings)
+    assert algorithms(apart, "predict", "concat", N=batch) == ["copy"]
+    wanted = first(apart(x))
+    for threads in (1, 2, 16):
+        model = compiled(
+            monkeypatch, NET.format(outputs="", **sizes), THREADS=threads, VERIFY=1, **settings
+        )
+        made = algorithms(model, "predict", "concat", N=batch)
+        assert made == (["copy"] if more else ["in place"])
+        np.testing.assert_array_equal(first(model(x)), wanted)
+
+
+TRAIN = """
+net Gates {
+    input image: f32[N, 20, 22, 3]
+
+    a = image -> conv(24, 3) -> relu
+    b = a -> conv(16, 3, stride = 2) -> relu -> conv_transpose(40, 2, stride = 2)
+    both = (a, b, a) -> concat -> conv(64, 3)
+    gated = both[:, :, :, :32] * sigmoid(both[:, :, :, 32:])
+    logits = gated -> conv(5, 1) -> global_avg_pool
+
+    output probability = softmax(logits)
+}
+
+train Gates {
+    input label: i64[N]
+
+    loss          = cross_entropy(logits, label)
+    optimizer     = sgd
+    learning_rate = constant(0.1)
+    batch         = 4
+    epochs        = 1
+}
+"""
+
+
+def test_training_writes_gradients_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    x = random.standard_normal((8, 20, 22, 3), np.float32)
+    y = random.integers(0, 5, 8)
+    found = {}
+    for isa, threads in (("reference", 2), ("", 1), ("", 2)):
+        settings = {"ISA": isa} if isa else {}
+        model = compiled(monkeypatch, TRAIN, THREADS=threads, VERIFY=1, **settings)
+        for kernel in ("concat", "slice"):
+            made = algorithms(model, "train", kernel, N=4)
+            assert made and (("in place" in made) == (isa == "")), (kernel, made)
+        model.fit((x, y), epochs=3, batch=4, progress=False)
+        found[isa, threads] = {name: np.array(value) for name, value in model.parameters.items()}
+    for name, wanted in found["reference", 2].items():
+        np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
+        np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
