@@ -205,6 +205,18 @@ class Binder {
 
   bool in_arena(size_t buffer) const { return binding_->places[buffer].kind == Place::Kind::arena; }
 
+  // Whether the kernel stores each element of its only result once, just after its epilogue has
+  // read what lies at the same place of others, which it may then replace.
+  static bool finishes_once(const BoundStep& step) {
+    return step.spec->tile && step.kernel.column_lanes > 0 && !step.kernel.sums_in_result &&
+           step.columns.empty() && step.members.empty() && !step.joined;
+  }
+  bool is_operand(const BoundStep& step, size_t buffer) const {
+    const std::vector<int>& operands = step.spec->operands;
+    return std::any_of(operands.begin(), operands.end(),
+                       [&](int operand) { return root(operand) == buffer; });
+  }
+
   MemoryRequest::Step memory_step(const BoundStep& step, const std::vector<int>& item_of) const {
     MemoryRequest::Step result;
     const StepAccess& access = step.access;
@@ -218,7 +230,8 @@ class Binder {
     collect(access.reads, result.reads);
     collect(access.writes, result.writes);
     result.workspace = step.kernel.workspace_bytes;
-    if (step.spec->kernel != "tile") return result;
+    const bool finishes = finishes_once(step);
+    if (step.spec->kernel != "tile" && !finishes) return result;
     const Shape domain = domain_of(*step.spec);
     for (int read : access.reads) {
       for (int write : access.writes) {
@@ -229,10 +242,10 @@ class Binder {
             info_of(from).dtype != info_of(to).dtype) {
           continue;
         }
-        if (!in_place_safe(*step.spec, info_.roots, static_cast<int>(from), static_cast<int>(to),
-                           binding_->buffers, domain)) {
-          continue;
-        }
+        const bool safe = finishes ? !is_operand(step, from)
+                                   : in_place_safe(*step.spec, info_.roots, static_cast<int>(from),
+                                                   static_cast<int>(to), binding_->buffers, domain);
+        if (!safe) continue;
         result.in_place.emplace_back(item_of[from], item_of[to]);
       }
     }

@@ -26,7 +26,9 @@ class Columns {
     }
     std::vector<int> unstored;
     for (BoundStep& step : part_.steps) {
-      if (step.columns.empty() || reads_[static_cast<size_t>(step.spec->results[0])] > 0) continue;
+      if (step.columns.empty() || step.kernel.sums_in_result ||
+          reads_[static_cast<size_t>(step.spec->results[0])] > 0)
+        continue;
       step.stores_result = false;
       remove(step.access.writes, step.spec->results[0]);
       unstored.push_back(step.spec->results[0]);

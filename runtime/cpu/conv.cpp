@@ -481,6 +481,9 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
     bound.phases.push_back(whole ? Phase{table.whole, 1} : Phase{table.multiply, units});
   }
   if (!narrow) bound.column_lanes = column_lanes_of(request, table.lanes);
+  bound.sums_in_result =
+      !depthwise && std::any_of(conv.class_list.begin(), conv.class_list.end(),
+                                [](const ConvClass& pixels) { return pixels.depth > kDepthBlock; });
   // A whole that packs for itself has no rows to give before that.
   if (conv.class_count == 1 && !narrow && (kept || !whole) && conv.images > 0)
     offer_rows(request, owner, table, bound);

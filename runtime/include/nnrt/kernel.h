@@ -141,6 +141,7 @@ struct BoundKernel {
   // Not 0: the kernel heeds Call::columns that begin and end at multiples of so many, or at the
   // end.
   int64_t column_lanes = 0;
+  bool sums_in_result = false;  // result 0 holds partial sums meanwhile
   // Of a kernel that copies columns of its operands to result 0 and does nothing else: which, an
   // entry for each operand. `leave` takes the marked operands from its work.
   std::vector<ColumnStore> moves;

@@ -1,4 +1,5 @@
-"""Columns in place: concat and slice copy nothing that the makers of the columns can store."""
+"""In place: concat and slice copy nothing that the makers of the columns can store, and a residual
+is replaced by the sum."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ net Columns {{
     c = a -> conv({small}, 1) -> relu6
     d = c -> conv({small}, 3, stride = 2) -> conv_transpose({wide}, 3, stride = 2)
     e = c -> conv({wide}, 3) -> gelu
-    wide = (a, b, c, d{more}) -> concat
+    f = a -> conv({small}, 5)
+    wide = (a, b, c, d, f{more}) -> concat
     output result = wide -> conv(8, 3)
 {outputs}}}
 """
@@ -127,3 +129,32 @@ def test_training_writes_gradients_in_place(monkeypatch: pytest.MonkeyPatch) -> 
     for name, wanted in found["reference", 2].items():
         np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
         np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+RESIDUAL = """
+net Residual {{
+    input image: f32[N, 18, 22, 16]
+
+    a = image -> conv(32, 3) -> relu
+    b = (a + (a -> conv(16, 1) -> relu -> conv(32, {taps}))) -> relu
+    c = (b + (b -> conv(16, 3, stride = 2) -> conv_transpose(32, 2, stride = 2))) -> relu
+    output result = c -> conv(8, 3)
+{outputs}}}
+"""
+
+
+@pytest.mark.parametrize("taps", [3, 5])  # 5x5 taps are summed in the result
+@pytest.mark.parametrize("isa", ["", "avx2"])
+def test_residuals_are_added_in_place(monkeypatch: pytest.MonkeyPatch, isa: str, taps: int) -> None:
+    if isa and isa not in _engine.machine()["available_isas"]:
+        pytest.skip(f"this CPU has no {isa}")
+    settings: dict[str, Any] = {"ISA": isa} if isa else {}
+    shown = "    output first = a\n    output second = b\n    output third = c\n"
+    x = np.random.default_rng(3).standard_normal((3, 18, 22, 16), np.float32)
+    apart = compiled(monkeypatch, RESIDUAL.format(outputs=shown, taps=taps), **settings)
+    wanted = first(apart(x))
+    model = compiled(monkeypatch, RESIDUAL.format(outputs="", taps=taps), VERIFY=1, **settings)
+    np.testing.assert_array_equal(first(model(x)), wanted)
+    one = 3 * 18 * 22 * 32 * 4
+    # Half of one lies between the convolutions, beside what is added and replaced.
+    assert (model.describe("predict", N=3)["arena_bytes"] <= 1.5 * one) == (taps == 3)
