@@ -27,7 +27,7 @@ class Binder {
     const std::vector<int> joined = join_chains(binding_->main, lone_buffers(), info_.roots,
                                                 binding_->buffers, options_.threads);
     const std::vector<int> unstored =
-        store_columns(binding_->main, plain_buffers(), reads_, binding_->buffers);
+        store_columns(binding_->main, plain_buffers(), reads_, info_.roots, binding_->buffers);
     place_buffers();
     for (const std::vector<int>* list : {&joined, &unstored}) {
       for (int buffer : *list) binding_->places[root(buffer)] = {};

@@ -10,19 +10,27 @@ namespace {
 class Columns {
  public:
   Columns(BoundPart& part, const std::vector<bool>& plain, const std::vector<int>& reads,
-          const std::vector<TensorInfo>& buffers)
+          const std::vector<int>& roots, const std::vector<TensorInfo>& buffers)
       : part_(part),
         plain_(plain),
         reads_(reads),
+        roots_(roots),
         buffers_(buffers),
-        maker_(buffers.size(), kNone) {}
+        maker_(buffers.size(), kNone),
+        touched_(buffers.size(), false) {}
 
   std::vector<int> run() {
     for (size_t i = 0; i < part_.steps.size(); ++i) {
       const BoundStep& step = part_.steps[i];
-      if (!step.kernel.moves.empty() && is_plain(step.spec->results[0])) take_over(i);
+      const StepAccess access = step.access;  // as planned
+      if (!step.kernel.moves.empty() && is_free(step.spec->results[0])) take_over(i);
+      for (int read : access.reads) touched_[root(read)] = true;
+      for (int write : access.writes) {
+        touched_[root(write)] = true;
+        maker_[root(write)] = kNone;
+      }
       if (step.kernel.column_lanes > 0 && !step.joined && is_plain(step.spec->results[0]))
-        maker_[static_cast<size_t>(step.spec->results[0])] = i;
+        maker_[root(step.spec->results[0])] = i;
     }
     std::vector<int> unstored;
     for (BoundStep& step : part_.steps) {
@@ -39,7 +47,10 @@ class Columns {
  private:
   static constexpr size_t kNone = static_cast<size_t>(-1);
 
+  size_t root(int buffer) const { return static_cast<size_t>(roots_[static_cast<size_t>(buffer)]); }
   bool is_plain(int buffer) const { return plain_[static_cast<size_t>(buffer)]; }
+  // Whether it may be written earlier than planned.
+  bool is_free(int buffer) const { return is_plain(buffer) && !touched_[root(buffer)]; }
 
   static void remove(std::vector<int>& list, int value) {
     list.erase(std::remove(list.begin(), list.end(), value), list.end());
@@ -114,16 +125,19 @@ class Columns {
   BoundPart& part_;
   const std::vector<bool>& plain_;
   std::vector<int> reads_;
+  const std::vector<int>& roots_;
   const std::vector<TensorInfo>& buffers_;
-  std::vector<size_t> maker_;  // of each buffer, as far as the steps have been looked at
+  // As far as the steps have been looked at: who made a buffer last, which are in use.
+  std::vector<size_t> maker_;
+  std::vector<bool> touched_;
 };
 
 }  // namespace
 
 std::vector<int> store_columns(BoundPart& part, const std::vector<bool>& plain,
-                               const std::vector<int>& reads,
+                               const std::vector<int>& reads, const std::vector<int>& roots,
                                const std::vector<TensorInfo>& buffers) {
-  return Columns(part, plain, reads, buffers).run();
+  return Columns(part, plain, reads, roots, buffers).run();
 }
 
 }  // namespace nnrt
