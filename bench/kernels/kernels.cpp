@@ -91,6 +91,7 @@ void run_case(benchmark::State& state, const Case& item, const nnrt::Options& op
   request.operands = item.operands;
   request.results = item.results;
   request.isa = options.isa;
+  request.threads = options.threads;
   if (item.fixed) request.fixed = {false, true};
   const nnrt::BoundKernel bound = nnrt::find_kernel(item.kernel)->bind(request);
   std::vector<Memory> memory;
