@@ -58,8 +58,6 @@ constexpr int64_t kFewPixels = 16, kFewUnits = 4;
 // Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
 // a second costs.
 constexpr double kWholeFlops = 5e5;
-// More threads than these get units cut for their number.
-constexpr int64_t kFewThreads = 4;
 // Fetching the weights of a strip takes as long as so many tiles of its products, and a unit's
 // beginning as another.
 constexpr double kFetchTiles = 1, kUnitTiles = 1;
@@ -290,6 +288,7 @@ void share_blocks(BoundConv& conv, int64_t threads) {
       }
     }
   }
+  conv.row_blocks = ceil_div(height, conv.block_rows);
 }
 
 void cut_blocks(BoundConv& conv, int64_t threads) {
@@ -337,7 +336,6 @@ void cut_blocks(BoundConv& conv, int64_t threads) {
   conv.edge_strips = conv.strip_block;
   if (threads > kFewThreads) share_blocks(conv, threads);
   conv.image_blocks = ceil_div(conv.images, conv.block_images);
-  conv.row_blocks = ceil_div(height, conv.block_rows);
   conv.strip_blocks = ceil_div(conv.strip_count, conv.strip_block);
 }
 

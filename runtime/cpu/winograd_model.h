@@ -1,14 +1,12 @@
 // What convolutions cost, and the cut of Winograd's algorithm that costs least.
 #pragma once
 
+#include "cpu/conv_bind.h"
 #include "cpu/winograd.h"
 
 namespace nnrt {
 
 WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction);
-
-// Up to so many threads the same cuts serve all.
-constexpr int kFewThreads = 4;
 
 struct WinogradChoice {
   WinogradCut cut;
