@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "cpu/caches.h"
 #include "cpu/families.h"
@@ -331,17 +330,21 @@ double folded_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
 constexpr int64_t kTileBlocks[] = {4, 6, 8, 12, 18, 24, 36, 48, 64, 96};
 constexpr int64_t kMostTiles = 96, kMostStridedTiles = 48;
 
-// Blocks of tiles such that they and `strips` blocks of strips are as many units as threads, or a
-// few times as many.
-std::vector<int64_t> shared_blocks(int64_t tiles, int64_t strips, int threads) {
-  std::vector<int64_t> blocks;
-  for (int64_t turns = 1; turns <= 64; ++turns) {
-    const int64_t parts = std::max<int64_t>(1, turns * threads / strips);
-    const int64_t block = std::min(ceil_div(tiles, parts), kMostTiles);
-    if (blocks.empty() || block != blocks.back()) blocks.push_back(block);
-    if (block <= kTileRows) break;
+// The cuts of the same sums that make as many units as threads, or a few times as many, of at most
+// `most` tiles.
+template <class Consider>
+void for_each_shared(WinogradCut cut, int64_t tiles, int64_t strips, int64_t most, int threads,
+                     Consider consider) {
+  if (cut.weights_first) cut.strip_block = strips;  // else it is 1
+  for (; cut.strip_block >= 1; cut.strip_block /= 2) {
+    const int64_t strip_blocks = ceil_div(strips, cut.strip_block);
+    for (int64_t turns = 1; turns <= 64; ++turns) {
+      const int64_t parts = std::max<int64_t>(1, turns * threads / strip_blocks);
+      cut.tile_block = std::min(ceil_div(tiles, parts), most);
+      consider(cut, threads);
+      if (cut.tile_block <= kTileRows) break;
+    }
   }
-  return blocks;
 }
 
 }  // namespace
@@ -367,16 +370,9 @@ WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared, int 
     }
   }
   if (threads <= kFewThreads) return best;
-  // Where sums are cut stays as it is.
-  WinogradCut cut = best.cut;
+  const WinogradCut cut = best.cut;
   best.nanoseconds = 0;
-  for (int64_t strip_block = cut.weights_first ? strips : 1; strip_block >= 1; strip_block /= 2) {
-    cut.strip_block = strip_block;
-    for (int64_t tile_block : shared_blocks(tiles.count, ceil_div(strips, strip_block), threads)) {
-      cut.tile_block = tile_block;
-      consider(cut, threads);
-    }
-  }
+  for_each_shared(cut, tiles.count, strips, kMostTiles, threads, consider);
   return best;
 }
 
@@ -400,15 +396,9 @@ WinogradChoice best_strided_cut(const WinogradTiles& tiles, bool backward, Isa i
     }
   }
   if (threads <= kFewThreads) return best;
-  WinogradCut cut = best.cut;
+  const WinogradCut cut = best.cut;
   best.nanoseconds = 0;
-  for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
-    cut.strip_block = strip_block;
-    for (int64_t tile_block : shared_blocks(tiles.count, ceil_div(strips, strip_block), threads)) {
-      cut.tile_block = std::min(tile_block, kMostStridedTiles);
-      consider(cut, threads);
-    }
-  }
+  for_each_shared(cut, tiles.count, strips, kMostStridedTiles, threads, consider);
   return best;
 }
 
