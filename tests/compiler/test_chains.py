@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nnrt import Model
 
-Array = np.ndarray[Any, Any]
+from .on_engines import check_training, compiled, first
 
 NET = """
 net Chain {{
@@ -24,20 +24,9 @@ net Chain {{
 """
 
 
-def compiled(monkeypatch: pytest.MonkeyPatch, source: str, **environment: object) -> Model:
-    for name, value in environment.items():
-        monkeypatch.setenv(f"NNC_{name}", str(value))
-    return nnc.compile(source)
-
-
 def chains(model: Model, program: str, **symbols: int) -> list[str]:
     steps = model.describe(program, **symbols)["steps"]
     return [step["kernel"] for step in steps if step["algorithm"] == "chain"]
-
-
-def first(result: Any) -> Array:
-    found: Array = result[0] if isinstance(result, tuple) else result
-    return found
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -160,20 +149,12 @@ def test_statistics_are_taken_on_the_way_to_memory(monkeypatch: pytest.MonkeyPat
     random = np.random.default_rng(4)
     x = random.standard_normal((8, 66, 64, 8), np.float32)
     y = random.integers(0, 6, 8)
-    found = {}
-    for isa, threads in (("reference", 2), ("", 1), ("", 2)):
-        if isa:
-            monkeypatch.setenv("NNC_ISA", isa)
-        else:
-            monkeypatch.delenv("NNC_ISA", raising=False)
-        model = compiled(monkeypatch, STATISTICS, THREADS=threads)
+
+    def look(model: Model, isa: str) -> None:
         # 8 images make 34 MB: too large for any cache.
         assert chains(model, "train", N=8) == ([] if isa else ["batch_norm", "batch_norm_backward"])
-        model.fit((x, y), epochs=3, batch=8, progress=False)
-        found[isa, threads] = {name: np.array(value) for name, value in model.parameters.items()}
-    for name, wanted in found["reference", 2].items():
-        np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
-        np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
+
+    check_training(monkeypatch, STATISTICS, (x, y), 8, look)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import nnc
 import numpy as np
 import pytest
 from nnrt import Model, _engine
 
-Array = np.ndarray[Any, Any]
+from .on_engines import check_training, compiled, first
 
-# Makers of every kind; `image` and the last, after a function kernels do not know, are copied.
+# Makers of every kind. Of those in `more`, nobody makes `image` and a program that no kernel knows
+# makes `e`: they are copied.
 NET = """
 net Columns {{
     input image: f32[N, {height}, {width}, {channels}]
@@ -29,22 +29,9 @@ net Columns {{
 """
 
 
-def compiled(monkeypatch: pytest.MonkeyPatch, source: str, **environment: object) -> Model:
-    for name in ("ISA", "THREADS", "VERIFY"):
-        monkeypatch.delenv(f"NNC_{name}", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(f"NNC_{name}", str(value))
-    return nnc.compile(source)
-
-
 def algorithms(model: Model, program: str, kernel: str, **symbols: int) -> list[str]:
     steps = model.describe(program, **symbols)["steps"]
     return [step["algorithm"] for step in steps if step["kernel"] == kernel]
-
-
-def first(result: Any) -> Array:
-    found: Array = result[0] if isinstance(result, tuple) else result
-    return found
 
 
 @pytest.mark.parametrize("isa", ["", "avx2", "generic"])
@@ -117,18 +104,13 @@ def test_training_writes_gradients_in_place(monkeypatch: pytest.MonkeyPatch) -> 
     random = np.random.default_rng(2)
     x = random.standard_normal((8, 20, 22, 3), np.float32)
     y = random.integers(0, 5, 8)
-    found = {}
-    for isa, threads in (("reference", 2), ("", 1), ("", 2)):
-        settings = {"ISA": isa} if isa else {}
-        model = compiled(monkeypatch, TRAIN, THREADS=threads, VERIFY=1, **settings)
+
+    def look(model: Model, isa: str) -> None:
         for kernel in ("concat", "slice"):
             made = algorithms(model, "train", kernel, N=4)
             assert made and (("in place" in made) == (isa == "")), (kernel, made)
-        model.fit((x, y), epochs=3, batch=4, progress=False)
-        found[isa, threads] = {name: np.array(value) for name, value in model.parameters.items()}
-    for name, wanted in found["reference", 2].items():
-        np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
-        np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
+
+    check_training(monkeypatch, TRAIN, (x, y), 4, look)
 
 
 RESIDUAL = """

@@ -1,0 +1,50 @@
+"""Nets compiled under settings of the environment, and the same training on several engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nnc
+import numpy as np
+import pytest
+from nnrt import Model
+
+Array = np.ndarray[Any, Any]
+
+
+def compiled(monkeypatch: pytest.MonkeyPatch, source: str, **environment: object) -> Model:
+    """With NNC_ISA, NNC_THREADS and NNC_VERIFY as given, the others unset."""
+    for name in ("ISA", "THREADS", "VERIFY"):
+        monkeypatch.delenv(f"NNC_{name}", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"NNC_{name}", str(value))
+    return nnc.compile(source)
+
+
+def first(result: Any) -> Array:
+    found: Array = result[0] if isinstance(result, tuple) else result
+    return found
+
+
+def check_training(
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    data: tuple[Array, Array],
+    batch: int,
+    look: Callable[[Model, str], None],
+) -> None:
+    """Three epochs end at the same bits on one and two threads, and near the reference kernels'.
+
+    `look` sees each model and its instruction set ("": the best) before.
+    """
+    found = {}
+    for isa, threads in (("reference", 2), ("", 1), ("", 2)):
+        settings = {"ISA": isa} if isa else {}
+        model = compiled(monkeypatch, source, THREADS=threads, VERIFY=1, **settings)
+        look(model, isa)
+        model.fit(data, epochs=3, batch=batch, progress=False)
+        found[isa, threads] = {name: np.array(value) for name, value in model.parameters.items()}
+    for name, wanted in found["reference", 2].items():
+        np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
+        np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
