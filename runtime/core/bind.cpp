@@ -217,6 +217,17 @@ class Binder {
                        [&](int operand) { return root(operand) == buffer; });
   }
 
+  // Whether the kernel's first result may lie where that operand does, which nothing else reads.
+  bool may_replace(const BoundStep& step, size_t from, size_t to) const {
+    const StepSpec& spec = *step.spec;
+    if (root(spec.results.front()) != to) return false;
+    for (size_t i = 0; i < spec.operands.size(); ++i) {
+      const bool replaced = i == static_cast<size_t>(step.kernel.replaces);
+      if ((root(spec.operands[i]) == from) != replaced) return false;
+    }
+    return !spec.tile;
+  }
+
   MemoryRequest::Step memory_step(const BoundStep& step, const std::vector<int>& item_of) const {
     MemoryRequest::Step result;
     const StepAccess& access = step.access;
@@ -231,7 +242,8 @@ class Binder {
     collect(access.writes, result.writes);
     result.workspace = step.kernel.workspace_bytes;
     const bool finishes = finishes_once(step);
-    if (step.spec->kernel != "tile" && !finishes) return result;
+    const bool replaces = step.kernel.replaces >= 0;
+    if (step.spec->kernel != "tile" && !finishes && !replaces) return result;
     const Shape domain = domain_of(*step.spec);
     for (int read : access.reads) {
       for (int write : access.writes) {
@@ -242,9 +254,11 @@ class Binder {
             info_of(from).dtype != info_of(to).dtype) {
           continue;
         }
-        const bool safe = finishes ? !is_operand(step, from)
-                                   : in_place_safe(*step.spec, info_.roots, static_cast<int>(from),
-                                                   static_cast<int>(to), binding_->buffers, domain);
+        const bool safe = replaces ? may_replace(step, from, to)
+                          : finishes
+                              ? !is_operand(step, from)
+                              : in_place_safe(*step.spec, info_.roots, static_cast<int>(from),
+                                              static_cast<int>(to), binding_->buffers, domain);
         if (!safe) continue;
         result.in_place.emplace_back(item_of[from], item_of[to]);
       }

@@ -513,6 +513,7 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   bound.phases.push_back({&sum_gradients, arguments->units});
   bound.phases.push_back({&merge_gradients, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&apply_gradients, arguments->units});
+  bound.replaces = kGradient;
   offer_rows(request, kGradient, &sum_gradient_rows, bound);
   return bound;
 }

@@ -1,5 +1,5 @@
-"""In place: concat and slice copy nothing that the makers of the columns can store, and a residual
-is replaced by the sum."""
+"""In place: concat and slice copy nothing that the makers of the columns can store, a residual is
+replaced by the sum, and batch norm's gradient replaces that of its result."""
 
 from __future__ import annotations
 
@@ -140,3 +140,39 @@ def test_residuals_are_added_in_place(monkeypatch: pytest.MonkeyPatch, isa: str,
     one = 3 * 18 * 22 * 32 * 4
     # Half of one lies between the convolutions, beside what is added and replaced.
     assert (model.describe("predict", N=3)["arena_bytes"] <= 1.5 * one) == (taps == 3)
+
+
+NORMS = """
+net Norms {
+    input image: f32[N, 24, 24, 16]
+
+    y = image -> conv(16, 1, bias = false) -> batch_norm -> tanh
+    y = y -> conv(16, 1, bias = false) -> batch_norm -> tanh
+    logits = y -> global_avg_pool -> dense(3)
+
+    output probability = softmax(logits)
+}
+
+train Norms {
+    input label: i64[N]
+
+    loss          = cross_entropy(logits, label)
+    optimizer     = sgd
+    learning_rate = constant(0.05)
+    batch         = 4
+    epochs        = 1
+}
+"""
+
+
+def test_gradients_of_batch_norm_replace_their_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    x = random.standard_normal((8, 24, 24, 16), np.float32)
+    y = random.integers(0, 3, 8)
+
+    def look(model: Model, isa: str) -> None:
+        one = 4 * 24 * 24 * 16 * 4
+        arena = model.describe("train", N=4)["arena_bytes"]
+        assert (arena < 4.5 * one) == (isa == "")
+
+    check_training(monkeypatch, NORMS, (x, y), 4, look)

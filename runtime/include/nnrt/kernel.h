@@ -142,6 +142,9 @@ struct BoundKernel {
   // end.
   int64_t column_lanes = 0;
   bool sums_in_result = false;  // result 0 holds partial sums meanwhile
+  // The operand that result 0 may replace: each element is read for the last time where that of
+  // the result is stored. -1: none.
+  int replaces = -1;
   // Of a kernel that copies columns of its operands to result 0 and does nothing else: which, an
   // entry for each operand. `leave` takes the marked operands from its work.
   std::vector<ColumnStore> moves;
