@@ -26,6 +26,7 @@ inline void column_moments(float* sums, float* squares, const float* x, const fl
       Float square = Float::zero();
 #pragma GCC unroll 4
       for (int r = 0; r < 4; ++r) {
+        ask_stream(x + r * period + i);
         Float d = load(x + r * period + i) - base;
         sum += d;
         square = fma(d, d, square);
@@ -69,6 +70,7 @@ inline void column_normalize(float* y, const float* x, const float* mean, const 
                              const float* offset, int64_t count, int64_t period, const Call* finish,
                              bool stream) {
   auto normalize = [&](int64_t first, int64_t i, auto load) __attribute__((always_inline)) {
+    ask_stream(x + first + i);
     return fma(load(x + first + i) - load(mean + i), load(factor + i), load(offset + i));
   };
   if (finish == nullptr) {
@@ -107,6 +109,8 @@ void gradient_sums(float* sums, float* products, const float* x, const float* dy
       Float product = Float::zero();
 #pragma GCC unroll 4
       for (int r = 0; r < 4; ++r) {
+        ask_stream(x + r * period + i);
+        ask_stream(dy + r * period + i);
         const Float centered = load(x + r * period + i) - base;
         const Float g = passing<Masked>(load(dy + r * period + i), centered, mask, i, load);
         sum += g;
@@ -143,6 +147,8 @@ void apply_gradient(float* dx, const float* x, const float* dy, const float* mea
                     const NormMask& mask, int64_t count, int64_t period, bool stream) {
   over_periods(count, period, stream,
                [&](int64_t first, int64_t i, auto load, auto put) __attribute__((always_inline)) {
+                 ask_stream(x + first + i);
+                 ask_stream(dy + first + i);
                  const Float centered = load(x + first + i) - load(mean + i);
                  const Float g = passing<Masked>(load(dy + first + i), centered, mask, i, load);
                  put(fma(centered, load(slope + i), g - load(constant + i)) * load(factor + i),

@@ -45,8 +45,10 @@ NNC_INLINE Float reduce_to_vector(const float* x, int64_t count) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k)
+    for (int k = 0; k < 4; ++k) {
+      ask_stream(x + i + k * kLanes);
       total[k] = Operation::apply(total[k], Float::load(x + i + k * kLanes));
+    }
   }
   for (; i + kLanes <= count; i += kLanes)
     total[0] = Operation::apply(total[0], Float::load(x + i));
@@ -72,6 +74,7 @@ void reduce_columns(float* totals, const float* x, int64_t count, int64_t period
     const float* row[4] = {x, x + period, x + 2 * period, x + 3 * period};
     int64_t i = 0;
     for (; i + kLanes <= period; i += kLanes) {
+      for (const float* from : row) ask_stream(from + i);
       Float low = Operation::apply(Float::load(row[0] + i), Float::load(row[1] + i));
       Float high = Operation::apply(Float::load(row[2] + i), Float::load(row[3] + i));
       Operation::apply(Float::load(totals + i), Operation::apply(low, high)).store(totals + i);
