@@ -108,10 +108,9 @@ class ChainRun {
   void run(size_t i, Rows rows) {
     const ChainPart& part = chain_.parts[i];
     Call call = *part.call;
-    const bool far = i == 0 && part.rows.far_arguments != nullptr;
-    call.arguments = (far ? part.rows.far_arguments : part.rows.arguments).get();
+    call.arguments = part.rows.arguments.get();
     call.scratch = scratch_;
-    RowBand band = {image_, rows.begin, rows.end, i + 1 < chain_.parts.size(), nullptr};
+    RowBand band = {image_, rows.begin, rows.end, i + 1 < chain_.parts.size(), i > 0, nullptr};
     void* operands[kMaxOperands];
     if (i > 0) {
       std::copy(call.operands, call.operands + part.operands, operands);

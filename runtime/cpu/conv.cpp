@@ -11,7 +11,6 @@
 #include "cpu/conv_bind.h"
 #include "cpu/families.h"
 #include "cpu/reference/conv.h"
-#include "cpu/stream.h"
 #include "cpu/tile.h"
 #include "cpu/winograd.h"
 
@@ -74,14 +73,6 @@ constexpr int64_t kPlainStrips = 8;
 // Rows of pixels at an image's edge are taken apart, without the taps in the padding, while the
 // weights of a unit are in half of L2.
 constexpr int64_t kSkipBytes = 512 * 1024;
-
-// Depthwise, up to so much source, which then mostly comes from a cache: nothing is copied. Zen 3:
-// 576@14 N1 1.15 times as fast, but 144@56 N16, from memory, 0.7 times without the copy's long
-// runs.
-constexpr int64_t kInPlaceBytes = 8 * 1024 * 1024;
-// And first in a chain, up to so many channels: a run's pixels lie on few lines. Zen 4, training:
-// 32@112 N16 2.9 ms in place and 3.5 copied, 96@112 to 56 6.1 and 4.2, 144@56 4.7 and 3.5.
-constexpr int64_t kInPlaceChannels = 64;
 
 struct BoundConv : ConvArguments {
   std::vector<ConvClass> class_list;
@@ -392,46 +383,19 @@ void set_images(BoundConv& conv) {
   if (conv.depthwise && !conv.backward) conv.multiplier = s.group_out();
 }
 
-// The same depthwise convolution for a source that comes from the cache row by row.
-std::shared_ptr<const BoundConv> in_place_rows(const BoundConv& conv, const ConvTable& table,
-                                               int64_t threads) {
-  auto rows = std::make_shared<BoundConv>();
-  rows->shape = conv.shape;
-  rows->images = conv.images;
-  rows->backward = conv.backward;
-  rows->stream = conv.stream;
-  set_images(*rows);
-  rows->in_place = true;
-  rows->strip_count = 1;
-  make_classes(*rows);
-  cut_blocks(*rows, threads);
-  fill_tables(*rows, table);
-  rows->window_offset = conv.window_offset;
-  return rows;
-}
-
 void offer_rows(const BindRequest& request, const std::shared_ptr<BoundConv>& conv,
                 const ConvTable& table, BoundKernel& bound) {
   const ConvClass& pixels = conv->class_list.front();
   RowKernel& rows = bound.rows;
   rows.run = table.rows;
-  const auto shared = [](const std::shared_ptr<const BoundConv>& from) {
-    return std::shared_ptr<const void>(from, static_cast<const ConvArguments*>(from.get()));
-  };
-  const bool copies = conv->depthwise && conv->multiplier == 1 && !conv->in_place;
-  const std::shared_ptr<const BoundConv> near =
-      copies ? in_place_rows(*conv, table, request.threads) : conv;
-  const bool far = copies && conv->source.channels > kInPlaceChannels;
-  rows.arguments = shared(near);
-  if (far) rows.far_arguments = shared(conv);
+  rows.arguments = std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
   rows.images = conv->images;
   rows.rows = conv->result.height;
   rows.source_rows = conv->source.height;
   rows.stride = conv->stride_height;
   rows.top = pixels.top;
   rows.extent = pixels.extra_rows;
-  rows.scratch_bytes =
-      static_cast<size_t>(conv->window_offset) + line_bytes(window_bytes(far ? *conv : *near));
+  rows.scratch_bytes = static_cast<size_t>(conv->window_offset) + line_bytes(window_bytes(*conv));
   rows.weight_bytes = request.operands[1].bytes();
   rows.plain_result = request.tile == nullptr || tile_finish(request.tile) != nullptr;
 }
@@ -443,12 +407,11 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   const ConvShape& s = conv.shape;
   set_images(conv);
   const bool depthwise = conv.depthwise;
-  const int64_t x_bytes = static_cast<int64_t>(request.operands[0].bytes());
-  conv.in_place = depthwise && conv.multiplier == 1 && x_bytes <= kInPlaceBytes;
+  conv.in_place = depthwise && conv.multiplier == 1;
   // The columns of each group begin and end on whole lines.
   const int64_t columns = depthwise ? conv.result.channels : conv.result.channels / s.groups;
-  conv.stream = streams(request.results[0].bytes(), columns) &&
-                (request.tile == nullptr || tile_finish(request.tile) != nullptr);
+  conv.writing = writing_of(request.results[0].bytes(), columns,
+                            request.tile == nullptr || tile_finish(request.tile) != nullptr);
   make_classes(conv);
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/product.h"
+#include "cpu/stream.h"
 #include "nnrt/kernel.h"
 
 namespace nnrt {
@@ -86,9 +87,9 @@ struct ConvArguments {
   int64_t block_images = 1, block_rows = 0, image_blocks = 0, row_blocks = 0;
   int64_t strip_count = 0, strip_block = 0, strip_blocks = 0;
   int64_t pack_units = 0;
-  int64_t window_offset = 0;  // bytes into the scratch, behind the tile's
-  int64_t multiplier = 1;     // depthwise: results per source channel
-  bool stream = false;        // the result goes past the caches
+  int64_t window_offset = 0;        // bytes into the scratch, behind the tile's
+  int64_t multiplier = 1;           // depthwise: results per source channel
+  Writing writing = Writing::near;  // of the result
   bool depthwise = false;
   bool in_place = false;  // depthwise: reads the image itself, without taps outside of it
 };
@@ -106,9 +107,10 @@ struct ConvWeightArguments {
   const int64_t* result_rows = nullptr;  // and in dw
   const int64_t* last_rows = nullptr;    // the same for the last, smaller channel block
   const int64_t* last_result_rows = nullptr;
-  const ProductStrip* strips = nullptr;                          // of one group
-  bool pack = false;                                             // dy's strips into the scratch
-  bool panels = false;                                           // and x, tile by tile
+  const ProductStrip* strips = nullptr;  // of one group
+  bool pack = false;                     // dy's strips into the scratch
+  bool panels = false;                   // and x, tile by tile
+  bool in_place = false;  // depthwise: x is read where it lies, without taps outside of it
   int64_t window_offset = 0, pack_offset = 0, panel_offset = 0;  // bytes into the scratch
 };
 
@@ -118,6 +120,8 @@ struct ConvTable {
   Run pack, multiply, whole, depthwise, narrow_pack, narrow;
   void (*rows)(const Call&, const RowBand&);
   Run weight, weight_combine, weight_depthwise;
+  // Whether weight_depthwise reads x where it lies.
+  bool (*weight_in_place)(const ConvShape& shape);
 };
 
 }  // namespace nnrt

@@ -45,6 +45,9 @@ constexpr double kCopyTime = 3, kRowTime = 0.6, kWindowTime = 0.2, kResultTime =
 // is read best in long runs.
 constexpr int64_t kDepthwiseChannels = 64;
 
+// Read in place, x of this block and of the next, which is asked for meanwhile, stay in L2.
+constexpr int64_t kAskBytes = 192 * 1024;
+
 struct BoundConvWeight : ConvWeightArguments {
   std::vector<int64_t> tap_steps, tap_row_at, pixel_rows;
   std::vector<int64_t> row_table, result_table, last_row_table, last_result_table;
@@ -78,7 +81,7 @@ void set_pixels(BoundConvWeight& weight, bool depthwise) {
 }
 
 int64_t window_bytes(const BoundConvWeight& weight) {
-  if (weight.pixels.direct || weight.image_blocks == 0) return 0;
+  if (weight.in_place || weight.pixels.direct || weight.image_blocks == 0) return 0;
   return weight.block_images *
          window_rows(weight.pixels, weight.block_rows, weight.shape.stride_height) *
          weight.pixels.row_stride * 4;
@@ -93,8 +96,14 @@ void cut_pixels(BoundConvWeight& weight) {
   if (weight.block_rows >= s.out_height && s.out_height > 0) {
     weight.block_images = even_block(s.images, kBlockPixels / (s.out_height * width));
   }
-  while (window_bytes(weight) > kWindowBytes &&
-         (weight.block_images > 1 || weight.block_rows > 1)) {
+  // Bytes of x under a block, and how many there may be.
+  const auto bytes = [&] {
+    return weight.in_place ? weight.block_images * weight.block_rows * s.stride_height *
+                                 s.in_width * s.in_channels * 4
+                           : window_bytes(weight);
+  };
+  const int64_t most = weight.in_place ? kAskBytes : kWindowBytes;
+  while (bytes() > most && (weight.block_images > 1 || weight.block_rows > 1)) {
     if (weight.block_images > 1) {
       weight.block_images = even_block(s.images, weight.block_images / 2);
     } else {
@@ -204,6 +213,7 @@ void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel
     weight.channel_block =
         even_block(s.in_channels, std::max<int64_t>(1, kDepthwiseChannels / s.group_out()));
   weight.channel_blocks = ceil_div(s.in_channels, weight.channel_block);
+  weight.in_place = table.weight_in_place(s);
   set_pixels(weight, true);
   cut_pixels(weight);
   const int64_t result = weight.pixels.tap_count * s.out_channels;

@@ -51,6 +51,7 @@ struct ProductBlock {
   int64_t depth = 0;
   bool accumulate = false;  // add to C, else overwrite it
   bool stream = false;      // write C past the caches, where strips are whole vectors
+  bool ask = false;         // ask for C's lines before (cpu/stream.h)
   // A's copy, tile by tile, step after step, where it is read from there (a_shift must be 0). For
   // an A whose rows lie side by side and its steps far apart.
   float* panels = nullptr;

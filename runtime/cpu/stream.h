@@ -1,5 +1,7 @@
-// Which results are written past the caches: those that would be gone from them before anyone reads
-// them. It also saves reading what is overwritten.
+// How results are written. Past the caches go those that would be gone from them before anyone
+// reads them, which also saves reading what is overwritten. Of others that L2 does not hold, the
+// lines are asked for before: where the stores jump, each line that is not in a cache costs 30 ns
+// else. Zen 4, training MobileNetV2, gradient of depthwise data 16 x 7x7 x 960 0.7 and 0.14 ms.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +14,15 @@ inline constexpr int64_t kStreamChannels = 16;  // lines are written whole
 
 constexpr bool streams(size_t bytes, int64_t channels) {
   return bytes >= kStreamBytes && channels % kStreamChannels == 0;
+}
+
+inline constexpr size_t kAskedBytes = 1024 * 1024;
+
+enum class Writing : uint8_t { near, asked, past };
+
+constexpr Writing writing_of(size_t bytes, int64_t channels, bool may_pass) {
+  if (may_pass && streams(bytes, channels)) return Writing::past;
+  return bytes >= kAskedBytes ? Writing::asked : Writing::near;
 }
 
 }  // namespace nnrt

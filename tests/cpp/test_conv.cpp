@@ -174,6 +174,9 @@ void test_groups() {
       }
       check_case({3, 20, 31, 48, 48, 5, 5, stride, stride, 2, 2, 2, 2, 1, 1, 48}, tile, true);
       check_case({1, 9, 9, 24, 24, 3, 3, stride, 1, 0, 0, 0, 0, 2, 2, 24}, tile, true);
+      check_case({3, 9, 4, 24, 24, 3, 3, stride, 1, 3, 2, 4, 3, 2, 1, 24}, tile, true);
+      check_case({2, 40, 41, 40, 40, 3, 3, stride, stride, 1, 1, 1, 1, 1, 1, 40}, tile, true);
+      check_case({9, 7, 7, 72, 72, 4, 3, stride, stride, 1, 1, 1, 1, 1, 1, 72}, tile, true);
     }
   }
 }

@@ -8,6 +8,7 @@
 #include "cpu/vector/conv_depthwise.h"
 #include "cpu/vector/conv_narrow.h"
 #include "cpu/vector/conv_weight.h"
+#include "cpu/vector/depthwise_weight.h"
 #include "cpu/vector/product.h"
 
 namespace nnrt::NNC_ISA {
@@ -57,7 +58,7 @@ inline void conv_multiply_depth(const ConvClass& pixels, ProductBlock block, int
 
 inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixels,
                                 const Call& call, const ConvBlock& unit, const Finisher* finish,
-                                bool stream) {
+                                Writing writing) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   float* scratch = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + conv.window_offset);
@@ -75,7 +76,8 @@ inline void conv_multiply_class(const ConvArguments& conv, const ConvClass& pixe
   block.plain = static_cast<const float*>(call.operands[1]);
   block.strips = pixels.strips + unit.strip;
   block.strip_count = unit.strips;
-  block.stream = stream;
+  block.stream = writing == Writing::past;
+  block.ask = writing == Writing::asked;
   if (!pixels.skip_outside) {
     conv_multiply_depth(pixels, block, 0, pixels.depth, finish);
     return;
@@ -107,31 +109,31 @@ inline void conv_multiply(const Call& call, int64_t begin, int64_t end) {
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
     for (int64_t c = 0; c < conv.class_count; ++c)
-      conv_multiply_class(conv, conv.classes[c], call, unit, finish.get(), conv.stream);
+      conv_multiply_class(conv, conv.classes[c], call, unit, finish.get(), conv.writing);
     if (finish.get() != nullptr) continue;
     const ProductStrip& first = conv.classes[0].strips[unit.strip];
     const ProductStrip& last = conv.classes[0].strips[unit.strip + unit.strips - 1];
     conv_finish(conv, call, unit, first.column, last.column + last.width - first.column);
   }
-  if (conv.stream) stream_fence();
+  if (conv.writing == Writing::past) stream_fence();
 }
 
 // Some rows of an image's result, all channels (RowKernel::run).
 inline void conv_rows(const Call& call, const RowBand& band) {
   const ConvArguments& conv = conv_arguments(call);
   const CallFinish finish(call);
-  const bool stream = conv.stream && !band.kept;
+  const Writing writing = band.kept ? Writing::near : conv.writing;
   for (int64_t row = band.first; row < band.end; row += conv.block_rows) {
     const ConvBlock unit = {band.image,      1, row, smaller(band.end, row + conv.block_rows), 0,
                             conv.strip_count};
     if (conv.depthwise) {
-      depthwise_class(conv, conv.classes[0], call, unit, finish.get(), stream);
+      depthwise_class(conv, conv.classes[0], call, unit, finish.get(), writing, band.cached);
     } else {
-      conv_multiply_class(conv, conv.classes[0], call, unit, finish.get(), stream);
+      conv_multiply_class(conv, conv.classes[0], call, unit, finish.get(), writing);
     }
     if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
   }
-  if (stream) stream_fence();
+  if (writing == Writing::past) stream_fence();
 }
 
 // All of a small convolution in one unit: no barrier between packing and multiplying.
@@ -143,8 +145,9 @@ inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
 }
 
 inline constexpr ConvTable conv_table = {
-    kPanel,      kLanes,          &conv_pack<true>,     &conv_multiply,
-    &conv_whole, &conv_depthwise, &conv_narrow_pack,    &conv_narrow,
-    &conv_rows,  &conv_weight,    &conv_weight_combine, &conv_weight_depthwise};
+    kPanel,          kLanes,          &conv_pack<true>,     &conv_multiply,
+    &conv_whole,     &conv_depthwise, &conv_narrow_pack,    &conv_narrow,
+    &conv_rows,      &conv_weight,    &conv_weight_combine, &conv_weight_depthwise,
+    &weight_in_place};
 
 }  // namespace nnrt::NNC_ISA

@@ -11,22 +11,20 @@ namespace nnrt::NNC_ISA {
 // An end of what lies inside that no source pixel reaches.
 inline constexpr int64_t kEverywhere = int64_t{1} << 40;
 
-// Asks for `count` source pixels from column `x` on of the rows that the next row of pixels is the
-// first to read: the taps of a few pixels lie in too many places to be foreseen.
-NNC_INLINE void ask_next_row(const ConvArguments& conv, const ConvClass& pixels,
-                             const float* source, int64_t bottom, int64_t x, int64_t count) {
-  const int64_t end = smaller(x + count, conv.source.width);
-  for (int64_t y = 1; y <= conv.stride_height && bottom + y < conv.source.height; ++y) {
-    const float* row = source + (bottom + y) * pixels.row_stride;
-    for (int64_t at = x * pixels.pixel_stride; at < end * pixels.pixel_stride; at += kLine / 4)
-      __builtin_prefetch(row + at, 0, 3);
-  }
+// The tile of pixels [first, first + count) of a row asks for its share of the source's rows at
+// `ahead`, where there are any.
+NNC_INLINE void ask_ahead(const ConvArguments& conv, DepthwiseTile& tile, const float* ahead,
+                          int64_t first, int64_t count) {
+  if (ahead == nullptr) return;
+  const int64_t under = conv.stride_height * conv.stride_width;  // source pixels of each
+  tile.ahead = ahead + first * under * conv.source.channels;
+  tile.ahead_lines = ceil_div(count * under * kLanes, kLine / 4);
 }
 
-// A row of pixels in runs of nearly equal length.
+// A row of pixels in runs of nearly equal length. `ahead`: rows of the source that the next row of
+// pixels is the first to read; the taps of a few pixels lie in too many places to be foreseen.
 inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixels,
-                               const DepthwiseRuns& runs, DepthwiseTile tile, const float* image,
-                               int64_t bottom) {
+                               const DepthwiseRuns& runs, DepthwiseTile tile, const float* ahead) {
   const float* const source = tile.source;
   float* const result = tile.result;
   const int64_t count = ceil_div(pixels.columns, kRunPixels);
@@ -40,7 +38,7 @@ inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixel
     tile.result = result + i * tile.result_stride;
     tile.first_inside = conv.in_place ? larger(0, -first) : 0;
     tile.end_inside = conv.in_place ? conv.source.width - first : kEverywhere;
-    if (conv.in_place) ask_next_row(conv, pixels, image, bottom, x, length * conv.stride_width);
+    ask_ahead(conv, tile, ahead, i, length);
     if (tile.finish != nullptr) {
       tile.finish->ask<2>(
           tile.result + below, [&](int64_t p) { return p * tile.result_stride; }, length,
@@ -54,7 +52,7 @@ inline void depthwise_runs_row(const ConvArguments& conv, const ConvClass& pixel
 // A row of pixels: where all columns of taps lie inside the image several pixels at a time, at its
 // ends one by one.
 inline void depthwise_row(const ConvArguments& conv, const ConvClass& pixels, DepthwiseTile tile,
-                          const float* image, int64_t bottom) {
+                          const float* ahead) {
   constexpr int kPixels = 4;
   const float* const source = tile.source;
   float* const result = tile.result;
@@ -74,8 +72,7 @@ inline void depthwise_row(const ConvArguments& conv, const ConvClass& pixels, De
     const int64_t last = x + (kPixels - 1) * conv.stride_width + pixels.left + pixels.extra_columns;
     const bool inside = !conv.in_place || (x + pixels.left >= 0 && last <= conv.source.width);
     const bool several = inside && i + kPixels <= pixels.columns;
-    if (conv.in_place)
-      ask_next_row(conv, pixels, image, bottom, x, (several ? kPixels : 1) * conv.stride_width);
+    ask_ahead(conv, tile, ahead, i, several ? kPixels : 1);
     if (several) {
       depthwise_pixels<kPixels>(tile, conv.result.channels);
       i += kPixels;
@@ -86,10 +83,21 @@ inline void depthwise_row(const ConvArguments& conv, const ConvClass& pixels, De
   }
 }
 
+// The rows of the source that the pixels below the window ending at row `bottom` of an image are
+// the first to read, which may be those of the next image; nullptr at the end.
+inline const float* rows_below(const ConvArguments& conv, const Call& call, int64_t image,
+                               int64_t bottom) {
+  const int64_t row_floats = conv.source.width * conv.source.channels;
+  const int64_t row = image * conv.source.height + larger(0, bottom + 1);
+  if (row + conv.stride_height > conv.images * conv.source.height) return nullptr;
+  return static_cast<const float*>(call.operands[0]) + row * row_floats;
+}
+
 // In the image itself, without the taps that lie outside of it; several results of a source channel
-// read a window in which it is repeated.
+// read a window in which it is repeated. `cached`: the source need not be asked for.
 inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, const Call& call,
-                            const ConvBlock& unit, const Finisher* finish, bool stream) {
+                            const ConvBlock& unit, const Finisher* finish, Writing writing,
+                            bool cached) {
   const ClassRows rows = class_rows(pixels, conv.step_height, unit.first_row, unit.end_row);
   if (rows.count == 0 || pixels.columns == 0) return;
   const float* source = static_cast<const float*>(call.operands[0]);
@@ -110,8 +118,11 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
   const int64_t channels = conv.result.channels;
   DepthwiseTile tile;
   tile.finish = finish;
-  tile.stream = stream;
+  tile.stream = writing == Writing::past;
   tile.channel = 0;
+  tile.ahead_lines = 0;
+  tile.result_ahead =
+      writing == Writing::asked ? conv.step_height * conv.result.width * channels : 0;
   tile.w = static_cast<const float*>(call.operands[1]);
   tile.w_stride = conv.shape.out_channels;
   tile.taps = pixels.taps;
@@ -123,6 +134,7 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
   tile.source_stride = conv.stride_width * pixels.pixel_stride;
   tile.result_stride = conv.step_width * channels;
   const DepthwiseRuns* const runs = depthwise_runs(pixels, conv.stride_width);
+  const bool ask = conv.in_place && pixels.tap_count > 0 && !cached;
   for (int64_t image = 0; image < unit.images; ++image) {
     for (int64_t j = 0; j < rows.count; ++j) {
       const int64_t row = conv.in_place ? rows.first + j : j;
@@ -136,10 +148,11 @@ inline void depthwise_class(const ConvArguments& conv, const ConvClass& pixels, 
       tile.result = result + (image * conv.result.height + j * conv.step_height) *
                                  conv.result.width * channels;
       const int64_t bottom = row * conv.stride_height + pixels.top + pixels.extra_rows - 1;
+      const float* ahead = ask ? rows_below(conv, call, unit.image + image, bottom) : nullptr;
       if (runs != nullptr) {
-        depthwise_runs_row(conv, pixels, *runs, tile, source + image * image_stride, bottom);
+        depthwise_runs_row(conv, pixels, *runs, tile, ahead);
       } else {
-        depthwise_row(conv, pixels, tile, source + image * image_stride, bottom);
+        depthwise_row(conv, pixels, tile, ahead);
       }
     }
   }
@@ -152,10 +165,10 @@ inline void conv_depthwise(const Call& call, int64_t begin, int64_t end) {
   for (int64_t index = begin; index < end; ++index) {
     const ConvBlock unit = conv_block(conv, index);
     for (int64_t c = 0; c < conv.class_count; ++c)
-      depthwise_class(conv, conv.classes[c], call, unit, finish.get(), conv.stream);
+      depthwise_class(conv, conv.classes[c], call, unit, finish.get(), conv.writing, false);
     if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
   }
-  if (conv.stream) stream_fence();
+  if (conv.writing == Writing::past) stream_fence();
 }
 
 }  // namespace nnrt::NNC_ISA

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "cpu/conv.h"
-#include "cpu/vector/conv_depthwise.h"
 #include "cpu/vector/conv_window.h"
 #include "cpu/vector/product.h"
 
@@ -208,39 +207,6 @@ inline void conv_weight_combine(const Call& call, int64_t begin, int64_t end) {
   const ConvWeightArguments& weight = conv_weight_arguments(call);
   const int64_t elements = weight_elements(weight.shape);
   combine_parts(call, weight.splits, elements, begin, end);
-}
-
-// Unit: a block of result channels of one part.
-inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) {
-  const ConvWeightArguments& weight = conv_weight_arguments(call);
-  const ConvShape& shape = weight.shape;
-  const int64_t taps = shape.kernel_height * shape.kernel_width;
-  const int64_t multiplier = shape.group_out();
-  const int64_t stride = shape.out_channels;
-  const int64_t group = even_part(taps, kWeightTaps);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t first_channel = unit % weight.channel_blocks * weight.channel_block;
-    const int64_t channels = smaller(weight.channel_block, shape.in_channels - first_channel);
-    const WeightPart part = weight_part(weight, call, unit / weight.channel_blocks);
-    float* dw = part.dw + first_channel * multiplier;
-    for (int64_t b = part.begin; b < larger(part.end, part.begin + 1); ++b) {
-      WeightPixels pixels = {static_cast<const float*>(call.operands[0]),
-                             static_cast<const float*>(call.operands[1]),
-                             0,
-                             {0, 0}};
-      if (b < part.end)
-        pixels = weight_pixels(weight, call, b, first_channel, channels, multiplier);
-      const float* dy = pixels.dy + first_channel * multiplier;
-      for (int64_t o = 0; o < channels * multiplier; o += kLanes) {
-        const int64_t lanes = smaller(kLanes, channels * multiplier - o);
-        for (int64_t t = 0; t < taps; t += group) {
-          kDepthwiseWeightTiles.of[smaller(group, taps - t) - 1](
-              pixels.x + o, weight.pixels.tap_steps + t, weight.pixels.source_rows, dy + o, stride,
-              pixels.count, dw + t * stride + o, stride, lanes, b > part.begin);
-        }
-      }
-    }
-  }
 }
 
 }  // namespace nnrt::NNC_ISA

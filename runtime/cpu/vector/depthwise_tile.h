@@ -28,7 +28,17 @@ struct DepthwiseTile {
   int64_t first_inside, end_inside;
   const Finisher* finish;
   int64_t channel;
+  // What is read later is asked for meanwhile: so many lines with each vector of channels.
+  const float* ahead;
+  int64_t ahead_lines;
+  // Lines of the result, so far below those of the tile, are asked for too; 0: none.
+  int64_t result_ahead;
 };
+
+NNC_INLINE void ask_ahead(DepthwiseTile& tile, int64_t vectors) {
+  for (int64_t i = 0; i < vectors * tile.ahead_lines; ++i, tile.ahead += kLine / 4)
+    __builtin_prefetch(tile.ahead, 0, 2);
+}
 
 template <bool Whole, int Pixels, int Vectors>
 NNC_INLINE void finish_pixels(const DepthwiseTile& tile, Float (&sum)[Pixels][Vectors]) {
@@ -110,6 +120,12 @@ template <int Pixels, int Columns, int Stride>
 void depthwise_run(DepthwiseTile tile, int64_t channels) {
   int64_t left = channels;
   for (; left >= kLanes; left -= kLanes) {
+    ask_ahead(tile, 1);
+    if (tile.result_ahead != 0) {
+#pragma GCC unroll 8
+      for (int p = 0; p < Pixels; ++p)
+        __builtin_prefetch(tile.result + p * tile.result_stride + tile.result_ahead, 1, 2);
+    }
     depthwise_run_tile<Pixels, Columns, Stride, true>(tile);
     tile.source += kLanes;
     tile.result += kLanes;
@@ -164,10 +180,12 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
     c += by;
   };
   while (c + 2 * kLanes <= channels) {
+    ask_ahead(tile, 2);
     depthwise_tile<Pixels, 2, true>(tile);
     advance(2 * kLanes);
   }
   if (c + kLanes <= channels) {
+    ask_ahead(tile, 1);
     depthwise_tile<Pixels, 1, true>(tile);
     advance(kLanes);
   }
@@ -176,57 +194,5 @@ void depthwise_pixels(DepthwiseTile tile, int64_t channels) {
     depthwise_tile<Pixels, 1, false>(tile);
   }
 }
-
-// dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
-// taps. As many pixels of dy that come after these are asked for meanwhile.
-template <int Taps>
-void depthwise_weight_tile(const float* x, const int64_t* tap_steps, const int64_t* pixel_steps,
-                           const float* dy, int64_t dy_stride, int64_t pixels, float* dw,
-                           int64_t dw_stride, int64_t lanes, bool accumulate) {
-  Float sum[Taps];
-  const float* from[Taps];
-#pragma GCC unroll 16
-  for (int t = 0; t < Taps; ++t) {
-    sum[t] = accumulate ? Float::load_partial(dw + t * dw_stride, lanes) : Float::zero();
-    from[t] = x + tap_steps[t];
-  }
-  if (lanes == kLanes) {
-    for (int64_t p = 0; p < pixels; ++p) {
-      const Float gradient = Float::load(dy + p * dy_stride);
-      __builtin_prefetch(dy + (pixels + p) * dy_stride, 0, 2);
-#pragma GCC unroll 16
-      for (int t = 0; t < Taps; ++t)
-        sum[t] = fma(Float::load(from[t] + pixel_steps[p]), gradient, sum[t]);
-    }
-  } else {
-    for (int64_t p = 0; p < pixels; ++p) {
-      const Float gradient = Float::load_partial(dy + p * dy_stride, lanes);
-#pragma GCC unroll 16
-      for (int t = 0; t < Taps; ++t) {
-        sum[t] = fma(Float::load_partial(from[t] + pixel_steps[p], lanes), gradient, sum[t]);
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int t = 0; t < Taps; ++t) sum[t].store_partial(dw + t * dw_stride, lanes);
-}
-
-// Taps of a tile: as many sums keep both multiply-add units busy, and each vector of dy is read
-// once for all of them. Three by three taps are one tile.
-inline constexpr int kWeightTaps = 9;
-
-using DepthwiseWeightTile = void (*)(const float* x, const int64_t* tap_steps,
-                                     const int64_t* pixel_steps, const float* dy, int64_t dy_stride,
-                                     int64_t pixels, float* dw, int64_t dw_stride, int64_t lanes,
-                                     bool accumulate);
-struct DepthwiseWeightTiles {
-  DepthwiseWeightTile of[kWeightTaps];
-};
-template <int... Taps>
-constexpr DepthwiseWeightTiles make_depthwise_weight_tiles(std::integer_sequence<int, Taps...>) {
-  return {{&depthwise_weight_tile<Taps + 1>...}};
-}
-inline constexpr DepthwiseWeightTiles kDepthwiseWeightTiles =
-    make_depthwise_weight_tiles(std::make_integer_sequence<int, kWeightTaps>());
 
 }  // namespace nnrt::NNC_ISA

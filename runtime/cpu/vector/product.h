@@ -331,6 +331,12 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
     for (int64_t t = 0, row = 0; t < cut.tiles; ++t) {
       const int64_t height = cut.height(t);
       tile.c_rows = block.c_rows + row;
+      if (block.ask && !block.accumulate) {
+        for (int64_t r = 0; r < height; ++r) {
+          for (int64_t at = 0; at < strip.width; at += kLine / 4)
+            __builtin_prefetch(tile.c + tile.c_rows[r] + at, 1, 3);
+        }
+      }
       if (finish != nullptr) {
         finish->ask<3>(tile.c, [&](int64_t r) { return tile.c_rows[r]; }, height, strip.width);
       }

@@ -85,7 +85,8 @@ struct BindRequest {
 // A few result rows of one image.
 struct RowBand {
   int64_t image = 0, first = 0, end = 0;
-  bool kept = false;  // in the cache, for the next step
+  bool kept = false;    // in the cache, for the next step
+  bool cached = false;  // so is the source, of the step before
   // Of a source that was kept for a step that has to store it: where its first element belongs.
   void* source = nullptr;
 };
@@ -100,9 +101,7 @@ struct BoundKernel;
 struct RowKernel {
   void (*run)(const Call& call, const RowBand& band) = nullptr;  // nullptr: the kernel cannot
   std::shared_ptr<const void> arguments;                         // the call's, for `run`
-  // And where the source is not in the cache, if others suit that better.
-  std::shared_ptr<const void> far_arguments;
-  size_t source = 0;  // that operand's number
+  size_t source = 0;                                             // that operand's number
   // `source_rows`: 0 where all of the source has to be there.
   int64_t images = 0, rows = 0, source_rows = 0;
   // Under row r lie rows [r * stride + top, r * stride + top + extent) of the source, as far as
