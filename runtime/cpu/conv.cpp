@@ -410,8 +410,8 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   conv.in_place = depthwise && conv.multiplier == 1;
   // The columns of each group begin and end on whole lines.
   const int64_t columns = depthwise ? conv.result.channels : conv.result.channels / s.groups;
-  conv.writing = writing_of(request.results[0].bytes(), columns,
-                            request.tile == nullptr || tile_finish(request.tile) != nullptr);
+  const bool may_pass = request.tile == nullptr || tile_finish(request.tile) != nullptr;
+  conv.writing = writing_of(request.results[0].bytes(), columns, may_pass, depthwise);
   make_classes(conv);
   const bool narrow = s.groups == 1 && conv.result.channels <= kNarrowChannels &&
                       conv.source.channels >= table.lanes;
