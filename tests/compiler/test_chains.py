@@ -132,16 +132,6 @@ net Statistics {
 
     output probability = softmax(logits)
 }
-
-train Statistics {
-    input label: i64[N]
-
-    loss          = cross_entropy(logits, label)
-    optimizer     = sgd
-    learning_rate = constant(0.1)
-    batch         = 4
-    epochs        = 1
-}
 """
 
 

@@ -75,7 +75,7 @@ def test_no_bit_changes(
         np.testing.assert_array_equal(first(model(x)), wanted)
 
 
-TRAIN = """
+GATES = """
 net Gates {
     input image: f32[N, 20, 22, 3]
 
@@ -86,16 +86,6 @@ net Gates {
     logits = gated -> conv(5, 1) -> global_avg_pool
 
     output probability = softmax(logits)
-}
-
-train Gates {
-    input label: i64[N]
-
-    loss          = cross_entropy(logits, label)
-    optimizer     = sgd
-    learning_rate = constant(0.1)
-    batch         = 4
-    epochs        = 1
 }
 """
 
@@ -110,7 +100,7 @@ def test_training_writes_gradients_in_place(monkeypatch: pytest.MonkeyPatch) -> 
             made = algorithms(model, "train", kernel, N=4)
             assert made and (("in place" in made) == (isa == "")), (kernel, made)
 
-    check_training(monkeypatch, TRAIN, (x, y), 4, look)
+    check_training(monkeypatch, GATES, (x, y), 4, look)
 
 
 RESIDUAL = """
@@ -151,16 +141,6 @@ net Norms {
     logits = y -> global_avg_pool -> dense(3)
 
     output probability = softmax(logits)
-}
-
-train Norms {
-    input label: i64[N]
-
-    loss          = cross_entropy(logits, label)
-    optimizer     = sgd
-    learning_rate = constant(0.05)
-    batch         = 4
-    epochs        = 1
 }
 """
 
