@@ -306,6 +306,8 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     if (!winograd.cut.weights_first)
       own_weights = WeightsAhead(winograd, memory.w, next->strip, next->first, next->last);
   }
+  const bool far =
+      winograd.cut.weights_first && winograd.cut.strip_block * winograd.weight_strip >= kFarWeights;
   const TileOrder order(tiles, stage.first_tile, stage.last_tile);
   for (int p = 0; p < kPositions; ++p) {
     source.ask<0>(p);
@@ -315,6 +317,7 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     mask.ask<0>(p);
     const TileOrder::Range range = order.at(p / kSide, p % kSide);
     product.rows = range.end - range.begin;
+    if (far) product.next = weights + (p + 1) * winograd.weight_position;
     multiply_position(
         product, memory.transformed + p * winograd.tile_position + range.begin * product.a_row,
         weights + p * winograd.weight_position,

@@ -14,11 +14,18 @@ struct PositionProduct {
   int64_t rows, depth;
   int64_t vectors;  // of a row of C, at most kPanelVectors
   bool accumulate;
+  const float* next = nullptr;  // the B of the product that comes after, where memory is far
 };
 
-template <int Rows, int Vectors>
+// What a tile asks for of the next B: from `at` on, `step` bytes further with each of its own.
+struct WeightsAsked {
+  const char* at;
+  int64_t step;
+};
+
+template <int Lines, int Rows, int Vectors>
 void multiply_position_tile(const PositionProduct& product, const float* a, const float* b,
-                            float* c) {
+                            float* c, WeightsAsked asked) {
   Float sum[Rows][Vectors];
   const float* row[Rows];
 #pragma GCC unroll 12
@@ -37,6 +44,9 @@ void multiply_position_tile(const PositionProduct& product, const float* a, cons
       column[v] = Float::load(b + v * kLanes);
     }
     b += b_step;
+#pragma GCC unroll 4
+    for (int line = 0; line < Lines; ++line) __builtin_prefetch(asked.at + line * kLine, 0, 2);
+    if constexpr (Lines > 0) asked.at += asked.step;
 #pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
       const Float value = Float::broadcast(row[r][at]);
@@ -60,37 +70,60 @@ void multiply_position_tile(const PositionProduct& product, const float* a, cons
 inline constexpr int kNarrowRows = 2 * static_cast<int>(kTileRows);
 constexpr int64_t position_rows(int64_t vectors) { return vectors == 1 ? kNarrowRows : kTileRows; }
 
-using PositionTile = void (*)(const PositionProduct&, const float* a, const float* b, float* c);
+using PositionTile = void (*)(const PositionProduct&, const float* a, const float* b, float* c,
+                              WeightsAsked asked);
 struct PositionTiles {
   PositionTile of[kPanelVectors][kNarrowRows];
 };
-template <int Vectors, int... Row>
+template <int Lines, int Vectors, int... Row>
 constexpr void set_position_tiles(PositionTiles& tiles, std::integer_sequence<int, Row...>) {
-  ((tiles.of[Vectors - 1][Row] = &multiply_position_tile<Row + 1, Vectors>), ...);
+  ((tiles.of[Vectors - 1][Row] = &multiply_position_tile<Lines, Row + 1, Vectors>), ...);
 }
-template <int... Vector>
+template <int Lines, int... Vector>
 constexpr PositionTiles make_position_tiles(std::integer_sequence<int, Vector...>) {
   PositionTiles tiles = {};
-  (set_position_tiles<Vector + 1>(tiles,
-                                  std::make_integer_sequence<int, position_rows(Vector + 1)>()),
+  (set_position_tiles<Lines, Vector + 1>(
+       tiles, std::make_integer_sequence<int, position_rows(Vector + 1)>()),
    ...);
   return tiles;
 }
+template <int Lines>
 inline constexpr PositionTiles kPositionTiles =
-    make_position_tiles(std::make_integer_sequence<int, kPanelVectors>());
+    make_position_tiles<Lines>(std::make_integer_sequence<int, kPanelVectors>());
 
-// Tiles of nearly equal height, as in multiply_block.
+inline const PositionTile* position_tiles(int64_t vectors, int64_t lines) {
+  const PositionTiles& tiles = lines == 0   ? kPositionTiles<0>
+                               : lines == 1 ? kPositionTiles<1>
+                                            : kPositionTiles<2>;
+  return tiles.of[vectors - 1];
+}
+
+// Tiles of nearly equal height, as in multiply_block. Where each of B's lines serves few of them,
+// fetching it takes longer than its products: all of them ask for the next B then, evenly, at most
+// two lines a step. Zen 4, 7x7 of 512 channels, 4 images: 1.57 and 1.45 ms, on AVX2 2.20 and 1.61.
+inline constexpr int64_t kAskingTiles = 12;
+// Weights of a unit from so many floats on are fetched anew by each.
+inline constexpr int64_t kFarWeights = 128 * 1024;
+
 inline void multiply_position(const PositionProduct& product, const float* a, const float* b,
                               float* c) {
   const int64_t tiles = ceil_div(product.rows, position_rows(product.vectors));
   if (tiles == 0) return;
-  const PositionTile* of = kPositionTiles.of[product.vectors - 1];
   const int64_t low = product.rows / tiles;
   const int64_t tall = product.rows % tiles;
+  WeightsAsked asked = {nullptr, 0};
+  int64_t lines = 0;
+  if (product.next != nullptr && tiles <= kAskingTiles) {
+    asked.at = reinterpret_cast<const char*>(product.next);
+    asked.step = product.b_step * 4 / tiles;
+    lines = ceil_div(asked.step, kLine);
+  }
+  const PositionTile* of = position_tiles(product.vectors, lines);
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t height = low + (t < tall ? 1 : 0);
-    of[height - 1](product, a + row * product.a_row, b, c + row * product.c_row);
+    of[height - 1](product, a + row * product.a_row, b, c + row * product.c_row, asked);
+    asked.at += asked.step * product.depth;
     row += height;
   }
 }

@@ -186,6 +186,7 @@ void multiply_strip(const StridedArguments& strided, const StridedMemory& memory
   product.b_step = product.c_row = strip.width;
   product.vectors = strip.width / kLanes;
   product.accumulate = stage.first > 0;
+  const bool far = strided.cut.strip_block * strip.slices * channels * strip.width >= kFarWeights;
   const float* weights = memory.weights + strip.weights + stage.first * strip.slices * strip.width;
   for (int p = 0; p < kPhasePositions; ++p) {
     ask(p);
@@ -195,6 +196,7 @@ void multiply_strip(const StridedArguments& strided, const StridedMemory& memory
     const TileOrder::Range range = order.at(p / kPhaseSide, p % kPhaseSide);
     product.rows = range.end - range.begin;
     product.depth = phases.count * channels;
+    if (far) product.next = weights + product.depth * strip.width;
     multiply_position(product,
                       memory.transformed + p * strided.tile_position + range.begin * product.a_row +
                           phases.first * channels,
