@@ -72,15 +72,15 @@ NNC_INLINE void transform_tile_products(const float* from, int64_t position, flo
                                         TileSpan pixels, int64_t first, int64_t columns,
                                         const Finisher* finish) {
   for (int64_t c = 0; c < columns; c += kLanes) {
-    const VectorSquare<const float> in(from + c, kPhaseSide * position, position);
-    const VectorSquare<float> out(to + c, row_stride, pixel_stride);
-    const auto load = [&](int i, int j)
-                          __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
+    const LoadColumns load = {{from + c, position, kPhaseSide * position}};
     if (finish == nullptr) {
+      const LineSquare<float> out(to + c, row_stride, pixel_stride);
       transform_square<Down, Across>(load,
-                                     [&](int i, int j, Float value) __attribute__((always_inline)) {
-                                       if (rows.has(i) && pixels.has(j)) value.store(out.at(i, j));
-                                     });
+                                     StoreRows{out, [&](int i, int j, float* place, Float value)
+                                                        __attribute__((always_inline)) {
+                                                          if (rows.has(i) && pixels.has(j))
+                                                            value.store(place);
+                                                        }});
       continue;
     }
     // One epilogue for all pixels: there are too many of these functions to have it at each.

@@ -130,25 +130,22 @@ inline void store_folded_tile(const FoldedArguments& folded, const float* from, 
                               int64_t columns, const Finisher* finish, bool stream) {
   const int64_t channels = folded.tiles.result_channels;
   for (int64_t c = 0; c < columns; c += kLanes) {
-    const VectorSquare<const float> in(from + c, kSide * folded.product_position,
-                                       folded.product_position);
-    const VectorSquare<float> out(to + c, folded.tiles.result_width * channels, channels);
-    transform_square<WeightGradientTransform>(
-        [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
-        [&](int i, int j, Float value) __attribute__((always_inline)) {
-          if (i < first_row || i >= rows || j >= pixels) return;
-          if (finish != nullptr) {
-            Float tile[1][1] = {{value}};
-            float* const place = out.at(i, j);
-            finish->store_tile<true>(
-                tile, [place](int) __attribute__((always_inline)) { return place; }, channel + c,
-                kLanes, stream);
-          } else if (stream) {
-            value.stream(out.at(i, j));
-          } else {
-            value.store(out.at(i, j));
-          }
-        });
+    const LoadColumns load = {{from + c, folded.product_position, kSide * folded.product_position}};
+    const LineSquare<float> out(to + c, folded.tiles.result_width * channels, channels);
+    const auto store = [&](int i, int j, float* place, Float value) __attribute__((always_inline)) {
+      if (i < first_row || i >= rows || j >= pixels) return;
+      if (finish != nullptr) {
+        Float tile[1][1] = {{value}};
+        finish->store_tile<true>(
+            tile, [place](int) __attribute__((always_inline)) { return place; }, channel + c,
+            kLanes, stream);
+      } else if (stream) {
+        value.stream(place);
+      } else {
+        value.store(place);
+      }
+    };
+    transform_square<WeightGradientTransform>(load, StoreRows{out, store});
   }
 }
 

@@ -197,10 +197,8 @@ NNC_INLINE void transform_products(const float* from, int64_t position, float* t
                                    int64_t pixels, int64_t first, int64_t columns,
                                    const Finisher* finish) {
   for (int64_t c = 0; c < columns; c += kLanes) {
-    const VectorSquare<const float> in(from + c, kSide * position, position);
-    const VectorSquare<float> out(to + c, row_stride, channels);
-    auto load = [&](int i, int j)
-                    __attribute__((always_inline)) { return Float::load(in.at(i, j)); };
+    const LoadColumns load = {{from + c, position, kSide * position}};
+    const LineSquare<float> out(to + c, row_stride, channels);
     const int64_t lanes = smaller(kLanes, columns - c);
     if (finish != nullptr && finish->spreads()) {
       Float tile[4][4];
@@ -211,23 +209,26 @@ NNC_INLINE void transform_products(const float* from, int64_t position, float* t
                             lanes);
     } else if (finish != nullptr) {
       transform_square<Down, Across>(
-          load, [&](int i, int j, Float value) __attribute__((always_inline)) {
-            if (i >= rows || j >= pixels) return;
-            if (lanes == kLanes) {
-              finish->store<true>(value, out.at(i, j), first + c, lanes);
-            } else {
-              finish->store<false>(value, out.at(i, j), first + c, lanes);
-            }
-          });
+          load, StoreRows{out, [&](int i, int j, float* place, Float value)
+                                   __attribute__((always_inline)) {
+                                     if (i >= rows || j >= pixels) return;
+                                     if (lanes == kLanes) {
+                                       finish->store<true>(value, place, first + c, lanes);
+                                     } else {
+                                       finish->store<false>(value, place, first + c, lanes);
+                                     }
+                                   }});
     } else if (rows == 4 && pixels == 4 && lanes == kLanes) {
-      transform_square<Down, Across>(load, [&](int i, int j, Float value) __attribute__((
-                                               always_inline)) { value.store(out.at(i, j)); });
+      transform_square<Down, Across>(
+          load, StoreRows{out, [](int, int, float* place, Float value)
+                                   __attribute__((always_inline)) { value.store(place); }});
     } else {
       transform_square<Down, Across>(load,
-                                     [&](int i, int j, Float value) __attribute__((always_inline)) {
-                                       if (i < rows && j < pixels)
-                                         value.store_partial(out.at(i, j), lanes);
-                                     });
+                                     StoreRows{out, [&](int i, int j, float* place, Float value)
+                                                        __attribute__((always_inline)) {
+                                                          if (i < rows && j < pixels)
+                                                            value.store_partial(place, lanes);
+                                                        }});
     }
   }
 }
