@@ -18,7 +18,7 @@ namespace {
 // All numbers: Zen 5 (EPYC, 48 KB of L1, 1 MB of L2 a core, 32 MB of L3), float32, huge pages, one
 // thread, the least of many runs of bench/kernels; clocks are of 3.83 GHz, at which AVX-512 makes
 // 245 GF/s. Those marked so were fitted to runs on Zen 4 (32 KB of L1, else the same) of two
-// threads: 126 convolutions, each in all cuts that the model finds nearly as good, after 64 MB of
+// threads: 177 convolutions, each in all cuts that the model finds nearly as good, after 64 MB of
 // other memory.
 constexpr double kClock = 3.83;         // clocks in a nanosecond
 constexpr double kFarCache = 16e6;      // bytes that come back from L3
