@@ -43,12 +43,12 @@ constexpr int64_t kLeastBlock = 32;  // source channels of a block in the gradie
 // Transformed weights of stride 2 take 9 times the room of the weights.
 constexpr int64_t kMostWeightBytes = 64 * 1024 * 1024;
 
-// Bytes of L2 that a unit may count on. Of stride 2 not all that it touches is in use at a time
-// (Zen 4).
+// Bytes of L2 that a unit may count on.
 double cache_bytes() {
   static const double bytes = 0.86 * static_cast<double>(l2_bytes());
   return bytes;
 }
+// Of stride 2 not all that a unit touches is in use at a time (Zen 4).
 double strided_cache_bytes() {
   static const double bytes = 1.4 * static_cast<double>(l2_bytes());
   return bytes;
