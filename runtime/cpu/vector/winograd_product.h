@@ -98,13 +98,14 @@ inline const PositionTile* position_tiles(int64_t vectors, int64_t lines) {
   return tiles.of[vectors - 1];
 }
 
-// Tiles of nearly equal height, as in multiply_block. Where each of B's lines serves few of them,
-// fetching it takes longer than its products: all of them ask for the next B then, evenly, at most
-// two lines a step. Zen 4, 7x7 of 512 channels, 4 images: 1.57 and 1.45 ms, on AVX2 2.20 and 1.61.
+// Where each of B's lines serves so few tiles, fetching it takes longer than its products: all of
+// them ask for the next B then, evenly, at most two lines a step. Zen 4, 7x7 of 512 channels, 4
+// images: 1.57 and 1.45 ms, on AVX2 2.20 and 1.61.
 inline constexpr int64_t kAskingTiles = 12;
 // Weights of a unit from so many floats on are fetched anew by each.
 inline constexpr int64_t kFarWeights = 128 * 1024;
 
+// Tiles of nearly equal height, as in multiply_block.
 inline void multiply_position(const PositionProduct& product, const float* a, const float* b,
                               float* c) {
   const int64_t tiles = ceil_div(product.rows, position_rows(product.vectors));
