@@ -31,7 +31,6 @@ struct TileOperands {
   const Finisher* finish;    // applied to C, where this is all of the sum; nullptr: nothing
   int64_t column;            // of c in C, for it
   const int64_t* next_rows;  // rows of A to ask for ahead: the next tile's, or these
-  bool ask;                  // for C, before it is stored
 };
 
 // A last vector of columns that is filled to its half at most: half the time where a whole one is
@@ -97,21 +96,8 @@ struct TileSums {
   }
 };
 
-// Asks for a line of each row of C, if the tile is to, and of what its epilogue reads beside it.
-template <int Rows>
-NNC_INLINE void ask_beside(const TileOperands& tile, int64_t at) {
-  if (tile.ask) {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) __builtin_prefetch(tile.c + tile.c_rows[r] + at, 1, 3);
-  }
-  if (tile.finish != nullptr) {
-    tile.finish->ask<3>(tile.c + at, [&](int64_t r) { return tile.c_rows[r]; }, Rows, 1);
-  }
-}
-
 // A's rows and steps from tables. A line of floats at a time: meanwhile the same steps of the next
-// tile's rows, and the lines of C, are on their way, a few at a time: what finds no place to
-// wait in would hold up the products.
+// tile's rows are on their way.
 template <int Rows, class Sums>
 NNC_INLINE void multiply_rows(Sums& sums, const TileOperands& tile) {
   const float* row[Rows];
@@ -120,17 +106,12 @@ NNC_INLINE void multiply_rows(Sums& sums, const TileOperands& tile) {
   const float* b = tile.b;
   const int64_t* step = tile.a_steps;
   const int64_t* const end = step + tile.depth;
-  int64_t beside = 0;
-  for (int64_t at = tile.depth / (kLine / 4) * (kLine / 4); at < tile.width; at += kLine / 4)
-    ask_beside<Rows>(tile, at);
   while (step != end) {
     const int64_t* part = end;
     if (end - step >= kLine / 4) {
       part = step + kLine / 4;
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) __builtin_prefetch(tile.a + tile.next_rows[r] + *step, 0, 3);
-      if (beside < tile.width) ask_beside<Rows>(tile, beside);
-      beside += kLine / 4;
     }
 #pragma GCC unroll 4
     for (; step != part; ++step) {
@@ -171,7 +152,6 @@ void multiply_tile(const TileOperands& tile) {
     sums.set(v, value);
   }
   if constexpr (Panel) {
-    for (int64_t at = 0; at < tile.width; at += kLine / 4) ask_beside<Rows>(tile, at);
     multiply_panel<Rows>(sums, tile);
   } else {
     multiply_rows<Rows>(sums, tile);
@@ -348,10 +328,18 @@ inline void multiply_block(const ProductBlock& block, const Finisher* finish = n
     tile.stream = block.stream;
     tile.finish = finish;
     tile.column = strip.column;
-    tile.ask = block.ask && !block.accumulate;
     for (int64_t t = 0, row = 0; t < cut.tiles; ++t) {
       const int64_t height = cut.height(t);
       tile.c_rows = block.c_rows + row;
+      if (block.ask && !block.accumulate) {
+        for (int64_t r = 0; r < height; ++r) {
+          for (int64_t at = 0; at < strip.width; at += kLine / 4)
+            __builtin_prefetch(tile.c + tile.c_rows[r] + at, 1, 3);
+        }
+      }
+      if (finish != nullptr) {
+        finish->ask<3>(tile.c, [&](int64_t r) { return tile.c_rows[r]; }, height, strip.width);
+      }
       if (block.panels != nullptr) {
         tile.a = block.panels + row * block.depth + t * kPanelGap;
         panel_tiles[height - 1][vectors - 1](tile);
