@@ -21,15 +21,17 @@ class Binder {
 
   std::unique_ptr<Binding> bind() {
     binding_->buffers = evaluate_buffers(program_, binding_->symbols);
+    for (const TensorInfo& info : binding_->buffers) binding_->sizes.push_back(info.bytes());
     reads_ = count_reads();
     bind_part(program_.prepare, binding_->prepare, no_buffers());
     bind_part(program_.steps, binding_->main, fixed_buffers());
-    const std::vector<int> joined = join_chains(binding_->main, lone_buffers(), info_.roots,
-                                                binding_->buffers, options_.threads);
+    const ChainBuffers chained = join_chains(binding_->main, temporary_readers(), info_.roots,
+                                             binding_->buffers, options_.threads);
+    for (const auto& [buffer, bytes] : chained.handed) binding_->sizes[root(buffer)] = bytes;
     const std::vector<int> unstored =
         store_columns(binding_->main, plain_buffers(), reads_, info_.roots, binding_->buffers);
     place_buffers();
-    for (const std::vector<int>* list : {&joined, &unstored}) {
+    for (const std::vector<int>* list : {&chained.unused, &unstored}) {
       for (int buffer : *list) binding_->places[root(buffer)] = {};
     }
     for (const BoundPart* part : {&binding_->prepare, &binding_->main}) {
@@ -97,11 +99,13 @@ class Binder {
     return plain;
   }
 
-  // Temporaries that one step reads.
-  std::vector<bool> lone_buffers() const {
-    std::vector<bool> lone = no_buffers();
-    for (size_t i = 0; i < lone.size(); ++i) lone[i] = is_plain(i) && reads_[i] == 1;
-    return lone;
+  // How many steps read a temporary; 0 for others.
+  std::vector<int> temporary_readers() const {
+    std::vector<int> readers = reads_;
+    for (size_t i = 0; i < readers.size(); ++i) {
+      if (!is_plain(i)) readers[i] = 0;
+    }
+    return readers;
   }
 
   // Whether nothing but its own epilogue reads the step's first result.
@@ -250,7 +254,7 @@ class Binder {
         const size_t from = root(read);
         const size_t to = root(write);
         if (from == to || item_of[from] < 0 || item_of[to] < 0 ||
-            info_of(from).bytes() != info_of(to).bytes() ||
+            binding_->sizes[from] != binding_->sizes[to] ||
             info_of(from).dtype != info_of(to).dtype) {
           continue;
         }
@@ -274,7 +278,7 @@ class Binder {
       if (program_.buffers[i].alias >= 0 || !in_arena(i)) continue;
       item_of[i] = static_cast<int>(buffer_of.size());
       buffer_of.push_back(i);
-      request.sizes.push_back(info_of(i).bytes());
+      request.sizes.push_back(binding_->sizes[i]);
     }
     for (const BoundPart* part : {&binding_->prepare, &binding_->main}) {
       for (const BoundStep& step : part->steps) request.steps.push_back(memory_step(step, item_of));
@@ -347,6 +351,7 @@ class Binder {
       step.call.arguments = step.kernel.arguments.get();
       if (step.prepared) step.call.prepared = step.prepared->memory.data();
       step.call.tile = step.tile.get();
+      step.call.remade = step.remade.get();
     });
   }
 

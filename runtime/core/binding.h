@@ -31,13 +31,15 @@ struct BoundStep {
   // Of a chain's last step: what the chain's phase works through, and the steps that joined it.
   std::shared_ptr<const void> chain;
   std::vector<uint32_t> members;
-  bool joined = false;  // a later step of the chain does the work of this one's last phase
+  bool joined = false;   // the last step of a chain does the work of one of this one's phases
+  bool follows = false;  // and the other phases come after the chain's, not before
   // Columns of result 0 that are stored in these buffers too, or only there (core/columns.h).
   std::vector<ColumnStore> columns;
   std::vector<int> column_buffers;
   bool stores_result = true;
-  size_t workspace = 0;                // offset in the arena
-  std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
+  std::shared_ptr<const RowSource> remade;  // the call's
+  size_t workspace = 0;                     // offset in the arena
+  std::shared_ptr<Prepared> prepared;       // of the kernel's `prepare` phases; nullptr without any
   double flops = 0;
   double bytes = 0;
 };
@@ -58,6 +60,7 @@ struct Binding {
   std::vector<int64_t> symbols;
   std::vector<TensorInfo> buffers;
   std::vector<Place> places;  // of root buffers
+  std::vector<size_t> sizes;  // of each buffer's memory, in bytes
   BoundPart prepare;
   BoundPart main;
   std::vector<BoundPhase> packing;  // the kernels' `prepare` phases, by steps of `main`

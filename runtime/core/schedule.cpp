@@ -32,8 +32,14 @@ class Scheduler {
                      return std::any_of(group_.begin(), group_.end(),
                                         [&](const Range& other) { return conflict(range, other); });
                    });
-      for (uint32_t member : part_.steps[i].members) waits = add_phases(member, waits);
-      add_phases(static_cast<uint32_t>(i), waits);
+      const std::vector<uint32_t>& members = part_.steps[i].members;
+      for (uint32_t member : members) {
+        if (!part_.steps[member].follows) waits = add_phases(member, waits);
+      }
+      waits = add_phases(static_cast<uint32_t>(i), waits);
+      for (uint32_t member : members) {
+        if (part_.steps[member].follows) waits = add_phases(member, waits);
+      }
       group_.insert(group_.end(), ranges.begin(), ranges.end());
     }
   }
@@ -64,7 +70,7 @@ class Scheduler {
   Range range_of(int buffer, bool written) const {
     const size_t root = static_cast<size_t>(info_.roots[static_cast<size_t>(buffer)]);
     const Place place = binding_.places[root];
-    const size_t bytes = binding_.buffers[root].bytes();
+    const size_t bytes = binding_.sizes[root];
     if (place.kind == Place::Kind::arena) return {0, place.at, place.at + bytes, written};
     return {root + 1, 0, bytes, written};
   }

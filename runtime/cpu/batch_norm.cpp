@@ -42,6 +42,7 @@ struct BatchNormArguments {
   float least = 0, most = 0;
   bool stream = false;
   bool finish = false;        // the epilogue is applied while normalizing
+  bool handed = false;        // the coefficients lie where result 0 would
   size_t scratch_offset = 0;  // behind the tile's
   size_t partial_offset = 0;  // in the workspace, behind the coefficients
 };
@@ -60,9 +61,11 @@ float* scratch_array(const Call& call, int index) {
   return reinterpret_cast<float*>(static_cast<char*>(call.scratch) + arguments.scratch_offset) +
          index * arguments.period;
 }
-// Coefficients of the second pass in the workspace, `period` long each.
+// Coefficients of the second pass, `period` long each.
 float* coefficients(const Call& call, int index) {
-  return static_cast<float*>(call.workspace) + index * arguments_of(call).period;
+  const BatchNormArguments& arguments = arguments_of(call);
+  void* const base = arguments.handed ? call.results[0] : call.workspace;
+  return static_cast<float*>(base) + index * arguments.period;
 }
 // Two numbers of a unit: [unit][2][channels].
 double* partials(const Call& call, int64_t unit) {
@@ -185,6 +188,18 @@ void normalize_units(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
+void normalize_rows(const Call& call, const RowBand& band) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t row = arguments.positions * arguments.channels;
+  const int64_t first = (band.image * arguments.image_rows + band.first) * row;
+  const float* coefficients = static_cast<const float*>(band.handed);
+  arguments.table->normalize(static_cast<float*>(call.results[0]) + first,
+                             static_cast<const float*>(call.operands[0]) + first, coefficients,
+                             coefficients + arguments.period, coefficients + 2 * arguments.period,
+                             (band.end - band.first) * row, arguments.period,
+                             arguments.finish ? &call : nullptr, false);
+}
+
 // Operands of the gradient.
 enum : uint8_t { kX, kScale, kOffset, kMean, kVariance, kGradient };
 
@@ -263,19 +278,26 @@ void merge_gradients(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
+// `count` elements from `first` on.
+void apply_gradient(const Call& call, const float* coefficients, int64_t first, int64_t count,
+                    bool stream) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t period = arguments.period;
+  const NormMask mask = {coefficients + 4 * period, coefficients + 5 * period, arguments.least,
+                         arguments.most};
+  arguments.table->apply_gradient(static_cast<float*>(call.results[0]) + first,
+                                  static_cast<const float*>(call.operands[kX]) + first,
+                                  static_cast<const float*>(call.operands[kGradient]) + first,
+                                  coefficients, coefficients + period, coefficients + 2 * period,
+                                  coefficients + 3 * period, arguments.masked ? &mask : nullptr,
+                                  count, period, stream);
+}
+
 void apply_gradients(const Call& call, int64_t begin, int64_t end) {
   const BatchNormArguments& arguments = arguments_of(call);
-  const NormMask mask = {coefficients(call, 4), coefficients(call, 5), arguments.least,
-                         arguments.most};
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t first = unit * arguments.unit_rows * arguments.channels;
-    arguments.table->apply_gradient(
-        static_cast<float*>(call.results[0]) + first,
-        static_cast<const float*>(call.operands[kX]) + first,
-        static_cast<const float*>(call.operands[kGradient]) + first, coefficients(call, 0),
-        coefficients(call, 1), coefficients(call, 2), coefficients(call, 3),
-        arguments.masked ? &mask : nullptr, rows_of_unit(arguments, unit) * arguments.channels,
-        arguments.period, arguments.stream);
+    apply_gradient(call, coefficients(call, 0), unit * arguments.unit_rows * arguments.channels,
+                   rows_of_unit(arguments, unit) * arguments.channels, arguments.stream);
   }
 }
 
@@ -305,6 +327,14 @@ void sum_gradient_rows(const Call& call, const RowBand& band) {
   const int64_t unit = band_unit(call, band);
   sum_gradients(call, unit, unit + 1);
   store_rows(call, band, kGradient);
+}
+
+void apply_gradient_rows(const Call& call, const RowBand& band) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t row = arguments.positions * arguments.channels;
+  apply_gradient(call, static_cast<const float*>(band.handed),
+                 (band.image * arguments.image_rows + band.first) * row,
+                 (band.end - band.first) * row, false);
 }
 
 template <class T>
@@ -397,31 +427,64 @@ size_t workspace_bytes(const BatchNormArguments& arguments) {
                                                static_cast<int64_t>(sizeof(double)));
 }
 
-// For bands of so many rows of an image: each is a unit.
-void cut_bands(BoundKernel& kernel, int64_t band_rows) {
+// The kernel's arguments, to be changed.
+std::shared_ptr<BatchNormArguments> change_arguments(BoundKernel& kernel) {
   auto arguments = std::make_shared<BatchNormArguments>(
       *static_cast<const BatchNormArguments*>(kernel.arguments.get()));
+  kernel.arguments = kernel.rows.arguments = kernel.sink.arguments = arguments;
+  return arguments;
+}
+
+// For bands of so many rows of an image: each is a unit.
+void cut_bands(BoundKernel& kernel, int64_t band_rows) {
+  const auto arguments = change_arguments(kernel);
   arguments->unit_rows = band_rows * arguments->positions;
   arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
   kernel.workspace_bytes = workspace_bytes(*arguments);
   kernel.phases.front().units = kernel.phases.back().units = arguments->units;
-  kernel.arguments = kernel.rows.arguments = std::move(arguments);
 }
 
-// Statistics of images that are too large for the caches can be taken while they are made.
-void offer_rows(const BindRequest& request, size_t source, void (*run)(const Call&, const RowBand&),
-                BoundKernel& bound) {
-  const TensorInfo& x = request.operands[source];
-  if (x.rank() < 3 || !streams(x.bytes(), x.shape.back())) return;
-  RowKernel& rows = bound.rows;
+void hand_coefficients(BoundKernel& kernel) { change_arguments(kernel)->handed = true; }
+
+// Of images that are too large for the caches.
+bool has_rows(const BindRequest& request) {
+  const TensorInfo& x = request.operands[0];
+  return x.rank() >= 3 && streams(x.bytes(), x.shape.back());
+}
+
+RowKernel row_kernel(const BindRequest& request, void (*run)(const Call&, const RowBand&),
+                     const BoundKernel& bound) {
+  const Shape& x = request.operands[0].shape;
+  RowKernel rows;
   rows.run = run;
   rows.arguments = bound.arguments;
-  rows.source = source;
-  rows.images = x.shape[0];
-  rows.rows = rows.source_rows = x.shape[1];
-  rows.scratch_bytes = bound.scratch_bytes;
-  rows.sink = true;
-  rows.cut = &cut_bands;
+  rows.images = x[0];
+  rows.rows = x[1];
+  return rows;
+}
+
+// Statistics can be taken of rows as they are made.
+void offer_sink(const BindRequest& request, size_t source, void (*run)(const Call&, const RowBand&),
+                BoundKernel& bound) {
+  if (!has_rows(request)) return;
+  bound.sink = row_kernel(request, run, bound);
+  bound.sink.source = source;
+  bound.sink.source_rows = bound.sink.rows;
+  bound.sink.scratch_bytes = bound.scratch_bytes;
+  bound.sink.stores = true;
+  bound.sink.cut = &cut_bands;
+}
+
+// And rows of the result made for who takes them.
+void offer_rows(const BindRequest& request, std::vector<size_t> reads,
+                void (*run)(const Call&, const RowBand&), BoundKernel& bound) {
+  if (!has_rows(request)) return;
+  const auto& arguments = *static_cast<const BatchNormArguments*>(bound.arguments.get());
+  bound.rows = row_kernel(request, run, bound);
+  bound.rows.plain_result = true;
+  bound.rows.handed_bytes = static_cast<size_t>(kCoefficients * arguments.period) * sizeof(float);
+  bound.rows.reads = std::move(reads);
+  bound.rows.hand = &hand_coefficients;
 }
 
 BoundKernel make_bound(const BindRequest& request,
@@ -487,7 +550,9 @@ BoundKernel bind_batch_norm(const BindRequest& request) {
   bound.phases.push_back({&measure_units, arguments->units});
   bound.phases.push_back({&merge_moments, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&normalize_units, arguments->units});
-  offer_rows(request, 0, &measure_rows, bound);
+  offer_sink(request, 0, &measure_rows, bound);
+  if (request.tile == nullptr || arguments->finish)
+    offer_rows(request, {0}, &normalize_rows, bound);
   return bound;
 }
 
@@ -514,7 +579,8 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   bound.phases.push_back({&merge_gradients, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&apply_gradients, arguments->units});
   bound.replaces = kGradient;
-  offer_rows(request, kGradient, &sum_gradient_rows, bound);
+  offer_sink(request, kGradient, &sum_gradient_rows, bound);
+  offer_rows(request, {kX, kGradient}, &apply_gradient_rows, bound);
   return bound;
 }
 

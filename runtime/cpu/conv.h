@@ -94,8 +94,11 @@ struct ConvArguments {
   bool in_place = false;  // depthwise: reads the image itself, without taps outside of it
 };
 
+struct ConvTable;
+
 // The gradient of the weights: rows are (tap, channel), steps are pixels.
 struct ConvWeightArguments {
+  const ConvTable* table = nullptr;
   ConvShape shape;
   ConvClass pixels;  // window and pixel tables; steps are the pixels of a block
   int64_t block_images = 1, block_rows = 0, image_blocks = 0, row_blocks = 0;
@@ -111,7 +114,8 @@ struct ConvWeightArguments {
   bool pack = false;                     // dy's strips into the scratch
   bool panels = false;                   // and x, tile by tile
   bool in_place = false;  // depthwise: x is read where it lies, without taps outside of it
-  int64_t window_offset = 0, pack_offset = 0, panel_offset = 0;  // bytes into the scratch
+  // Bytes into the scratch.
+  int64_t window_offset = 0, pack_offset = 0, panel_offset = 0, remake_offset = 0;
 };
 
 struct ConvTable {
@@ -120,6 +124,8 @@ struct ConvTable {
   Run pack, multiply, whole, depthwise, narrow_pack, narrow;
   void (*rows)(const Call&, const RowBand&);
   Run weight, weight_combine, weight_depthwise;
+  void (*weight_rows)(const Call&, const RowBand&);
+  void (*weight_depthwise_rows)(const Call&, const RowBand&);
   // Whether weight_depthwise reads x where it lies.
   bool (*weight_in_place)(const ConvShape& shape);
 };

@@ -41,8 +41,8 @@ constexpr int64_t kLeastRows = 8 * kTileRows;
 // write a vector of partial sums and read it again.
 constexpr double kCopyTime = 3, kRowTime = 0.6, kWindowTime = 0.2, kResultTime = 3,
                  kCombineTime = 8;
-// Channels of a unit of the depthwise kernel, where there are not pixels enough for kUnits: memory
-// is read best in long runs.
+// Channels of a unit of the depthwise kernel, where there are not pixels enough for half of kUnits:
+// memory is read best in long runs, and only units of all channels can have x made again.
 constexpr int64_t kDepthwiseChannels = 64;
 
 // Read in place, x of this block and of the next, which is asked for meanwhile, stay in L2.
@@ -209,7 +209,7 @@ void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel
   const ConvShape& s = weight.shape;
   const int64_t parts = s.images * s.out_height * s.out_width / kPartPixels;
   weight.channel_block = s.in_channels;
-  if (parts < kUnits)
+  if (parts < kUnits / 2)
     weight.channel_block =
         even_block(s.in_channels, std::max<int64_t>(1, kDepthwiseChannels / s.group_out()));
   weight.channel_blocks = ceil_div(s.in_channels, weight.channel_block);
@@ -304,6 +304,57 @@ void bind_product(BoundConvWeight& weight, const ConvTable& table, BoundKernel& 
   bound.phases = {{table.weight, blocks * weight.splits}};
 }
 
+// Memory of the parts' sums, and the phase that adds them up.
+void set_sums(const ConvWeightArguments& weight, BoundKernel& bound) {
+  const ConvShape& s = weight.shape;
+  const int64_t elements = s.kernel_height * s.kernel_width * s.group_in() * s.out_channels;
+  bound.phases.resize(1);
+  bound.workspace_bytes = 0;
+  if (weight.splits == 1) return;
+  bound.workspace_bytes = line_bytes(weight.splits * elements * 4);
+  bound.phases.push_back({weight.table->weight_combine, ceil_div(elements, kCombineBlock)});
+}
+
+struct CutConvWeight : ConvWeightArguments {
+  std::shared_ptr<const void> tables;  // keeps what these point to
+};
+
+void cut_parts(BoundKernel& kernel, int64_t parts) {
+  auto cut = std::make_shared<CutConvWeight>();
+  static_cast<ConvWeightArguments&>(*cut) =
+      *static_cast<const ConvWeightArguments*>(kernel.arguments.get());
+  cut->tables = kernel.arguments;
+  cut->splits = parts;
+  set_sums(*cut, kernel);
+  kernel.arguments = kernel.sink.arguments =
+      std::shared_ptr<const void>(cut, static_cast<const ConvWeightArguments*>(cut.get()));
+}
+
+// The rows of x under a block of pixels can be made for it, where no other block needs them too.
+void offer_remaking(BoundConvWeight& weight, BoundKernel& bound) {
+  const ConvShape& s = weight.shape;
+  const int64_t blocks = weight.channel_blocks * std::max<int64_t>(1, weight.strip_blocks);
+  if (blocks > 1 || (s.groups > 1 && !weight.in_place)) return;
+  weight.remake_offset = static_cast<int64_t>(bound.scratch_bytes);
+  const int64_t rows = window_rows(weight.pixels, weight.block_rows, s.stride_height);
+  bound.remakes = 0;
+  bound.remake_bytes = line_bytes(weight.block_images * rows * s.in_width * s.in_channels * 4);
+}
+
+// Sums over rows of dy as they are made.
+void offer_sink(const ConvWeightArguments& weight, BoundKernel& bound) {
+  const bool depthwise = weight.shape.groups > 1 && weight.shape.group_in() == 1;
+  if (depthwise && !weight.in_place) return;
+  RowKernel& sink = bound.sink;
+  sink.run = depthwise ? weight.table->weight_depthwise_rows : weight.table->weight_rows;
+  sink.arguments = bound.arguments;
+  sink.source = 1;
+  sink.images = weight.shape.images;
+  sink.rows = sink.source_rows = weight.shape.out_height;
+  sink.scratch_bytes = bound.scratch_bytes;
+  sink.cut = &cut_parts;
+}
+
 }  // namespace
 
 void check_conv2d_backward_weight(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
@@ -322,6 +373,8 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
   BoundKernel bound;
   bound.flops = s.flops();
   bound.bytes = static_cast<double>(x.bytes() + y.bytes() + w.bytes());
+  bound.arguments =
+      std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
   const bool is_f32 = x.dtype == DType::f32;
   if (is_f32 && request.isa != Isa::reference) {
     if (choose_winograd(request, s, ConvDirection::backward_weight, bound.note)) {
@@ -330,15 +383,16 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
       return winograd;
     }
     const ConvTable& table = *families_of(request.isa).conv;
+    weight->table = &table;
     if (s.groups > 1 && s.group_in() == 1) {
       bind_depthwise(*weight, table, bound);
     } else {
       bind_product(*weight, table, bound);
     }
-    if (weight->splits > 1) {
-      const int64_t elements = w.elements();
-      bound.workspace_bytes = line_bytes(weight->splits * elements * 4);
-      bound.phases.push_back({table.weight_combine, ceil_div(elements, kCombineBlock)});
+    set_sums(*weight, bound);
+    if (s.images > 0 && s.out_height > 0) {
+      offer_remaking(*weight, bound);
+      offer_sink(*weight, bound);
     }
   } else {
     bound.algorithm = "reference";
@@ -346,8 +400,6 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
                             : &reference::conv2d_backward_weight<double>,
                      s.kernel_height * s.kernel_width * s.group_in()}};
   }
-  bound.arguments =
-      std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
   return bound;
 }
 

@@ -47,22 +47,26 @@ def check_training(
     data: tuple[Array, Array],
     batch: int,
     look: Callable[[Model, str], None],
+    isas: tuple[str, ...] = ("",),
 ) -> None:
     """A net learns to classify: three epochs end at the same bits on one and two threads, and near
     the reference kernels'.
 
-    `look` sees each model and its instruction set ("": the best) before.
+    `isas`: instruction sets that there are ("": the best). `look` sees each model and its own
+    before.
     """
     net = re.search(r"net (\w+)", source)
     assert net is not None
     source += CLASSIFY.format(net=net[1])
     found = {}
-    for isa, threads in (("reference", 2), ("", 1), ("", 2)):
+    for isa, threads in (("reference", 2), *((isa, count) for isa in isas for count in (1, 2))):
         settings = {"ISA": isa} if isa else {}
         model = compiled(monkeypatch, source, THREADS=threads, VERIFY=1, **settings)
         look(model, isa)
         model.fit(data, epochs=3, batch=batch, progress=False)
         found[isa, threads] = {name: np.array(value) for name, value in model.parameters.items()}
     for name, wanted in found["reference", 2].items():
-        np.testing.assert_array_equal(found["", 1][name], found["", 2][name])
-        np.testing.assert_allclose(found["", 1][name], wanted, rtol=2e-3, atol=2e-5, err_msg=name)
+        for isa in isas:
+            one, two = found[isa, 1][name], found[isa, 2][name]
+            np.testing.assert_array_equal(one, two)
+            np.testing.assert_allclose(one, wanted, rtol=2e-3, atol=2e-5, err_msg=name)

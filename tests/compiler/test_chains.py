@@ -7,7 +7,7 @@ from typing import Any
 import nnc
 import numpy as np
 import pytest
-from nnrt import Model
+from nnrt import Model, _engine
 
 from .on_engines import check_training, compiled, first
 
@@ -145,6 +145,60 @@ def test_statistics_are_taken_on_the_way_to_memory(monkeypatch: pytest.MonkeyPat
         assert chains(model, "train", N=8) == ([] if isa else ["batch_norm", "batch_norm_backward"])
 
     check_training(monkeypatch, STATISTICS, (x, y), 8, look)
+
+
+GRADIENTS = """
+net Gradients {{
+    input image: f32[N, {height}, {width}, 4]
+
+    wide   = image -> conv({wide}, 1, bias = false) -> batch_norm -> {activation}
+    deep   = wide -> {layer} -> batch_norm -> relu
+    logits = deep -> conv(8, 1, bias = false) -> batch_norm -> conv(6, 1) -> global_avg_pool
+
+    output probability = softmax(logits)
+}}
+"""
+
+
+# Images of 17 MB and more. What batch norm gives is made for the layer that takes it, and again for
+# the gradient of that layer's weights; what its gradient gives, for both gradients of the layer.
+@pytest.mark.parametrize(
+    ("height", "width", "wide", "activation", "layer", "joined", "again"),
+    [
+        (61, 57, 208, "relu6", "depthwise_conv(3, bias = false)", 1, 2),
+        (62, 60, 208, "relu", "depthwise_conv(5, bias = false)", 1, 2),
+        (74, 74, 128, "relu6", "depthwise_conv(3, stride = 2, bias = false)", 0, 1),
+        (60, 61, 208, "leaky_relu(0.1)", "conv(64, 1, bias = false)", 0, 0),
+        (60, 60, 208, "relu", "conv(208, 3, groups = 13, bias = false)", 1, 1),
+        (60, 60, 208, "relu", "batch_norm", 0, 1),
+    ],
+)
+def test_gradients_in_chains(
+    monkeypatch: pytest.MonkeyPatch,
+    height: int,
+    width: int,
+    wide: int,
+    activation: str,
+    layer: str,
+    joined: int,
+    again: int,
+) -> None:
+    random = np.random.default_rng(7)
+    x = random.standard_normal((6, height, width, 4), np.float32)
+    y = random.integers(0, 6, 6)
+    source = GRADIENTS.format(
+        height=height, width=width, wide=wide, activation=activation, layer=layer
+    )
+
+    def look(model: Model, isa: str) -> None:
+        notes = [step["note"] for step in model.describe("train", N=6)["steps"]]
+        if not isa:
+            assert sum("(and" in note for note in notes) == joined
+            assert sum("again" in note for note in notes) == again
+
+    available = _engine.machine()["available_isas"]
+    isas = ("", *(isa for isa in ("avx2", "generic") if isa in available))
+    check_training(monkeypatch, source, (x, y), 6, look, isas)
 
 
 @pytest.mark.parametrize(

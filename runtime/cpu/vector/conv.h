@@ -144,10 +144,20 @@ inline void conv_whole(const Call& call, int64_t begin, int64_t end) {
   conv_multiply(call, 0, conv.image_blocks * conv.row_blocks * conv.strip_blocks);
 }
 
-inline constexpr ConvTable conv_table = {
-    kPanel,          kLanes,          &conv_pack<true>,     &conv_multiply,
-    &conv_whole,     &conv_depthwise, &conv_narrow_pack,    &conv_narrow,
-    &conv_rows,      &conv_weight,    &conv_weight_combine, &conv_weight_depthwise,
-    &weight_in_place};
+inline constexpr ConvTable conv_table = {kPanel,
+                                         kLanes,
+                                         &conv_pack<true>,
+                                         &conv_multiply,
+                                         &conv_whole,
+                                         &conv_depthwise,
+                                         &conv_narrow_pack,
+                                         &conv_narrow,
+                                         &conv_rows,
+                                         &conv_weight,
+                                         &conv_weight_combine,
+                                         &conv_weight_depthwise,
+                                         &conv_weight_rows,
+                                         &conv_weight_depthwise_rows,
+                                         &weight_in_place};
 
 }  // namespace nnrt::NNC_ISA

@@ -17,7 +17,22 @@ NNC_INLINE int64_t weight_elements(const ConvShape& shape) {
   return shape.kernel_height * shape.kernel_width * shape.group_in() * shape.out_channels;
 }
 
-// One block of pixels of y, and the windows of x under it.
+// Some images' rows of y.
+struct PixelBlock {
+  int64_t image, images;
+  ClassRows rows;
+};
+
+NNC_INLINE PixelBlock pixel_block(const ConvWeightArguments& weight, int64_t index) {
+  const ConvShape& shape = weight.shape;
+  const int64_t image = index / weight.row_blocks * weight.block_images;
+  const int64_t row = index % weight.row_blocks * weight.block_rows;
+  return {image,
+          smaller(weight.block_images, shape.images - image),
+          {row, smaller(weight.block_rows, shape.out_height - row)}};
+}
+
+// The pixels of a block, and the windows of x under them.
 struct WeightPixels {
   const float* x;
   const float* dy;
@@ -25,26 +40,58 @@ struct WeightPixels {
   ClassRows rows;
 };
 
-inline WeightPixels weight_pixels(const ConvWeightArguments& weight, const Call& call,
-                                  int64_t block, int64_t first_channel, int64_t channels,
-                                  int64_t multiplier) {
+// Where image 0 of x begins, for a block of pixels: the rows under it are made where they have no
+// memory.
+inline const float* weight_source(const ConvWeightArguments& weight, const Call& call,
+                                  const PixelBlock& block) {
+  if (call.remade == nullptr) return static_cast<const float*>(call.operands[0]);
   const ConvShape& shape = weight.shape;
-  const int64_t image = block / weight.row_blocks * weight.block_images;
-  const int64_t images = smaller(weight.block_images, shape.images - image);
-  const int64_t row = block % weight.row_blocks * weight.block_rows;
-  const ClassRows rows = {row, smaller(weight.block_rows, shape.out_height - row)};
+  const int64_t top = block.rows.first * shape.stride_height + weight.pixels.top;
+  const int64_t first = larger(0, top);
+  const int64_t end = smaller(shape.in_height, top + (block.rows.count - 1) * shape.stride_height +
+                                                   weight.pixels.extra_rows);
+  char* const memory = static_cast<char*>(call.scratch) + weight.remake_offset;
+  const int64_t before = (block.image * shape.in_height + first) * shape.in_width *
+                         shape.in_channels * static_cast<int64_t>(sizeof(float));
+  char* const origin =
+      reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(memory) - static_cast<uintptr_t>(before));
+  if (first < end) {
+    for (int64_t i = 0; i < block.images; ++i)
+      call.remade->make(block.image + i, first, end, origin);
+  }
+  return reinterpret_cast<const float*>(origin);
+}
+
+// And where it begins in memory, or what its rows are made from, to be asked for.
+inline const float* asked_source(const Call& call) {
+  return static_cast<const float*>(call.remade != nullptr ? call.remade->operand()
+                                                          : call.operands[0]);
+}
+
+inline WeightPixels weight_pixels(const ConvWeightArguments& weight, const Call& call,
+                                  const float* source, const PixelBlock& block,
+                                  int64_t first_channel, int64_t channels, int64_t multiplier) {
+  const ConvShape& shape = weight.shape;
   const ImageShape x = {shape.in_height, shape.in_width, shape.in_channels};
   float* scratch =
       reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.window_offset);
   WeightPixels pixels;
-  pixels.x = open_windows(weight.pixels, x, shape.stride_height, shape.stride_width,
-                          static_cast<const float*>(call.operands[0]), image, images, rows,
-                          first_channel, channels, multiplier, scratch);
-  pixels.dy = static_cast<const float*>(call.operands[1]) +
-              (image * shape.out_height + row) * shape.out_width * shape.out_channels;
-  pixels.count = images * rows.count * shape.out_width;
-  pixels.rows = rows;
+  pixels.x =
+      open_windows(weight.pixels, x, shape.stride_height, shape.stride_width, source, block.image,
+                   block.images, block.rows, first_channel, channels, multiplier, scratch);
+  pixels.dy =
+      static_cast<const float*>(call.operands[1]) +
+      (block.image * shape.out_height + block.rows.first) * shape.out_width * shape.out_channels;
+  pixels.count = block.images * block.rows.count * shape.out_width;
+  pixels.rows = block.rows;
   return pixels;
+}
+
+// Where the sum of a part goes.
+NNC_INLINE float* weight_sum(const ConvWeightArguments& weight, const Call& call, int64_t part) {
+  return weight.splits == 1
+             ? static_cast<float*>(call.results[0])
+             : static_cast<float*>(call.workspace) + part * weight_elements(weight.shape);
 }
 
 // Blocks [begin, end) of a part, and where its sum goes.
@@ -57,10 +104,7 @@ NNC_INLINE WeightPart weight_part(const ConvWeightArguments& weight, const Call&
                                   int64_t split) {
   const int64_t blocks = weight.image_blocks * weight.row_blocks;
   const int64_t begin = split * weight.split_blocks;
-  float* dw = weight.splits == 1
-                  ? static_cast<float*>(call.results[0])
-                  : static_cast<float*>(call.workspace) + split * weight_elements(weight.shape);
-  return {begin, smaller(blocks, begin + weight.split_blocks), dw};
+  return {begin, smaller(blocks, begin + weight.split_blocks), weight_sum(weight, call, split)};
 }
 
 // Row of taps by row of taps, each with the rows of pixels under which it lies inside the image.
@@ -87,40 +131,37 @@ inline void weight_multiply_inside(const ConvWeightArguments& weight, ProductBlo
   }
 }
 
-// A block of channels and of strips, of one group and one part.
-struct WeightUnit {
+// A block of channels and of strips, of one group.
+struct WeightBlock {
   int64_t strip, strips;
   int64_t first_channel, channels;  // of the group
   int64_t group;
-  WeightPart part;
 };
 
-inline WeightUnit weight_unit(const ConvWeightArguments& weight, const Call& call, int64_t index) {
-  WeightUnit unit;
-  unit.strip = index % weight.strip_blocks * weight.strip_block;
-  unit.strips = smaller(weight.strip_block, weight.group_strips - unit.strip);
-  index /= weight.strip_blocks;
-  unit.first_channel = index % weight.channel_blocks * weight.channel_block;
-  unit.channels = smaller(weight.channel_block, weight.shape.group_in() - unit.first_channel);
-  index /= weight.channel_blocks;
-  unit.group = index % weight.shape.groups;
-  unit.part = weight_part(weight, call, index / weight.shape.groups);
-  return unit;
+inline int64_t weight_blocks(const ConvWeightArguments& weight) {
+  return weight.strip_blocks * weight.channel_blocks * weight.shape.groups;
 }
 
-// What a unit reads of one block of pixels.
+inline WeightBlock weight_block(const ConvWeightArguments& weight, int64_t index) {
+  WeightBlock block;
+  block.strip = index % weight.strip_blocks * weight.strip_block;
+  block.strips = smaller(weight.strip_block, weight.group_strips - block.strip);
+  index /= weight.strip_blocks;
+  block.first_channel = index % weight.channel_blocks * weight.channel_block;
+  block.channels = smaller(weight.channel_block, weight.shape.group_in() - block.first_channel);
+  block.group = index / weight.channel_blocks;
+  return block;
+}
+
+// What a block of dw reads of one block of pixels; dy is in the cache where `cached`.
 inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& call,
-                               const WeightUnit& unit, int64_t block) {
+                               const WeightBlock& block, const PixelBlock& next, bool cached) {
   const ConvShape& shape = weight.shape;
-  const int64_t image = block / weight.row_blocks * weight.block_images;
-  const int64_t images = smaller(weight.block_images, shape.images - image);
-  const int64_t row = block % weight.row_blocks * weight.block_rows;
-  const int64_t rows = smaller(weight.block_rows, shape.out_height - row);
-  const int64_t pixels = images * rows * shape.out_width;
-  const float* x = static_cast<const float*>(call.operands[0]) + unit.group * shape.group_in() +
-                   unit.first_channel;
-  const int64_t first = row * shape.stride_height + weight.pixels.top;
-  LinesAhead::Rows source = {nullptr, nullptr, shape.in_channels, pixels, unit.channels};
+  const int64_t rows = next.rows.count;
+  const int64_t pixels = next.images * rows * shape.out_width;
+  const float* x = asked_source(call) + block.group * shape.group_in() + block.first_channel;
+  const int64_t first = next.rows.first * shape.stride_height + weight.pixels.top;
+  LinesAhead::Rows source = {nullptr, nullptr, shape.in_channels, pixels, block.channels};
   int64_t source_row = first;
   if (weight.pixels.direct) {
     if (shape.stride_width > 1 || shape.stride_height > 1)
@@ -129,76 +170,121 @@ inline LinesAhead weight_ahead(const ConvWeightArguments& weight, const Call& ca
     const int64_t last = smaller(
         shape.in_height, first + (rows - 1) * shape.stride_height + weight.pixels.extra_rows);
     source_row = larger(0, first);
-    source.count = ((images - 1) * shape.in_height + last - source_row) * shape.in_width;
+    source.count = ((next.images - 1) * shape.in_height + last - source_row) * shape.in_width;
   }
-  source.base = x + (image * shape.in_height + source_row) * shape.in_width * shape.in_channels;
-  const int64_t column = weight.strips[unit.strip].column;
-  const ProductStrip& last = weight.strips[unit.strip + unit.strips - 1];
-  const float* dy = static_cast<const float*>(call.operands[1]) +
-                    (image * shape.out_height + row) * shape.out_width * shape.out_channels;
+  source.base =
+      x + (next.image * shape.in_height + source_row) * shape.in_width * shape.in_channels;
   LinesAhead ahead;
   add_ahead(ahead, source);
-  add_ahead(ahead, {dy + unit.group * shape.group_out() + column, nullptr, shape.out_channels,
-                    pixels, last.column + last.width - column});
+  if (!cached) {
+    const int64_t column = weight.strips[block.strip].column;
+    const ProductStrip& last = weight.strips[block.strip + block.strips - 1];
+    const float* dy =
+        static_cast<const float*>(call.operands[1]) +
+        (next.image * shape.out_height + next.rows.first) * shape.out_width * shape.out_channels;
+    add_ahead(ahead, {dy + block.group * shape.group_out() + column, nullptr, shape.out_channels,
+                      pixels, last.column + last.width - column});
+  }
   const int64_t taps = shape.kernel_height * shape.kernel_width;
-  spread_ahead(ahead, ceil_div(taps * unit.channels, kTileRows) * unit.strips);
+  spread_ahead(ahead, ceil_div(taps * block.channels, kTileRows) * block.strips);
   return ahead;
 }
 
-// Unit: a WeightUnit.
+// The product whose result is a block of dw, but for its pixels.
+inline ProductBlock weight_product(const ConvWeightArguments& weight, const Call& call,
+                                   const WeightBlock& block, float* dw) {
+  const ConvShape& shape = weight.shape;
+  char* const scratch = static_cast<char*>(call.scratch);
+  const bool full = block.channels == weight.channel_block;
+  ProductBlock product;
+  product.a_rows = full ? weight.rows : weight.last_rows;
+  product.a_steps = weight.pixels.source_rows;
+  product.c = dw + block.first_channel * shape.out_channels + block.group * shape.group_out();
+  product.c_rows = full ? weight.result_rows : weight.last_result_rows;
+  product.rows = shape.kernel_height * shape.kernel_width * block.channels;
+  product.packed = reinterpret_cast<float*>(scratch + weight.pack_offset);
+  if (weight.panels) product.panels = reinterpret_cast<float*>(scratch + weight.panel_offset);
+  product.strips = weight.strips + block.strip;
+  product.strip_count = block.strips;
+  return product;
+}
+
+// Over some pixels.
+inline void weight_multiply(const ConvWeightArguments& weight, const Call& call,
+                            const WeightBlock& block, ProductBlock product, const float* source,
+                            const PixelBlock& span) {
+  const ConvShape& shape = weight.shape;
+  const int64_t column = block.group * shape.group_out();
+  const WeightPixels pixels =
+      weight_pixels(weight, call, source, span,
+                    block.group * shape.group_in() + block.first_channel, block.channels, 1);
+  product.a = pixels.x;
+  product.depth = pixels.count;
+  product.plain = pixels.dy + column;
+  if (weight.pack) {
+    float* const packed =
+        reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.pack_offset);
+    for (int64_t s = 0; s < product.strip_count; ++s) {
+      const ProductStrip& to = product.strips[s];
+      pack_strip<false>(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count,
+                        to.width, to.stride, packed + to.offset);
+    }
+  }
+  if (weight.pixels.skip_outside) {
+    weight_multiply_inside(weight, product, pixels);
+  } else {
+    multiply_copied(product);
+  }
+}
+
+// Unit: a WeightBlock of one part.
 inline void conv_weight(const Call& call, int64_t begin, int64_t end) {
   const ConvWeightArguments& weight = conv_weight_arguments(call);
-  const ConvShape& shape = weight.shape;
-  const int64_t taps = shape.kernel_height * shape.kernel_width;
-  float* packed = reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.pack_offset);
+  const int64_t blocks = weight_blocks(weight);
   for (int64_t index = begin; index < end; ++index) {
-    const WeightUnit unit = weight_unit(weight, call, index);
-    const WeightPart& part = unit.part;
-    const bool full = unit.channels == weight.channel_block;
-    const int64_t column = unit.group * shape.group_out();
-    ProductBlock block;
-    block.a_rows = full ? weight.rows : weight.last_rows;
-    block.a_steps = weight.pixels.source_rows;
-    block.c = part.dw + unit.first_channel * shape.out_channels + column;
-    block.c_rows = full ? weight.result_rows : weight.last_result_rows;
-    block.rows = taps * unit.channels;
-    block.packed = packed;
-    if (weight.panels)
-      block.panels =
-          reinterpret_cast<float*>(static_cast<char*>(call.scratch) + weight.panel_offset);
-    block.strips = weight.strips + unit.strip;
-    block.strip_count = unit.strips;
+    const WeightBlock block = weight_block(weight, index % blocks);
+    const WeightPart part = weight_part(weight, call, index / blocks);
+    ProductBlock product = weight_product(weight, call, block, part.dw);
     for (int64_t b = part.begin; b < part.end; ++b) {
       LinesAhead ahead;
       if (b + 1 < part.end) {
-        ahead = weight_ahead(weight, call, unit, b + 1);
+        ahead = weight_ahead(weight, call, block, pixel_block(weight, b + 1), false);
       } else if (index + 1 < end) {
-        const WeightUnit next = weight_unit(weight, call, index + 1);
-        if (next.part.begin < next.part.end)
-          ahead = weight_ahead(weight, call, next, next.part.begin);
+        const WeightPart next = weight_part(weight, call, (index + 1) / blocks);
+        if (next.begin < next.end)
+          ahead = weight_ahead(weight, call, weight_block(weight, (index + 1) % blocks),
+                               pixel_block(weight, next.begin), false);
       }
-      block.ahead = &ahead;
-      const WeightPixels pixels = weight_pixels(
-          weight, call, b, unit.group * shape.group_in() + unit.first_channel, unit.channels, 1);
-      block.a = pixels.x;
-      block.depth = pixels.count;
-      block.plain = pixels.dy + column;
-      if (weight.pack) {
-        for (int64_t s = 0; s < block.strip_count; ++s) {
-          const ProductStrip& to = block.strips[s];
-          pack_strip<false>(pixels.dy + column + to.column, shape.out_channels, 1, pixels.count,
-                            to.width, to.stride, packed + to.offset);
-        }
-      }
-      if (weight.pixels.skip_outside) {
-        weight_multiply_inside(weight, block, pixels);
-      } else {
-        multiply_copied(block);
-      }
-      block.accumulate = true;
+      product.ahead = &ahead;
+      const PixelBlock span = pixel_block(weight, b);
+      weight_multiply(weight, call, block, product, weight_source(weight, call, span), span);
+      product.accumulate = true;
     }
-    block.ahead = nullptr;
-    if (part.begin >= part.end) multiply_copied(block);  // no pixel: zeros
+    product.ahead = nullptr;
+    if (part.begin >= part.end) multiply_copied(product);  // no pixel: zeros
+  }
+}
+
+// Adds what the band's rows of dy give to its part (RowKernel::run).
+inline void conv_weight_rows(const Call& call, const RowBand& band) {
+  const ConvWeightArguments& weight = conv_weight_arguments(call);
+  float* const dw = weight_sum(weight, call, band.part);
+  const int64_t blocks = weight_blocks(weight);
+  for (int64_t row = band.first; row < band.end; row += weight.block_rows) {
+    const PixelBlock span = {band.image, 1, {row, smaller(weight.block_rows, band.end - row)}};
+    const int64_t below = row + span.rows.count;
+    const PixelBlock next = {
+        band.image, 1, {below, smaller(weight.block_rows, weight.shape.out_height - below)}};
+    const float* const source = weight_source(weight, call, span);
+    for (int64_t index = 0; index < blocks; ++index) {
+      const WeightBlock block = weight_block(weight, index);
+      ProductBlock product = weight_product(weight, call, block, dw);
+      product.accumulate = !band.begins || row > band.first;
+      LinesAhead ahead;
+      if (next.rows.count > 0) ahead = weight_ahead(weight, call, block, next, band.cached);
+      product.ahead = &ahead;
+      weight_multiply(weight, call, block, product, source, span);
+    }
   }
 }
 

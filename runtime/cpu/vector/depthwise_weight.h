@@ -17,7 +17,8 @@ struct DepthwiseWeightRows {
   int64_t stride_height;
   const int64_t* row_at;  // rows of taps
   int64_t column_at;      // the first column of taps
-  // What comes after these rows, from each pixel of them; 0: nothing.
+  // What comes after these rows, from each pixel of them; 0: nothing. x: in memory.
+  const float* x_asked;
   int64_t x_ahead, dy_ahead;
   float* dw;  // the first tap
   int64_t dw_tap;
@@ -55,9 +56,11 @@ void depthwise_weight_rows(const DepthwiseWeightRows& at) {
       for (int i = 0; i < kWeightPixels; ++i)
         gradient[i] = i < count ? load(dy + (p + i) * at.dy_pixel) : Float::zero();
       if (at.dy_ahead != 0) {
-        const float* const x = at.x + top * x_row + p * Stride * at.x_pixel + at.x_ahead;
         for (int64_t i = 0; i < count; ++i)
           __builtin_prefetch(dy + (p + i) * at.dy_pixel + at.dy_ahead, 0, 2);
+      }
+      if (at.x_ahead != 0) {
+        const float* const x = at.x_asked + top * x_row + p * Stride * at.x_pixel + at.x_ahead;
         for (int64_t y = 0; y < at.stride_height; ++y) {
           for (int64_t i = 0; i < count * Stride; ++i)
             __builtin_prefetch(x + y * x_row + i * at.x_pixel, 0, 2);
@@ -140,43 +143,43 @@ inline bool weight_in_place(const ConvShape& shape) {
   return depthwise_weight_runs(shape) != nullptr;
 }
 
-// The channels of a unit, over block `index` of pixels, added to dw where `accumulate`.
+// Some channels over a block of pixels, added to dw where `accumulate`. Where `ask_x` and `ask_dy`,
+// what comes after the block is asked for.
 inline void depthwise_weight_block(const ConvWeightArguments& weight, const Call& call,
-                                   const DepthwiseWeightRuns& runs, int64_t index,
-                                   int64_t first_channel, int64_t channels, float* dw,
-                                   bool accumulate) {
+                                   const DepthwiseWeightRuns& runs, const float* source,
+                                   const PixelBlock& block, int64_t first_channel, int64_t channels,
+                                   float* dw, bool accumulate, bool ask_x, bool ask_dy) {
   const ConvShape& shape = weight.shape;
   const int64_t x_image = shape.in_height * shape.in_width * shape.in_channels;
   const int64_t dy_image = shape.out_height * shape.out_width * shape.out_channels;
-  const int64_t image = index / weight.row_blocks * weight.block_images;
-  const int64_t images = smaller(weight.block_images, shape.images - image);
+  const int64_t rows = block.rows.count;
   DepthwiseWeightRows at;
   at.x_height = shape.in_height;
   at.x_width = shape.in_width;
   at.x_pixel = at.dy_pixel = at.dw_tap = shape.in_channels;
   at.dy_width = shape.out_width;
-  at.first = index % weight.row_blocks * weight.block_rows;
-  at.end = smaller(shape.out_height, at.first + weight.block_rows);
+  at.first = block.rows.first;
+  at.end = at.first + rows;
   at.stride_height = shape.stride_height;
   at.column_at = -shape.pad_left;
-  const bool last = index + 1 >= weight.image_blocks * weight.row_blocks;
-  const bool whole = at.end - at.first == shape.out_height;
-  const int64_t rows = at.end - at.first;
-  const int64_t x_ahead =
-      whole ? images * x_image : rows * shape.stride_height * shape.in_width * shape.in_channels;
-  const int64_t dy_ahead = whole ? images * dy_image : rows * shape.out_width * shape.out_channels;
+  const bool whole = rows == shape.out_height;
+  const int64_t x_ahead = whole ? block.images * x_image
+                                : rows * shape.stride_height * shape.in_width * shape.in_channels;
+  const int64_t dy_ahead =
+      whole ? block.images * dy_image : rows * shape.out_width * shape.out_channels;
   for (int64_t c = 0; c < channels; c += kLanes) {
     at.lanes = smaller(kLanes, channels - c);
     for (int64_t row = 0; row < shape.kernel_height; row += runs.rows) {
       at.row_at = weight.pixels.tap_row_at + row;
-      at.x_ahead = row == 0 && !last ? x_ahead : 0;
-      at.dy_ahead = row == 0 && !last ? dy_ahead : 0;
+      at.x_ahead = row == 0 && ask_x ? x_ahead : 0;
+      at.dy_ahead = row == 0 && ask_dy ? dy_ahead : 0;
       at.dw = dw + row * shape.kernel_width * at.dw_tap + c;
       const int64_t count = smaller(runs.rows, shape.kernel_height - row);
-      for (int64_t i = 0; i < images; ++i) {
-        at.x =
-            static_cast<const float*>(call.operands[0]) + (image + i) * x_image + first_channel + c;
-        at.dy = static_cast<const float*>(call.operands[1]) + (image + i) * dy_image +
+      for (int64_t i = 0; i < block.images; ++i) {
+        const int64_t x_at = (block.image + i) * x_image + first_channel + c;
+        at.x = source + x_at;
+        at.x_asked = asked_source(call) + x_at;
+        at.dy = static_cast<const float*>(call.operands[1]) + (block.image + i) * dy_image +
                 first_channel + c;
         at.accumulate = accumulate || i > 0;
         runs.of[count - 1][at.lanes == kLanes ? 1 : 0](at);
@@ -253,7 +256,10 @@ inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) 
     float* dw = part.dw + first_channel * multiplier;
     for (int64_t b = part.begin; b < larger(part.end, part.begin + 1); ++b) {
       if (runs != nullptr && b < part.end) {
-        depthwise_weight_block(weight, call, *runs, b, first_channel, channels, dw, b > part.begin);
+        const bool ask = b + 1 < weight.image_blocks * weight.row_blocks;
+        const PixelBlock block = pixel_block(weight, b);
+        depthwise_weight_block(weight, call, *runs, weight_source(weight, call, block), block,
+                               first_channel, channels, dw, b > part.begin, ask, ask);
         continue;
       }
       WeightPixels pixels = {static_cast<const float*>(call.operands[0]),
@@ -261,7 +267,8 @@ inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) 
                              0,
                              {0, 0}};
       if (b < part.end)
-        pixels = weight_pixels(weight, call, b, first_channel, channels, multiplier);
+        pixels = weight_pixels(weight, call, static_cast<const float*>(call.operands[0]),
+                               pixel_block(weight, b), first_channel, channels, multiplier);
       const float* dy = pixels.dy + first_channel * multiplier;
       for (int64_t o = 0; o < channels * multiplier; o += kLanes) {
         const int64_t lanes = smaller(kLanes, channels * multiplier - o);
@@ -272,6 +279,21 @@ inline void conv_weight_depthwise(const Call& call, int64_t begin, int64_t end) 
         }
       }
     }
+  }
+}
+
+// Adds what the band's rows of dy give to its part, where x is read in place (RowKernel::run).
+inline void conv_weight_depthwise_rows(const Call& call, const RowBand& band) {
+  const ConvWeightArguments& weight = conv_weight_arguments(call);
+  const ConvShape& shape = weight.shape;
+  const DepthwiseWeightRuns& runs = *depthwise_weight_runs(shape);
+  float* const dw = weight_sum(weight, call, band.part);
+  for (int64_t row = band.first; row < band.end; row += weight.block_rows) {
+    const PixelBlock block = {band.image, 1, {row, smaller(weight.block_rows, band.end - row)}};
+    const bool ask = row + block.rows.count < shape.out_height;
+    depthwise_weight_block(weight, call, runs, weight_source(weight, call, block), block, 0,
+                           shape.in_channels, dw, !band.begins || row > band.first, ask,
+                           ask && !band.cached);
   }
 }
 

@@ -26,6 +26,7 @@ struct RunState {
 };
 
 struct BoundTile;  // cpu/tile.h
+struct RowSource;
 
 // Columns [begin, end) of the last axis of a tensor and where they go: column c of row r to
 // [r * row + at + c - begin] of another.
@@ -54,6 +55,9 @@ struct Call {
   int64_t column_count = 0;
   int64_t result_columns = 0;  // of result 0, where there are any
   bool stores_result = true;
+  // Makes rows of operand BoundKernel::remakes, which has no memory; nullptr: it lies where it
+  // belongs.
+  const RowSource* remade = nullptr;
   const RunState* state = nullptr;
 };
 
@@ -89,15 +93,21 @@ struct RowBand {
   bool cached = false;  // so is the source, of the step before
   // Of a source that was kept for a step that has to store it: where its first element belongs.
   void* source = nullptr;
+  // What RowKernel::hand asked the other phases to leave.
+  const void* handed = nullptr;
+  // Of sums: which of the parts these rows belong to, and whether they are its first.
+  int64_t part = 0;
+  bool begins = false;
 };
 
 struct BoundKernel;
 
-// For kernels on images (NHWC) whose last phase (of a sink: whose first) can make any rows of the
-// result from the rows of an operand under them, so that steps may take turns, some rows each, with
-// what lies between them in the cache (core/chain.h). That operand and the result may begin where
-// no memory is: `run` touches the rows it is told to make and those under them, nothing else. It
-// gives the same bits as the phase, for finite weights (taps in the padding may be left out).
+// For kernels on images (NHWC) that can work on some rows at a time, so that steps may take turns
+// with what lies between them in the cache (core/chain.h). The operand `source` may begin where no
+// memory is: `run` touches the rows under those it is told of, nothing else. One of two kinds:
+// `rows` of a BoundKernel makes any rows of result 0, in place of the last phase and with the same
+// bits, for finite weights (taps in the padding may be left out); the result too may begin where no
+// memory is. `sink` takes something from each row of its source, in place of the first phase.
 struct RowKernel {
   void (*run)(const Call& call, const RowBand& band) = nullptr;  // nullptr: the kernel cannot
   std::shared_ptr<const void> arguments;                         // the call's, for `run`
@@ -114,10 +124,26 @@ struct RowKernel {
   size_t scratch_bytes = 0;  // a thread's, of `run`
   // Writes nothing but result 0, and reads it nowhere but there.
   bool plain_result = false;
-  // A sink makes no rows but takes something from its source and stores it where it belongs. It
-  // wants bands of equal height and is bound to it by `cut`.
-  bool sink = false;
-  void (*cut)(BoundKernel& kernel, int64_t band_rows) = nullptr;
+  // Of rows made where the result has no memory: `run` needs so many bytes that the other phases
+  // leave where the result would lie, once `hand` has told the kernel, and these operands.
+  size_t handed_bytes = 0;
+  std::vector<size_t> reads;
+  void (*hand)(BoundKernel& kernel) = nullptr;
+  // Of sinks: told what is cut. One that `stores` its source where it belongs wants bands of equal
+  // height (`count`: rows of a band), each of which is a part of its sums. Others add to result 0
+  // and want the number of parts; their other phases come after the bands.
+  bool stores = false;
+  void (*cut)(BoundKernel& kernel, int64_t count) = nullptr;
+};
+
+// Another step, whose result's rows are made where they are needed.
+struct RowSource {
+  const Call* call = nullptr;
+  RowKernel rows;
+  // Rows [first, end) of an image; `origin` is where its result would begin.
+  void make(int64_t image, int64_t first, int64_t end, void* origin) const;
+  // That of its operands which lies row by row as the result does.
+  const void* operand() const { return call->operands[rows.reads.front()]; }
 };
 
 struct BoundKernel {
@@ -148,7 +174,11 @@ struct BoundKernel {
   // entry for each operand. `leave` takes the marked operands from its work.
   std::vector<ColumnStore> moves;
   void (*leave)(BoundKernel& kernel, const std::vector<bool>& operands) = nullptr;
-  RowKernel rows;
+  RowKernel rows, sink;
+  // The operand whose rows the kernel can have made (Call::remade), some at a time, in this much
+  // scratch behind its other. -1: none.
+  int remakes = -1;
+  size_t remake_bytes = 0;
 };
 
 struct KernelSpec {
@@ -161,6 +191,19 @@ struct KernelSpec {
   // Throws Error when the actual shapes do not fit each other: after bind a run may rely on them.
   BoundKernel (*bind)(const BindRequest& request);
 };
+
+inline void RowSource::make(int64_t image, int64_t first, int64_t end, void* origin) const {
+  Call own = *call;
+  own.arguments = rows.arguments.get();
+  own.results = &origin;
+  RowBand band;
+  band.image = image;
+  band.first = first;
+  band.end = end;
+  band.kept = true;
+  band.handed = call->results[0];
+  rows.run(own, band);
+}
 
 inline bool is_fixed(const BindRequest& request, size_t operand) {
   return operand < request.fixed.size() && request.fixed[operand];

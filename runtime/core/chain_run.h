@@ -1,0 +1,45 @@
+// What a chain's phase works through (core/chain.h).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nnrt/kernel.h"
+
+namespace nnrt {
+
+inline constexpr size_t kMostOperands = 8;  // of a step in a chain
+
+// A kernel that works on the rows it is given.
+struct ChainKernel {
+  const Call* call = nullptr;
+  RowKernel rows;
+  size_t operands = 0;  // how many
+};
+
+// One that takes the rows of the part before it and makes rows for the next, and sums that take
+// those too: each unit is a part of them. Where there are any, row r of a part lies amid those that
+// row r of the next is made from.
+struct ChainPart {
+  ChainKernel kernel;
+  std::vector<ChainKernel> sums;
+  size_t row_bytes = 0;
+  // Rows that lie in the scratch at a time, and where; not of the last part.
+  int64_t capacity = 0;
+  size_t offset = 0;
+};
+
+// Units: `unit_rows` rows of the last part's result, band by band.
+struct ChainArguments {
+  std::vector<ChainPart> parts;
+  int64_t band_rows = 1, unit_rows = 1;
+  bool sums = false;  // some part has any
+
+  int64_t images() const { return parts.back().kernel.rows.images; }
+  int64_t rows() const { return parts.back().kernel.rows.rows; }
+  int64_t image_units() const { return (rows() + unit_rows - 1) / unit_rows; }
+};
+
+void run_chain(const Call& call, int64_t begin, int64_t end);
+
+}  // namespace nnrt
