@@ -1,5 +1,8 @@
 // Chains of real kernels: the same bits as step by step, in every instruction set and for any
 // number of threads.
+#include <algorithm>
+#include <cmath>
+#include <memory>
 #include <random>
 
 #include "cases.h"
@@ -20,9 +23,9 @@ struct Net {
 
 std::string text(int64_t number) { return std::to_string(number); }
 
-StepSpec& conv(PlanWriter& writer, int from, int weights, int to, int64_t stride, int64_t padding,
-               int64_t groups) {
-  StepSpec& step = writer.step("conv2d", {from, weights}, {to});
+StepSpec& conv(PlanWriter& writer, const char* kernel, int first, int second, int to,
+               int64_t stride, int64_t padding, int64_t groups) {
+  StepSpec& step = writer.step(kernel, {first, second}, {to});
   step.attributes["stride"] = writer.dims({text(stride), text(stride)});
   step.attributes["padding"] =
       writer.dims({text(padding), text(padding), text(padding), text(padding)});
@@ -48,9 +51,9 @@ PlanWriter make_plan(const Net& net, bool shown) {
   const int y = writer.output("y", {"N", out_height, out_width, text(net.small)});
   const int wide = shown ? writer.output("wide", wide_shape) : writer.temporary(wide_shape);
   const int deep = shown ? writer.output("deep", deep_shape) : writer.temporary(deep_shape);
-  conv(writer, x, first, wide, 1, 0, 1);
-  conv(writer, wide, second, deep, net.stride, padding, net.wide);
-  conv(writer, deep, third, y, 1, 0, 1);
+  conv(writer, "conv2d", x, first, wide, 1, 0, 1);
+  conv(writer, "conv2d", wide, second, deep, net.stride, padding, net.wide);
+  conv(writer, "conv2d", deep, third, y, 1, 0, 1);
   return writer;
 }
 
@@ -62,35 +65,58 @@ std::vector<float> random_floats(size_t count, uint32_t seed) {
   return result;
 }
 
-// The first output, and how many steps joined another.
-std::vector<float> run_net(const Net& net, bool shown, Isa isa, int threads, int64_t* joined) {
-  PlanWriter writer = make_plan(net, shown);
+// The outputs for random inputs and variables, and how many steps joined another or make an operand
+// again.
+std::vector<std::vector<float>> run_plan(PlanWriter writer, const std::vector<Shape>& shapes,
+                                         Isa isa, int threads, int64_t* joined) {
   Options options = toy_options(threads);
   options.isa = isa;
   Executable executable(writer.plan(), options, &find_kernel);
-  for (size_t i = 0; i < writer.plan().variables.size(); ++i) {
+  const auto count_of = [](const Shape& shape) {
     size_t count = 1;
-    for (int64_t dim : writer.plan().variables[i].shape) count *= static_cast<size_t>(dim);
+    for (int64_t dim : shape) count *= static_cast<size_t>(dim);
+    return count;
+  };
+  for (size_t i = 0; i < writer.plan().variables.size(); ++i) {
+    const size_t count = count_of(writer.plan().variables[i].shape);
     const std::vector<float> values = random_floats(count, static_cast<uint32_t>(i));
     executable.set_variable(i, values.data(), count * sizeof(float));
   }
   Executor executor(executable);
-  const Shape shape = {net.images, net.height, net.width, net.channels};
-  const ShapeView view = {shape.data(), shape.size()};
-  Binding& binding = executor.bind(0, &view, 1);
-  *joined = 0;
-  for (const BoundStep& step : binding.main.steps) *joined += step.joined ? 1 : 0;
-  const std::vector<float> x =
-      random_floats(static_cast<size_t>(net.images * net.height * net.width * net.channels), 9);
-  std::vector<std::vector<float>> outputs;
-  std::vector<void*> targets;
-  for (size_t i = 0; i < executable.programs()[0].program->outputs.size(); ++i) {
-    outputs.emplace_back(static_cast<size_t>(executor.output_info(0, binding, i).elements()));
-    targets.push_back(outputs.back().data());
+  std::vector<ShapeView> views;
+  std::vector<std::vector<float>> values;
+  std::vector<const void*> inputs;
+  for (const Shape& shape : shapes) {
+    views.push_back({shape.data(), shape.size()});
+    values.push_back(random_floats(count_of(shape), static_cast<uint32_t>(9 + values.size())));
+    inputs.push_back(values.back().data());
   }
-  const void* inputs[1] = {x.data()};
-  executor.run(0, binding, inputs, targets.data(), {});
-  return outputs[0];
+  Binding& binding = executor.bind(0, views.data(), views.size());
+  *joined = 0;
+  for (const BoundStep& step : binding.main.steps) *joined += step.joined || step.remade ? 1 : 0;
+  // Outputs begin on lines of the cache.
+  constexpr size_t kLineFloats = 16;
+  std::vector<std::vector<float>> memory, outputs;
+  std::vector<void*> targets;
+  std::vector<size_t> sizes;
+  for (size_t i = 0; i < executable.programs()[0].program->outputs.size(); ++i) {
+    sizes.push_back(static_cast<size_t>(executor.output_info(0, binding, i).elements()));
+    memory.emplace_back(sizes.back() + kLineFloats);
+    void* target = memory.back().data();
+    size_t space = memory.back().size() * sizeof(float);
+    targets.push_back(std::align(kLineFloats * sizeof(float), sizeof(float), target, space));
+  }
+  executor.run(0, binding, inputs.data(), targets.data(), {});
+  for (size_t i = 0; i < targets.size(); ++i) {
+    const float* const output = static_cast<const float*>(targets[i]);
+    outputs.emplace_back(output, output + sizes[i]);
+  }
+  return outputs;
+}
+
+std::vector<float> run_net(const Net& net, bool shown, Isa isa, int threads, int64_t* joined) {
+  const Shape shape = {net.images, net.height, net.width, net.channels};
+  return run_plan(make_plan(net, shown), {shape}, isa, threads, joined)[0];
 }
 
 void chains_give_the_same_bits() {
@@ -112,6 +138,89 @@ void chains_give_the_same_bits() {
   }
 }
 
+// Batch norm of x, a depthwise convolution of it and the gradients of both, then those of a
+// pointwise convolution that made x. `shown`: what batch norm and its gradient give is given too.
+PlanWriter make_gradients(const Net& net, bool shown) {
+  PlanWriter writer;
+  const std::string height = text(net.height), width = text(net.width);
+  const int64_t padding = net.kernel / 2;
+  const int64_t out_height = (net.height + 2 * padding - net.kernel) / net.stride + 1;
+  const int64_t out_width = (net.width + 2 * padding - net.kernel) / net.stride + 1;
+  const std::vector<std::string> small = {"N", height, width, text(net.channels)};
+  const std::vector<std::string> wide = {"N", height, width, text(net.wide)};
+  const std::vector<std::string> deep = {"N", text(out_height), text(out_width), text(net.wide)};
+  const std::vector<std::string> channels = {text(net.wide)};
+  const std::string kernel = text(net.kernel);
+  const int image = writer.input("image", small);
+  const int x = writer.input("x", wide);
+  const int dz = writer.input("dz", deep);
+  const int pointwise = writer.variable("pointwise", {1, 1, net.channels, net.wide});
+  const int depthwise = writer.variable("depthwise", {net.kernel, net.kernel, 1, net.wide});
+  const int scale = writer.variable("scale", {net.wide});
+  const int offset = writer.variable("offset", {net.wide});
+  const int z = writer.output("z", deep);
+  const int mean = writer.output("mean", channels);
+  const int variance = writer.output("variance", channels);
+  const int d_depthwise = writer.output("d_depthwise", {kernel, kernel, "1", text(net.wide)});
+  const int d_scale = writer.output("d_scale", channels);
+  const int d_offset = writer.output("d_offset", channels);
+  const int d_pointwise =
+      writer.output("d_pointwise", {"1", "1", text(net.channels), text(net.wide)});
+  const int d_image = writer.output("d_image", small);
+  const int y = shown ? writer.output("y", wide) : writer.temporary(wide);
+  const int dx = shown ? writer.output("dx", wide) : writer.temporary(wide);
+  const int dy = writer.temporary(wide);
+  writer.step("batch_norm", {x, scale, offset}, {y, mean, variance}).attributes["epsilon"] = 1e-3;
+  conv(writer, "conv2d", y, depthwise, z, net.stride, padding, net.wide);
+  conv(writer, "conv2d_backward_weight", y, dz, d_depthwise, net.stride, padding, net.wide);
+  conv(writer, "conv2d_backward_data", dz, depthwise, dy, net.stride, padding, net.wide);
+  StepSpec& gradient = writer.step("batch_norm_backward", {x, scale, offset, mean, variance, dy},
+                                   {dx, d_scale, d_offset});
+  gradient.attributes["epsilon"] = 1e-3;
+  gradient.attributes["low"] = 0.0;
+  conv(writer, "conv2d_backward_weight", image, dx, d_pointwise, 1, 0, 1);
+  conv(writer, "conv2d_backward_data", dx, pointwise, d_image, 1, 0, 1);
+  return writer;
+}
+
+bool near(const std::vector<float>& found, const std::vector<float>& wanted) {
+  float most = 0, apart = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    most = std::max(most, std::abs(wanted[i]));
+    apart = std::max(apart, std::abs(found[i] - wanted[i]));
+  }
+  return apart <= 1e-5F * most;
+}
+
+// Sums may be cut elsewhere in a chain, for any number of threads in the same way.
+void gradients_in_chains() {
+  for (const Net& net : std::vector<Net>{{3, 64, 60, 8, 368, 0, 3, 1},
+                                         {17, 37, 33, 5, 208, 0, 5, 1},
+                                         {2, 129, 131, 16, 144, 0, 3, 2}}) {
+    const Shape small = {net.images, net.height, net.width, net.channels};
+    const Shape wide = {net.images, net.height, net.width, net.wide};
+    const int64_t padding = net.kernel / 2;
+    const Shape deep = {net.images, (net.height + 2 * padding - net.kernel) / net.stride + 1,
+                        (net.width + 2 * padding - net.kernel) / net.stride + 1, net.wide};
+    for (Isa isa : {Isa::generic, Isa::avx2, Isa::avx512, Isa::neon}) {
+      if (!is_available(isa)) continue;
+      int64_t joined = 0;
+      const auto run = [&](bool shown, int threads) {
+        return run_plan(make_gradients(net, shown), {small, wide, deep}, isa, threads, &joined);
+      };
+      const std::vector<std::vector<float>> wanted = run(true, 2);
+      const int64_t apart = joined;
+      const std::vector<std::vector<float>> found = run(false, 1);
+      CHECK(joined >= apart + 2);
+      for (size_t i = 0; i < found.size(); ++i) CHECK(near(found[i], wanted[i]));
+      for (int threads : {2, 3, 16}) CHECK(run(false, threads) == found);
+    }
+  }
+}
+
 }  // namespace
 
-int main() { return run_tests({{"chains give the same bits", chains_give_the_same_bits}}); }
+int main() {
+  return run_tests({{"chains give the same bits", chains_give_the_same_bits},
+                    {"gradients in chains", gradients_in_chains}});
+}
