@@ -338,7 +338,8 @@ void offer_remaking(BoundConvWeight& weight, BoundKernel& bound) {
   weight.remake_offset = static_cast<int64_t>(bound.scratch_bytes);
   const int64_t rows = window_rows(weight.pixels, weight.block_rows, s.stride_height);
   bound.remakes = 0;
-  bound.remake_bytes = line_bytes(weight.block_images * rows * s.in_width * s.in_channels * 4);
+  const int64_t all_rows = (weight.block_images - 1) * s.in_height + rows;
+  bound.remake_bytes = line_bytes(all_rows * s.in_width * s.in_channels * 4);
 }
 
 // Sums over rows of dy as they are made.

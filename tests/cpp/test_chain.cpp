@@ -138,8 +138,9 @@ void chains_give_the_same_bits() {
   }
 }
 
-// Batch norm of x, a depthwise convolution of it and the gradients of both, then those of a
-// pointwise convolution that made x. `shown`: what batch norm and its gradient give is given too.
+// Batch norm of x, a convolution of it (depthwise, or with small > 0 of all channels) and the
+// gradients of both, then those of a pointwise convolution that made x. `shown`: what batch norm
+// and its gradient give is given too.
 PlanWriter make_gradients(const Net& net, bool shown) {
   PlanWriter writer;
   const std::string height = text(net.height), width = text(net.width);
@@ -151,17 +152,20 @@ PlanWriter make_gradients(const Net& net, bool shown) {
   const std::vector<std::string> deep = {"N", text(out_height), text(out_width), text(net.wide)};
   const std::vector<std::string> channels = {text(net.wide)};
   const std::string kernel = text(net.kernel);
+  const int64_t groups = net.small > 0 ? 1 : net.wide;
   const int image = writer.input("image", small);
   const int x = writer.input("x", wide);
   const int dz = writer.input("dz", deep);
   const int pointwise = writer.variable("pointwise", {1, 1, net.channels, net.wide});
-  const int depthwise = writer.variable("depthwise", {net.kernel, net.kernel, 1, net.wide});
+  const int weight =
+      writer.variable("weight", {net.kernel, net.kernel, net.wide / groups, net.wide});
   const int scale = writer.variable("scale", {net.wide});
   const int offset = writer.variable("offset", {net.wide});
   const int z = writer.output("z", deep);
   const int mean = writer.output("mean", channels);
   const int variance = writer.output("variance", channels);
-  const int d_depthwise = writer.output("d_depthwise", {kernel, kernel, "1", text(net.wide)});
+  const int d_weight =
+      writer.output("d_weight", {kernel, kernel, text(net.wide / groups), text(net.wide)});
   const int d_scale = writer.output("d_scale", channels);
   const int d_offset = writer.output("d_offset", channels);
   const int d_pointwise =
@@ -171,9 +175,9 @@ PlanWriter make_gradients(const Net& net, bool shown) {
   const int dx = shown ? writer.output("dx", wide) : writer.temporary(wide);
   const int dy = writer.temporary(wide);
   writer.step("batch_norm", {x, scale, offset}, {y, mean, variance}).attributes["epsilon"] = 1e-3;
-  conv(writer, "conv2d", y, depthwise, z, net.stride, padding, net.wide);
-  conv(writer, "conv2d_backward_weight", y, dz, d_depthwise, net.stride, padding, net.wide);
-  conv(writer, "conv2d_backward_data", dz, depthwise, dy, net.stride, padding, net.wide);
+  conv(writer, "conv2d", y, weight, z, net.stride, padding, groups);
+  conv(writer, "conv2d_backward_weight", y, dz, d_weight, net.stride, padding, groups);
+  conv(writer, "conv2d_backward_data", dz, weight, dy, net.stride, padding, groups);
   StepSpec& gradient = writer.step("batch_norm_backward", {x, scale, offset, mean, variance, dy},
                                    {dx, d_scale, d_offset});
   gradient.attributes["epsilon"] = 1e-3;
@@ -196,7 +200,8 @@ bool near(const std::vector<float>& found, const std::vector<float>& wanted) {
 void gradients_in_chains() {
   for (const Net& net : std::vector<Net>{{3, 64, 60, 8, 368, 0, 3, 1},
                                          {17, 37, 33, 5, 208, 0, 5, 1},
-                                         {2, 129, 131, 16, 144, 0, 3, 2}}) {
+                                         {2, 129, 131, 16, 144, 0, 3, 2},
+                                         {1100, 8, 8, 5, 64, 1, 1, 2}}) {
     const Shape small = {net.images, net.height, net.width, net.channels};
     const Shape wide = {net.images, net.height, net.width, net.wide};
     const int64_t padding = net.kernel / 2;
