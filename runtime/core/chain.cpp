@@ -90,6 +90,14 @@ class Chainer {
     return std::any_of(a.begin(), a.end(), [&](int buffer) { return uses(b, buffer) > 0; });
   }
 
+  // What rows of step `i` are made from where it hands on the rest.
+  std::vector<int> handed_reads(size_t i) const {
+    std::vector<int> reads = {result(i)};
+    for (size_t operand : step(i).kernel.rows.reads)
+      reads.push_back(step(i).spec->operands[operand]);
+    return reads;
+  }
+
   // Whether step `i` takes `between` by that kernel, as rows like those that `from` makes.
   bool takes(size_t i, const RowKernel& kernel, int between, const RowKernel& from) const {
     const StepSpec& spec = *step(i).spec;
@@ -99,8 +107,15 @@ class Chainer {
     return from.images == kernel.images && from.rows == kernel.source_rows;
   }
 
-  bool remakes(size_t i, int between) const {
+  // Whether step `i` can have what `maker` gave it made again: what that is made from still lies
+  // there.
+  bool remakes(size_t i, size_t maker) const {
     const BoundStep& reader = step(i);
+    const int between = result(maker);
+    const std::vector<int> needed = handed_reads(maker);
+    for (size_t other = maker + 1; other < i; ++other) {
+      if (meet(step(other).access.writes, needed)) return false;
+    }
     const int operand = reader.kernel.remakes;
     return operand >= 0 && !reader.joined && !reader.remade &&
            reader.spec->operands[static_cast<size_t>(operand)] == between &&
@@ -126,7 +141,7 @@ class Chainer {
         link.sums.push_back(i);
       } else if (near && !sinks(i) && takes(i, kernel.rows, between, rows)) {
         next = i;
-      } else if (rows.hand != nullptr && remakes(i, between)) {
+      } else if (rows.hand != nullptr && remakes(i, link.step)) {
         link.remakers.push_back(i);
       } else {
         return kNone;
@@ -190,9 +205,7 @@ class Chainer {
   StepAccess moved_access(size_t i, size_t first) const {
     if (!hands(i, first)) return step(i).access;
     StepAccess access;
-    for (size_t operand : step(i).kernel.rows.reads)
-      access.reads.push_back(step(i).spec->operands[operand]);
-    access.reads.push_back(result(i));
+    access.reads = handed_reads(i);
     return access;
   }
 
@@ -213,7 +226,7 @@ class Chainer {
     std::vector<int> writes = step(list.back()).access.writes;
     if (stores(first, end)) writes.push_back(result(path_[end - 2].step));
     for (size_t i : list) {
-      if (i != list.back() && meet(writes, step(i).access.reads)) return false;
+      if (i != list.back() && meet(writes, moved_access(i, first).reads)) return false;
     }
     // Steps between do not mind that earlier ones come later.
     for (size_t other = list.front() + 1; other < list.back(); ++other) {
@@ -407,8 +420,7 @@ class Chainer {
     for (size_t i : path_[first].remakers) {
       BoundStep& reader = part_.steps[i];
       reader.remade = std::make_shared<const RowSource>(RowSource{&maker.call, maker.kernel.rows});
-      for (size_t operand : maker.kernel.rows.reads)
-        add_once(reader.access.reads, maker.spec->operands[operand]);
+      for (int read : handed_reads(path_[first].step)) add_once(reader.access.reads, read);
       reader.kernel.note += (reader.kernel.note.empty() ? "" : "; ") + std::string(kAgain);
       reader.kernel.scratch_bytes += reader.kernel.remake_bytes;
       reader.kernel.sink.scratch_bytes += reader.kernel.remake_bytes;

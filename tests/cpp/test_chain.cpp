@@ -141,7 +141,8 @@ void chains_give_the_same_bits() {
 // Batch norm of x, a convolution of it (depthwise, or with small > 0 of all channels) and the
 // gradients of both, then those of a pointwise convolution that made x. `shown`: what batch norm
 // and its gradient give is given too.
-PlanWriter make_gradients(const Net& net, bool shown) {
+// `changed`: x is a variable and another when the gradients are made.
+PlanWriter make_gradients(const Net& net, bool shown, bool changed) {
   PlanWriter writer;
   const std::string height = text(net.height), width = text(net.width);
   const int64_t padding = net.kernel / 2;
@@ -154,7 +155,7 @@ PlanWriter make_gradients(const Net& net, bool shown) {
   const std::string kernel = text(net.kernel);
   const int64_t groups = net.small > 0 ? 1 : net.wide;
   const int image = writer.input("image", small);
-  const int x = writer.input("x", wide);
+  const int given = writer.input("x", wide);
   const int dz = writer.input("dz", deep);
   const int pointwise = writer.variable("pointwise", {1, 1, net.channels, net.wide});
   const int weight =
@@ -174,8 +175,11 @@ PlanWriter make_gradients(const Net& net, bool shown) {
   const int y = shown ? writer.output("y", wide) : writer.temporary(wide);
   const int dx = shown ? writer.output("dx", wide) : writer.temporary(wide);
   const int dy = writer.temporary(wide);
+  const int x =
+      changed ? writer.variable("x", {net.images, net.height, net.width, net.wide}) : given;
   writer.step("batch_norm", {x, scale, offset}, {y, mean, variance}).attributes["epsilon"] = 1e-3;
   conv(writer, "conv2d", y, weight, z, net.stride, padding, groups);
+  if (changed) conv(writer, "conv2d_backward_data", dz, weight, x, net.stride, padding, groups);
   conv(writer, "conv2d_backward_weight", y, dz, d_weight, net.stride, padding, groups);
   conv(writer, "conv2d_backward_data", dz, weight, dy, net.stride, padding, groups);
   StepSpec& gradient = writer.step("batch_norm_backward", {x, scale, offset, mean, variance, dy},
@@ -211,7 +215,8 @@ void gradients_in_chains() {
       if (!is_available(isa)) continue;
       int64_t joined = 0;
       const auto run = [&](bool shown, int threads) {
-        return run_plan(make_gradients(net, shown), {small, wide, deep}, isa, threads, &joined);
+        return run_plan(make_gradients(net, shown, false), {small, wide, deep}, isa, threads,
+                        &joined);
       };
       const std::vector<std::vector<float>> wanted = run(true, 2);
       const int64_t apart = joined;
@@ -223,9 +228,23 @@ void gradients_in_chains() {
   }
 }
 
+void what_is_gone_is_not_made_again() {
+  const Net net = {3, 64, 60, 8, 368, 0, 3, 1};
+  const Shape small = {net.images, net.height, net.width, net.channels};
+  const Shape wide = {net.images, net.height, net.width, net.wide};
+  int64_t joined = 0;
+  const auto run = [&](bool shown) {
+    return run_plan(make_gradients(net, shown, true), {small, wide, wide}, best_isa(), 2, &joined);
+  };
+  const std::vector<std::vector<float>> wanted = run(true);
+  const std::vector<std::vector<float>> found = run(false);
+  for (size_t i = 0; i < found.size(); ++i) CHECK(near(found[i], wanted[i]));
+}
+
 }  // namespace
 
 int main() {
   return run_tests({{"chains give the same bits", chains_give_the_same_bits},
-                    {"gradients in chains", gradients_in_chains}});
+                    {"gradients in chains", gradients_in_chains},
+                    {"what is gone is not made again", what_is_gone_is_not_made_again}});
 }
