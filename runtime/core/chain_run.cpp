@@ -1,7 +1,6 @@
 #include "core/chain_run.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "core/planner.h"

@@ -35,7 +35,6 @@ struct ChainArguments {
   int64_t band_rows = 1, unit_rows = 1;
   bool sums = false;  // some part has any
 
-  int64_t images() const { return parts.back().kernel.rows.images; }
   int64_t rows() const { return parts.back().kernel.rows.rows; }
   int64_t image_units() const { return (rows() + unit_rows - 1) / unit_rows; }
 };

@@ -173,31 +173,26 @@ void merge_moments(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
+// `count` elements from `first` on.
+void normalize(const Call& call, const float* coefficients, int64_t first, int64_t count,
+               bool stream) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  const int64_t period = arguments.period;
+  arguments.table->normalize(static_cast<float*>(call.results[0]) + first,
+                             static_cast<const float*>(call.operands[0]) + first, coefficients,
+                             coefficients + period, coefficients + 2 * period, count, period,
+                             arguments.finish ? &call : nullptr, stream);
+}
+
 void normalize_units(const Call& call, int64_t begin, int64_t end) {
   const BatchNormArguments& arguments = arguments_of(call);
-  const float* x = static_cast<const float*>(call.operands[0]);
-  float* y = static_cast<float*>(call.results[0]);
   for (int64_t unit = begin; unit < end; ++unit) {
     over_blocks(arguments, unit, [&](int64_t first, int64_t count) {
-      arguments.table->normalize(y + first, x + first, coefficients(call, 0), coefficients(call, 1),
-                                 coefficients(call, 2), count, arguments.period,
-                                 arguments.finish ? &call : nullptr, arguments.stream);
+      normalize(call, coefficients(call, 0), first, count, arguments.stream);
       if (call.tile && !arguments.finish)
         run_tile(*call.tile, call, call.scratch, first, first + count);
     });
   }
-}
-
-void normalize_rows(const Call& call, const RowBand& band) {
-  const BatchNormArguments& arguments = arguments_of(call);
-  const int64_t row = arguments.positions * arguments.channels;
-  const int64_t first = (band.image * arguments.image_rows + band.first) * row;
-  const float* coefficients = static_cast<const float*>(band.handed);
-  arguments.table->normalize(static_cast<float*>(call.results[0]) + first,
-                             static_cast<const float*>(call.operands[0]) + first, coefficients,
-                             coefficients + arguments.period, coefficients + 2 * arguments.period,
-                             (band.end - band.first) * row, arguments.period,
-                             arguments.finish ? &call : nullptr, false);
 }
 
 // Operands of the gradient.
@@ -329,12 +324,14 @@ void sum_gradient_rows(const Call& call, const RowBand& band) {
   store_rows(call, band, kGradient);
 }
 
-void apply_gradient_rows(const Call& call, const RowBand& band) {
+// A band's rows of result 0, from coefficients that were handed on.
+template <void (*Apply)(const Call&, const float*, int64_t, int64_t, bool)>
+void make_rows(const Call& call, const RowBand& band) {
   const BatchNormArguments& arguments = arguments_of(call);
   const int64_t row = arguments.positions * arguments.channels;
-  apply_gradient(call, static_cast<const float*>(band.handed),
-                 (band.image * arguments.image_rows + band.first) * row,
-                 (band.end - band.first) * row, false);
+  Apply(call, static_cast<const float*>(band.handed),
+        (band.image * arguments.image_rows + band.first) * row, (band.end - band.first) * row,
+        false);
 }
 
 template <class T>
@@ -552,7 +549,7 @@ BoundKernel bind_batch_norm(const BindRequest& request) {
   bound.phases.push_back({&normalize_units, arguments->units});
   offer_sink(request, 0, &measure_rows, bound);
   if (request.tile == nullptr || arguments->finish)
-    offer_rows(request, {0}, &normalize_rows, bound);
+    offer_rows(request, {0}, &make_rows<&normalize>, bound);
   return bound;
 }
 
@@ -580,7 +577,7 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   bound.phases.push_back({&apply_gradients, arguments->units});
   bound.replaces = kGradient;
   offer_sink(request, kGradient, &sum_gradient_rows, bound);
-  offer_rows(request, {kX, kGradient}, &apply_gradient_rows, bound);
+  offer_rows(request, {kX, kGradient}, &make_rows<&apply_gradient>, bound);
   return bound;
 }
 
