@@ -1,5 +1,6 @@
-// Check and bind of matmul: from shapes to blocks, tables and an algorithm. Everything here depends
-// on shapes and the instruction set alone, so neither threads nor data change the result.
+// Check and bind of matmul: from shapes to blocks, tables and an algorithm. How each element is
+// summed depends on shapes and the instruction set alone, so neither threads nor data change the
+// result: the number of threads decides only who packs a transposed B.
 #include "cpu/matmul.h"
 
 #include <algorithm>
@@ -58,6 +59,16 @@ constexpr int64_t kDotRows = 8;
 constexpr int64_t kDotBlock = 64;
 // Rows are not cut below 4 tiles: each block passes over all of B's strip.
 constexpr int64_t kLeastRows = 4 * kTileRows;
+// What the ways to pack a transposed B cost, in rows to multiply: by the unit that needs it, or by
+// all threads for each other, which is a phase of its own (in multiply-adds) and through memory.
+// Tiles of half the width cost a little more. Zen 4, 2 threads, B transposed: 64 x 64 x 64 6.5 us
+// packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530.
+constexpr double kOwnPack = 7;
+constexpr double kSharedPack = 14;
+constexpr double kSharedPhase = 9e4;
+constexpr double kHalfTiles = 1.04;
+// Rows of such a unit: its part of A, 512 x 256 floats, is half of L2.
+constexpr int64_t kOwnRows = 512;
 // A long depth is split into parts of at least kSplitDepth where the result has fewer than
 // kSplitUnits units even of one strip each.
 constexpr int64_t kSplitDepth = 512;
@@ -241,7 +252,43 @@ bool reads_in_place(const MatmulTable& table, bool kept, const BoundMatmul& m) {
   return aligned && table.panel >= 64 && m.rows <= kPlainTall;
 }
 
-void cut_strips(const MatmulTable& table, bool kept, BoundMatmul& m) {
+// How the units pack a transposed B for themselves, each its own strips.
+struct OwnPacking {
+  int64_t panel = 0;  // columns of a strip; 0: all pack for all
+  int64_t rows = 0;   // of a unit
+};
+
+// The cheapest cut for so many threads, if that is better than packing for all.
+OwnPacking own_packing(const MatmulTable& table, int64_t threads, const BoundMatmul& m) {
+  const double all = static_cast<double>(m.batches * m.depth);
+  const double share = static_cast<double>(ceil_div(m.columns, table.lanes) * table.lanes);
+  const int64_t packs = m.pack_batches * ceil_div(m.columns, table.panel) *
+                        ceil_div(m.depth, even_part(m.depth, kDepthBlock));
+  const double packing = static_cast<double>(m.pack_batches * m.depth) * share * kSharedPack;
+  double best = all * static_cast<double>(m.rows) * share / static_cast<double>(threads) +
+                packing / static_cast<double>(std::min(threads, packs)) + kSharedPhase;
+  OwnPacking found;
+  for (int64_t panel : {table.panel, table.panel >= 64 ? table.panel / 2 : 0}) {
+    if (panel == 0) continue;
+    const int64_t strips = ceil_div(m.columns, panel);
+    const double width = static_cast<double>(std::min(panel, round_up(m.columns, table.lanes))) *
+                         (panel < table.panel ? kHalfTiles : 1);
+    for (int64_t blocks = ceil_div(m.rows, kOwnRows); blocks <= ceil_div(m.rows, kLeastRows);
+         ++blocks) {
+      const int64_t rows = round_up(ceil_div(m.rows, blocks), kTileRows);
+      const int64_t units = m.batches * strips * ceil_div(m.rows, rows);
+      const double time = static_cast<double>(ceil_div(units, threads) * m.depth) * width *
+                          (static_cast<double>(std::min(rows, m.rows)) + kOwnPack);
+      if (time < best) {
+        best = time;
+        found = {panel, rows};
+      }
+    }
+  }
+  return found;
+}
+
+void cut_strips(const MatmulTable& table, bool kept, int64_t panel, BoundMatmul& m) {
   const bool plain = m.b_column == 1 && reads_in_place(table, kept, m);
   int64_t packed_floats = 0;
   int64_t column = 0;
@@ -257,7 +304,7 @@ void cut_strips(const MatmulTable& table, bool kept, BoundMatmul& m) {
     column += width;
   };
   const int64_t even = plain ? m.columns / table.lanes * table.lanes : m.columns;
-  const int64_t count = ceil_div(even, table.panel);
+  const int64_t count = ceil_div(even, panel);
   for (int64_t i = 0; i < count; ++i)
     add(strip_begin(even, table.lanes, count, i + 1) - column, !plain);
   if (column < m.columns) add(m.columns - column, true);
@@ -268,10 +315,16 @@ void cut_strips(const MatmulTable& table, bool kept, BoundMatmul& m) {
   m.packed_floats = packed_floats;
 }
 
+// Whether a long depth is split into parts, where the result has few units.
+bool splits_depth(int64_t units, double flops, const BoundMatmul& m) {
+  return m.depth >= 2 * kSplitDepth && m.depth >= 2 * m.rows && units < kSplitUnits &&
+         flops > kUnitFlops;
+}
+
 // Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each,
 // whichever block is longer. Where a program follows, whole rows of the result stay together: it
 // takes them as one run.
-void cut_blocks(const MatmulTable& table, bool kept, bool program, double flops, BoundMatmul& m) {
+void cut_blocks(const MatmulTable& table, bool program, double flops, BoundMatmul& m) {
   m.row_block =
       std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
   m.strip_block = std::max<int64_t>(1, even_part(m.strip_count, kColumnBlock / table.panel));
@@ -285,8 +338,7 @@ void cut_blocks(const MatmulTable& table, bool kept, bool program, double flops,
            m.splits;
   };
   const int64_t narrowest = ceil_div(m.rows, m.row_block) * m.strip_count * m.batches;
-  if (m.depth >= 2 * kSplitDepth && m.depth >= 2 * m.rows && narrowest < kSplitUnits &&
-      flops > kUnitFlops) {
+  if (splits_depth(narrowest, flops, m)) {
     m.splits = std::min(ceil_div(kUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
   }
   while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
@@ -300,12 +352,15 @@ void cut_blocks(const MatmulTable& table, bool kept, bool program, double flops,
       break;
     }
   }
+}
+
+// What follows from the blocks.
+void count_blocks(BoundMatmul& m) {
   m.row_blocks = ceil_div(m.rows, m.row_block);
   m.strip_blocks = ceil_div(m.strip_count, m.strip_block);
   cut_depth(m);
   m.depth_block = std::max<int64_t>(1, even_part(m.split_depth, kDepthBlock));
   m.pack_depth_blocks = ceil_div(m.depth, m.depth_block);
-  m.pack_in_unit = m.row_blocks == 1 && !kept;
 }
 
 void fill_tables(const MatmulTable& table, BoundMatmul& m) {
@@ -379,12 +434,23 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
     bound.phases = {{table.stream, m.batches * m.splits * ceil_div(m.columns, m.stream_columns)}};
   } else {
     const bool kept = keeps_packed(request, m);
-    cut_strips(table, kept, m);
     const bool program = request.tile != nullptr && tile_finish(request.tile) == nullptr;
     // With fewer rows the time is that of reading B.
     const double work = bound.flops * static_cast<double>(std::max<int64_t>(
                                           1, kReadRows / std::max<int64_t>(1, m.rows)));
-    cut_blocks(table, kept, program, work, m);
+    const bool whole = work <= kWholeFlops;
+    OwnPacking own;  // of the same sums: not where the depth may be split
+    if (m.b_column != 1 && m.a_row != 1 && !kept && !program && !whole && !splits_depth(1, work, m))
+      own = own_packing(table, request.threads, m);
+    cut_strips(table, kept, own.panel > 0 ? own.panel : table.panel, m);
+    if (own.panel > 0) {
+      m.row_block = own.rows;
+      m.strip_block = 1;
+    } else {
+      cut_blocks(table, program, work, m);
+    }
+    count_blocks(m);
+    m.pack_in_unit = !kept && (own.panel > 0 || m.row_blocks == 1);
     m.held = request.passing && program && tile_load_count(*request.tile) <= kMostHeldLoads;
     m.c_row =
         m.held && m.splits == 1 ? std::min(m.columns, m.strip_block * table.panel) : m.columns;
@@ -392,11 +458,11 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
     set_memory(m, kept, bound);
     bound.holds_result = m.held;
     bound.algorithm = algorithm_name(table, m);
-    const bool whole = work <= kWholeFlops && m.splits == 1;
+    const bool in_one = whole && m.splits == 1;
     const int64_t packs = m.pack_batches * (m.strip_count - m.pack_begin) * m.pack_depth_blocks;
-    if (packs > 0 && !m.pack_in_unit && (kept || !whole))
+    if (packs > 0 && !m.pack_in_unit && (kept || !in_one))
       (kept ? bound.prepare : bound.phases).push_back({table.pack, packs});
-    if (whole) {
+    if (in_one) {
       bound.phases.push_back({table.whole, elements > 0 ? 1 : 0});
       return;
     }

@@ -80,6 +80,7 @@ void check_job(const Job<float>& job, const Case& sizes, bool every_cut) {
     if (every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
+      test::check_threads(job, isa, found);
     }
   }
 }
@@ -113,6 +114,7 @@ void test_large() {
   for (int transposes = 0; transposes < 4; ++transposes) {
     const bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
     check_case(plain(197, 517, 300, ta, tb), true, true);
+    check_case(plain(65, 70, 100, ta, tb), false, true);    // a unit or two
     check_case(plain(130, 200, 512, ta, tb), false, true);  // rows of A on the same cache sets
     check_case(plain(512, 256, 40, ta, tb), true, true);    // the same, transposed
     check_case(plain(1024, 130, 70, ta, tb), true, true);   // on the same set of L1
