@@ -213,11 +213,11 @@ class Chainer {
     // What is handed lies where the result would.
     if (end - first == 2 && stores(first, end) && hands(path_[first].step, first)) return false;
     if (has_sums(first, end)) {
-      // Rows of all parts belong to each other.
+      // Rows of all parts belong to each other, and those under some rows are theirs at least.
       for (size_t i = first + 1; i < end; ++i) {
         const RowKernel& kernel = kernel_of(i, first);
-        if (kernel.stride != 1 || kernel.extent != 1 - 2 * kernel.top ||
-            kernel.rows != kernel.source_rows)
+        if (kernel.stride != 1 || kernel.top > 0 || kernel.top + kernel.extent < 1 ||
+            kernel.rows != kernel.step * kernel.source_rows)
           return false;
       }
     }
@@ -243,6 +243,13 @@ class Chainer {
     return true;
   }
 
+  // Rows of the last part's result that belong to one of the first part's.
+  int64_t steps(size_t first, size_t end) const {
+    int64_t steps = 1;
+    for (size_t i = first + 1; i < end; ++i) steps *= kernel_of(i, first).step;
+    return steps;
+  }
+
   // Rows of each part's result that a band of `rows` needs at a time.
   std::vector<int64_t> capacities(size_t first, size_t end, int64_t rows) const {
     std::vector<int64_t> needed(end - first);
@@ -250,8 +257,9 @@ class Chainer {
     for (size_t i = end - 1; i > first; --i) {
       const RowKernel& kernel = kernel_of(i, first);
       const RowKernel& source = kernel_of(i - 1, first);
-      needed[i - first - 1] = std::min(source.rows, (needed[i - first] - 1) * kernel.stride +
-                                                        kernel.extent + source.granule - 1);
+      const int64_t places = (needed[i - first] + kernel.step - 2) / kernel.step;
+      needed[i - first - 1] =
+          std::min(source.rows, places * kernel.stride + kernel.extent + source.granule - 1);
     }
     return needed;
   }
@@ -259,10 +267,11 @@ class Chainer {
   Cut best_cut(size_t first, size_t end) const {
     const RowKernel& last = kernel_of(end - 1, first);
     Cut best;
-    for (int64_t rows = 1; rows <= last.rows; ++rows) {
+    const int64_t step = steps(first, end);
+    for (int64_t rows = step; rows <= round_up(last.rows, step); rows += step) {
       if (last.stores && last.rows % rows != 0) continue;
       const int64_t bands = (last.rows + rows - 1) / rows;
-      if (rows > 1 && bands == (last.rows + rows - 2) / (rows - 1)) continue;
+      if (rows > step && bands == (last.rows + rows - step - 1) / (rows - step)) continue;
       const double found = gain(first, end, rows, bands);
       if (found > best.gain) best = {found, rows};
     }
@@ -322,7 +331,7 @@ class Chainer {
       // Rows under two bands are moved.
       const double kept = static_cast<double>(std::max<int64_t>(0, next.extent - next.stride));
       cost += images * static_cast<double>(bands - 1) * kept * row / kMoveBytes;
-      halo = halo * static_cast<double>(next.stride) + kept;
+      halo = halo * static_cast<double>(next.stride) / static_cast<double>(next.step) + kept;
       if (meet) {
         cost += static_cast<double>(threads - 1) * halo / static_cast<double>(kernel.rows) /
                 images * step(at).flops / kFlops;

@@ -16,9 +16,9 @@ struct Rows {
 // Rows of the source that `rows` are made from.
 Rows under(const RowKernel& kernel, Rows rows) {
   if (rows.empty()) return {};
-  return {
-      std::max<int64_t>(0, rows.begin * kernel.stride + kernel.top),
-      std::min(kernel.source_rows, (rows.end - 1) * kernel.stride + kernel.top + kernel.extent)};
+  const int64_t first = rows.begin / kernel.step * kernel.stride + kernel.top;
+  const int64_t last = (rows.end - 1) / kernel.step * kernel.stride + kernel.top;
+  return {std::max<int64_t>(0, first), std::min(kernel.source_rows, last + kernel.extent)};
 }
 
 // One thread's way through consecutive bands.
@@ -112,8 +112,10 @@ class ChainRun {
     void* const result = band.kept ? origin(i) : nullptr;
     run_kernel(part.kernel, band, i > 0 ? origin(i - 1) : nullptr, result);
     if (part.sums.empty()) return;
-    band.first = std::max(rows.begin, own_.begin);
-    band.end = std::min(rows.end, own_.end);
+    // Where rows belong to each other, so many of the last part's to each of these.
+    const int64_t step = chain_.rows() / part.kernel.rows.rows;
+    band.first = std::max(rows.begin, own_.begin / step);
+    band.end = std::min(rows.end, own_.end / step);
     band.kept = false;
     band.part = unit_;
     band.begins = begins_;
@@ -147,7 +149,7 @@ class ChainRun {
   int64_t image_ = -1;
   int64_t unit_ = -1;
   bool begins_ = false;        // of the unit's bands the first
-  Rows own_;                   // of each part, what the unit's sums count
+  Rows own_;                   // of the last part, what the unit makes
   std::vector<Rows> held_;     // rows of each part's result that lie in the scratch
   std::vector<Rows> fresh_;    // and those to be made
   std::vector<int64_t> base_;  // the row at the beginning of its memory

@@ -385,16 +385,21 @@ void set_images(BoundConv& conv) {
 
 void offer_rows(const BindRequest& request, const std::shared_ptr<BoundConv>& conv,
                 const ConvTable& table, BoundKernel& bound) {
-  const ConvClass& pixels = conv->class_list.front();
+  int64_t top = 0, end = 1;
+  for (const ConvClass& pixels : conv->class_list) {
+    top = std::min(top, pixels.top);
+    end = std::max(end, pixels.top + pixels.extra_rows);
+  }
   RowKernel& rows = bound.rows;
   rows.run = table.rows;
   rows.arguments = std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
   rows.images = conv->images;
   rows.rows = conv->result.height;
   rows.source_rows = conv->source.height;
+  rows.step = conv->step_height;
   rows.stride = conv->stride_height;
-  rows.top = pixels.top;
-  rows.extent = pixels.extra_rows;
+  rows.top = top;
+  rows.extent = end - top;
   rows.scratch_bytes = static_cast<size_t>(conv->window_offset) + line_bytes(window_bytes(*conv));
   rows.weight_bytes = request.operands[1].bytes();
   rows.plain_result = request.tile == nullptr || tile_finish(request.tile) != nullptr;
@@ -446,8 +451,7 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
       !depthwise && std::any_of(conv.class_list.begin(), conv.class_list.end(),
                                 [](const ConvClass& pixels) { return pixels.depth > kDepthBlock; });
   // A whole that packs for itself has no rows to give before that.
-  if (conv.class_count == 1 && !narrow && (kept || !whole) && conv.images > 0)
-    offer_rows(request, owner, table, bound);
+  if (!narrow && (kept || !whole) && conv.images > 0) offer_rows(request, owner, table, bound);
 }
 
 BoundKernel bind_conv(const BindRequest& request, bool backward) {

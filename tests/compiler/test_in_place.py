@@ -109,8 +109,10 @@ net Residual {{
 
     a = image -> conv(32, 3) -> relu
     b = (a + (a -> conv(16, 1) -> relu -> conv(32, {taps}))) -> relu
-    c = (b + (b -> conv(16, 3, stride = 2) -> conv_transpose(32, 2, stride = 2))) -> relu
+    half = b -> conv(16, 3, stride = 2)
+    c = (b + (half -> conv_transpose(32, 2, stride = 2))) -> relu
     output result = c -> conv(8, 3)
+    output small = half  # given, so that no chain takes it
 {outputs}}}
 """
 

@@ -140,9 +140,9 @@ void chains_give_the_same_bits() {
 
 // Batch norm of x, a convolution of it (depthwise, or with small > 0 of all channels) and the
 // gradients of both, then those of a pointwise convolution that made x. `shown`: what batch norm
-// and its gradient give is given too.
-// `changed`: x is a variable and another when the gradients are made.
-PlanWriter make_gradients(const Net& net, bool shown, bool changed) {
+// and its gradient give is given too. `changed`: x is a variable and another when the gradients are
+// made. `normed`: the convolution's result goes through batch norm too.
+PlanWriter make_gradients(const Net& net, bool shown, bool changed, bool normed) {
   PlanWriter writer;
   const std::string height = text(net.height), width = text(net.width);
   const int64_t padding = net.kernel / 2;
@@ -156,7 +156,7 @@ PlanWriter make_gradients(const Net& net, bool shown, bool changed) {
   const int64_t groups = net.small > 0 ? 1 : net.wide;
   const int image = writer.input("image", small);
   const int given = writer.input("x", wide);
-  const int dz = writer.input("dz", deep);
+  const int d_result = writer.input("d_result", deep);
   const int pointwise = writer.variable("pointwise", {1, 1, net.channels, net.wide});
   const int weight =
       writer.variable("weight", {net.kernel, net.kernel, net.wide / groups, net.wide});
@@ -172,13 +172,28 @@ PlanWriter make_gradients(const Net& net, bool shown, bool changed) {
   const int d_pointwise =
       writer.output("d_pointwise", {"1", "1", text(net.channels), text(net.wide)});
   const int d_image = writer.output("d_image", small);
+  const int result = normed ? writer.output("result", deep) : -1;
+  const int other_mean = normed ? writer.output("other_mean", channels) : -1;
+  const int other_variance = normed ? writer.output("other_variance", channels) : -1;
+  const int d_other_scale = normed ? writer.output("d_other_scale", channels) : -1;
+  const int d_other_offset = normed ? writer.output("d_other_offset", channels) : -1;
+  // What is only given where it is shown comes last.
   const int y = shown ? writer.output("y", wide) : writer.temporary(wide);
   const int dx = shown ? writer.output("dx", wide) : writer.temporary(wide);
-  const int dy = writer.temporary(wide);
+  const int dz = !normed ? d_result : shown ? writer.output("dz", deep) : writer.temporary(deep);
+  const int dy = shown ? writer.output("dy", wide) : writer.temporary(wide);
   const int x =
       changed ? writer.variable("x", {net.images, net.height, net.width, net.wide}) : given;
   writer.step("batch_norm", {x, scale, offset}, {y, mean, variance}).attributes["epsilon"] = 1e-3;
   conv(writer, "conv2d", y, weight, z, net.stride, padding, groups);
+  if (normed) {
+    writer.step("batch_norm", {z, scale, offset}, {result, other_mean, other_variance})
+        .attributes["epsilon"] = 1e-3;
+    writer
+        .step("batch_norm_backward", {z, scale, offset, other_mean, other_variance, d_result},
+              {dz, d_other_scale, d_other_offset})
+        .attributes["epsilon"] = 1e-3;
+  }
   if (changed) conv(writer, "conv2d_backward_data", dz, weight, x, net.stride, padding, groups);
   conv(writer, "conv2d_backward_weight", y, dz, d_weight, net.stride, padding, groups);
   conv(writer, "conv2d_backward_data", dz, weight, dy, net.stride, padding, groups);
@@ -201,11 +216,8 @@ bool near(const std::vector<float>& found, const std::vector<float>& wanted) {
 }
 
 // Sums may be cut elsewhere in a chain, for any number of threads in the same way.
-void gradients_in_chains() {
-  for (const Net& net : std::vector<Net>{{3, 64, 60, 8, 368, 0, 3, 1},
-                                         {17, 37, 33, 5, 208, 0, 5, 1},
-                                         {2, 129, 131, 16, 144, 0, 3, 2},
-                                         {1100, 8, 8, 5, 64, 1, 1, 2}}) {
+void check_gradients(const std::vector<Net>& nets, bool normed) {
+  for (const Net& net : nets) {
     const Shape small = {net.images, net.height, net.width, net.channels};
     const Shape wide = {net.images, net.height, net.width, net.wide};
     const int64_t padding = net.kernel / 2;
@@ -215,8 +227,8 @@ void gradients_in_chains() {
       if (!is_available(isa)) continue;
       int64_t joined = 0;
       const auto run = [&](bool shown, int threads) {
-        return run_plan(make_gradients(net, shown, false), {small, wide, deep}, isa, threads,
-                        &joined);
+        return run_plan(make_gradients(net, shown, false, normed), {small, wide, deep}, isa,
+                        threads, &joined);
       };
       const std::vector<std::vector<float>> wanted = run(true, 2);
       const int64_t apart = joined;
@@ -228,13 +240,27 @@ void gradients_in_chains() {
   }
 }
 
+void gradients_in_chains() {
+  check_gradients({{3, 64, 60, 8, 368, 0, 3, 1},
+                   {17, 37, 33, 5, 208, 0, 5, 1},
+                   {2, 129, 131, 16, 144, 0, 3, 2},
+                   {1100, 8, 8, 5, 64, 1, 1, 2}},
+                  false);
+}
+
+// Rows of a convolution's result belong to two of its source.
+void gradients_of_strides_in_chains() {
+  check_gradients({{17, 64, 61, 8, 256, 0, 3, 2}, {6, 96, 95, 5, 320, 0, 5, 2}}, true);
+}
+
 void what_is_gone_is_not_made_again() {
   const Net net = {3, 64, 60, 8, 368, 0, 3, 1};
   const Shape small = {net.images, net.height, net.width, net.channels};
   const Shape wide = {net.images, net.height, net.width, net.wide};
   int64_t joined = 0;
   const auto run = [&](bool shown) {
-    return run_plan(make_gradients(net, shown, true), {small, wide, wide}, best_isa(), 2, &joined);
+    return run_plan(make_gradients(net, shown, true, false), {small, wide, wide}, best_isa(), 2,
+                    &joined);
   };
   const std::vector<std::vector<float>> wanted = run(true);
   const std::vector<std::vector<float>> found = run(false);
@@ -246,5 +272,6 @@ void what_is_gone_is_not_made_again() {
 int main() {
   return run_tests({{"chains give the same bits", chains_give_the_same_bits},
                     {"gradients in chains", gradients_in_chains},
+                    {"gradients of strides in chains", gradients_of_strides_in_chains},
                     {"what is gone is not made again", what_is_gone_is_not_made_again}});
 }

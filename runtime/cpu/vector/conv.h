@@ -126,10 +126,12 @@ inline void conv_rows(const Call& call, const RowBand& band) {
   for (int64_t row = band.first; row < band.end; row += conv.block_rows) {
     const ConvBlock unit = {band.image,      1, row, smaller(band.end, row + conv.block_rows), 0,
                             conv.strip_count};
-    if (conv.depthwise) {
-      depthwise_class(conv, conv.classes[0], call, unit, finish.get(), writing, band.cached);
-    } else {
-      conv_multiply_class(conv, conv.classes[0], call, unit, finish.get(), writing);
+    for (int64_t c = 0; c < conv.class_count; ++c) {
+      if (conv.depthwise) {
+        depthwise_class(conv, conv.classes[c], call, unit, finish.get(), writing, band.cached);
+      } else {
+        conv_multiply_class(conv, conv.classes[c], call, unit, finish.get(), writing);
+      }
     }
     if (finish.get() == nullptr) conv_finish(conv, call, unit, 0, conv.result.channels);
   }

@@ -114,9 +114,9 @@ struct RowKernel {
   size_t source = 0;                                             // that operand's number
   // `source_rows`: 0 where all of the source has to be there.
   int64_t images = 0, rows = 0, source_rows = 0;
-  // Under row r lie rows [r * stride + top, r * stride + top + extent) of the source, as far as
-  // they are inside the image.
-  int64_t stride = 1, top = 0, extent = 1;
+  // Under row r lie rows [r / step * stride + top, r / step * stride + top + extent) of the source,
+  // as far as they are inside the image.
+  int64_t step = 1, stride = 1, top = 0, extent = 1;
   // Rows come cheapest in so many at a time, from row 0 on.
   int64_t granule = 1;
   // What every band reads besides.
