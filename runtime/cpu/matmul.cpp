@@ -62,7 +62,8 @@ constexpr int64_t kLeastRows = 4 * kTileRows;
 // What the ways to pack a transposed B cost, in rows to multiply: by the unit that needs it, or by
 // all threads for each other, which is a phase of its own (in multiply-adds) and through memory.
 // Tiles of half the width cost a little more. Zen 4, 2 threads, B transposed: 64 x 64 x 64 6.5 us
-// packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530.
+// packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530. 16 cores of
+// an Intel Xeon: an MLP trains 6 to 11 % slower, so many threads pack for each other.
 constexpr double kOwnPack = 7;
 constexpr double kSharedPack = 14;
 constexpr double kSharedPhase = 9e4;
@@ -440,7 +441,8 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
                                           1, kReadRows / std::max<int64_t>(1, m.rows)));
     const bool whole = work <= kWholeFlops;
     OwnPacking own;  // of the same sums: not where the depth may be split
-    if (m.b_column != 1 && m.a_row != 1 && !kept && !program && !whole && !splits_depth(1, work, m))
+    if (m.b_column != 1 && m.a_row != 1 && request.threads <= kFewThreads && !kept && !program &&
+        !whole && !splits_depth(1, work, m))
       own = own_packing(table, request.threads, m);
     cut_strips(table, kept, own.panel > 0 ? own.panel : table.panel, m);
     if (own.panel > 0) {
