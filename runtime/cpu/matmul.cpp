@@ -262,11 +262,11 @@ struct OwnPacking {
 // The cheapest cut for so many threads, if that is better than packing for all.
 OwnPacking own_packing(const MatmulTable& table, int64_t threads, const BoundMatmul& m) {
   const double all = static_cast<double>(m.batches * m.depth);
-  const double share = static_cast<double>(ceil_div(m.columns, table.lanes) * table.lanes);
+  const double columns = static_cast<double>(ceil_div(m.columns, table.lanes) * table.lanes);
   const int64_t packs = m.pack_batches * ceil_div(m.columns, table.panel) *
                         ceil_div(m.depth, even_part(m.depth, kDepthBlock));
-  const double packing = static_cast<double>(m.pack_batches * m.depth) * share * kSharedPack;
-  double best = all * static_cast<double>(m.rows) * share / static_cast<double>(threads) +
+  const double packing = static_cast<double>(m.pack_batches * m.depth) * columns * kSharedPack;
+  double best = all * static_cast<double>(m.rows) * columns / static_cast<double>(threads) +
                 packing / static_cast<double>(std::min(threads, packs)) + kSharedPhase;
   OwnPacking found;
   for (int64_t panel : {table.panel, table.panel >= 64 ? table.panel / 2 : 0}) {
