@@ -81,6 +81,9 @@ void check_job(const Job<float>& job, const Case& sizes, bool every_cut) {
       CHECK(test::same_bits(found, test::run(job, isa, Cut::single)));
       CHECK(test::same_bits(found, test::run(job, isa, Cut::backward)));
       test::check_threads(job, isa, found);
+      Job<float> two = job;  // who packs B depends on a few threads too
+      two.threads = 2;
+      CHECK(test::same_bits(found, test::run(two, isa)));
     }
   }
 }
