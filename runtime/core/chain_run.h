@@ -18,8 +18,8 @@ struct ChainKernel {
 };
 
 // One that takes the rows of the part before it and makes rows for the next, and sums that take
-// those too: each unit is a part of them. Where there are any, row r of a part lies amid those that
-// row r of the next is made from.
+// those too: each unit is a part of them. Where there are any, row r / step of a part
+// lies amid those that row r of the next, of that RowKernel::step, is made from.
 struct ChainPart {
   ChainKernel kernel;
   std::vector<ChainKernel> sums;

@@ -9,6 +9,9 @@ namespace nnrt {
 // block of the result.
 inline constexpr int64_t kWindowBytes = 384 * 1024;
 
+// Up to so many threads the same units serve all; for more they are made for their number.
+inline constexpr int kFewThreads = 4;
+
 // Parts of nearly equal size, each at least 1 and at most `limit`.
 int64_t even_block(int64_t total, int64_t limit);
 

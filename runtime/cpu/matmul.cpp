@@ -62,12 +62,13 @@ constexpr int64_t kLeastRows = 4 * kTileRows;
 // What the ways to pack a transposed B cost, in rows to multiply: by the unit that needs it, or by
 // all threads for each other, which is a phase of its own (in multiply-adds) and through memory.
 // Tiles of half the width cost a little more. Zen 4, 2 threads, B transposed: 64 x 64 x 64 6.5 us
-// packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530. 16 cores of
-// an Intel Xeon: an MLP trains 6 to 11 % slower, so many threads pack for each other.
+// packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530.
 constexpr double kOwnPack = 7;
 constexpr double kSharedPack = 14;
 constexpr double kSharedPhase = 9e4;
 constexpr double kHalfTiles = 1.04;
+// For more threads not: 16 cores of an Intel Xeon train an MLP 6 to 11 % slower so.
+constexpr int64_t kOwnThreads = 4;
 // Rows of such a unit: its part of A, 512 x 256 floats, is half of L2.
 constexpr int64_t kOwnRows = 512;
 // A long depth is split into parts of at least kSplitDepth where the result has fewer than
@@ -269,8 +270,8 @@ OwnPacking own_packing(const MatmulTable& table, int64_t threads, const BoundMat
   double best = all * static_cast<double>(m.rows) * columns / static_cast<double>(threads) +
                 packing / static_cast<double>(std::min(threads, packs)) + kSharedPhase;
   OwnPacking found;
-  for (int64_t panel : {table.panel, table.panel >= 64 ? table.panel / 2 : 0}) {
-    if (panel == 0) continue;
+  const int64_t narrowest = table.panel >= 64 ? table.panel / 2 : table.panel;
+  for (int64_t panel = table.panel; panel >= narrowest; panel /= 2) {
     const int64_t strips = ceil_div(m.columns, panel);
     const double width = static_cast<double>(std::min(panel, round_up(m.columns, table.lanes))) *
                          (panel < table.panel ? kHalfTiles : 1);
@@ -441,7 +442,7 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
                                           1, kReadRows / std::max<int64_t>(1, m.rows)));
     const bool whole = work <= kWholeFlops;
     OwnPacking own;  // of the same sums: not where the depth may be split
-    if (m.b_column != 1 && m.a_row != 1 && request.threads <= kFewThreads && !kept && !program &&
+    if (m.b_column != 1 && m.a_row != 1 && request.threads <= kOwnThreads && !kept && !program &&
         !whole && !splits_depth(1, work, m))
       own = own_packing(table, request.threads, m);
     cut_strips(table, kept, own.panel > 0 ? own.panel : table.panel, m);

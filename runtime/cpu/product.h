@@ -106,9 +106,6 @@ constexpr int64_t panel_floats(int64_t rows, int64_t depth) {
 inline constexpr int64_t kAliasBytes = 2048;
 constexpr bool aliases(int64_t floats) { return floats * 4 % kAliasBytes == 0; }
 
-// Up to so many threads the same units serve all; for more they are made for their number.
-inline constexpr int kFewThreads = 4;
-
 // Elements that one unit of a combining phase adds up: 16 KB of result, so that even small results
 // make several units.
 inline constexpr int64_t kCombineBlock = 4096;

@@ -248,7 +248,7 @@ void gradients_in_chains() {
                   false);
 }
 
-// Rows of a convolution's result belong to two of its source.
+// Two rows of such a gradient belong to each of its source.
 void gradients_of_strides_in_chains() {
   check_gradients({{17, 64, 61, 8, 256, 0, 3, 2}, {6, 96, 95, 5, 320, 0, 5, 2}}, true);
 }

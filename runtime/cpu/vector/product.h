@@ -438,14 +438,14 @@ NNC_INLINE void load_columns(const float* from, int64_t stride, Float* columns) 
   Float row[4];
 #pragma GCC unroll 4
   for (int r = 0; r < 4; ++r) row[r] = load_quads<kLanes>(from + r * stride, 4 * stride);
-  const Float low02 = zip_quads<0, 1>(row[0], row[1], lanes);
-  const Float high02 = zip_quads<2, 1>(row[0], row[1], lanes);
-  const Float low13 = zip_quads<0, 1>(row[2], row[3], lanes);
-  const Float high13 = zip_quads<2, 1>(row[2], row[3], lanes);
-  columns[0] = zip_quads<0, 2>(low02, low13, lanes);
-  columns[1] = zip_quads<2, 2>(low02, low13, lanes);
-  columns[2] = zip_quads<0, 2>(high02, high13, lanes);
-  columns[3] = zip_quads<2, 2>(high02, high13, lanes);
+  const Float low01 = zip_quads<0, 1>(row[0], row[1], lanes);
+  const Float high01 = zip_quads<2, 1>(row[0], row[1], lanes);
+  const Float low23 = zip_quads<0, 1>(row[2], row[3], lanes);
+  const Float high23 = zip_quads<2, 1>(row[2], row[3], lanes);
+  columns[0] = zip_quads<0, 2>(low01, low23, lanes);
+  columns[1] = zip_quads<2, 2>(low01, low23, lanes);
+  columns[2] = zip_quads<0, 2>(high01, high23, lanes);
+  columns[3] = zip_quads<2, 2>(high01, high23, lanes);
 }
 
 // What all threads read, and one of them writes anew in each run, goes past the caches: a line that
