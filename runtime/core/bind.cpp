@@ -6,6 +6,7 @@
 #include "core/chain.h"
 #include "core/columns.h"
 #include "core/planner.h"
+#include "core/sums.h"
 #include "cpu/tile.h"
 
 namespace nnrt {
@@ -28,6 +29,7 @@ class Binder {
     const ChainBuffers chained = join_chains(binding_->main, temporary_readers(), info_.roots,
                                              binding_->buffers, options_.threads);
     for (const auto& [buffer, bytes] : chained.handed) binding_->sizes[root(buffer)] = bytes;
+    taken_ = take_sums(binding_->main, binding_->buffers);
     const std::vector<int> unstored =
         store_columns(binding_->main, plain_buffers(), reads_, info_.roots, binding_->buffers);
     place_buffers();
@@ -283,6 +285,13 @@ class Binder {
     for (const BoundPart* part : {&binding_->prepare, &binding_->main}) {
       for (const BoundStep& step : part->steps) request.steps.push_back(memory_step(step, item_of));
     }
+    const size_t first_main = binding_->prepare.steps.size();
+    for (const TakenSums& taken : taken_) {
+      const int item = static_cast<int>(request.sizes.size());
+      request.sizes.push_back(binding_->main.steps[taken.maker].parts.bytes);
+      request.steps[first_main + taken.maker].writes.push_back(item);
+      request.steps[first_main + taken.merger].reads.push_back(item);
+    }
     MemoryRequest::Step last;  // outputs that are copied live to the end
     for (const auto& [buffer, output] : binding_->copies) {
       const int item = item_of[static_cast<size_t>(buffer)];
@@ -302,6 +311,10 @@ class Binder {
     binding_->arena_bytes = round_up(memory.bytes, kAlignment);
     for (size_t item = 0; item < buffer_of.size(); ++item) {
       binding_->places[buffer_of[item]].at = memory.offsets[item];
+    }
+    for (size_t i = 0; i < taken_.size(); ++i) {
+      for (size_t step : {taken_[i].maker, taken_[i].merger})
+        binding_->main.steps[step].parts.at = memory.offsets[buffer_of.size() + i];
     }
     size_t number = 0;
     for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
@@ -352,6 +365,7 @@ class Binder {
       if (step.prepared) step.call.prepared = step.prepared->memory.data();
       step.call.tile = step.tile.get();
       step.call.remade = step.remade.get();
+      step.call.taker = step.taker.get();
     });
   }
 
@@ -373,6 +387,7 @@ class Binder {
   const BindOptions& options_;
   std::unique_ptr<Binding> binding_;
   std::vector<int> reads_;
+  std::vector<TakenSums> taken_;
 };
 
 }  // namespace

@@ -20,6 +20,12 @@ struct Place {
   size_t at = 0;  // an offset (arena, prepared), or an index (variable, input, output)
 };
 
+// Where in the arena sums lie from the step that takes them to the one that merges them.
+struct PartsPlace {
+  size_t at = 0, bytes = 0;
+  bool written = false;
+};
+
 struct BoundStep {
   const StepSpec* spec = nullptr;
   size_t index = 0;
@@ -38,8 +44,11 @@ struct BoundStep {
   std::vector<int> column_buffers;
   bool stores_result = true;
   std::shared_ptr<const RowSource> remade;  // the call's
+  std::shared_ptr<const SumTaker> taker;    // the call's
   size_t workspace = 0;                     // offset in the arena
-  std::shared_ptr<Prepared> prepared;       // of the kernel's `prepare` phases; nullptr without any
+  // Sums of a later step that this one takes, or of this one that an earlier step did.
+  PartsPlace parts;
+  std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   double flops = 0;
   double bytes = 0;
 };

@@ -173,6 +173,7 @@ void Executor::resolve(Binding& binding) {
   for (BoundPart* part : {&binding.prepare, &binding.main}) {
     for (BoundStep& step : part->steps) {
       step.call.workspace = arena_.data() + step.workspace;
+      if (step.parts.bytes > 0) step.call.parts = arena_.data() + step.parts.at;
       step.call.state = &state_;
     }
   }

@@ -82,6 +82,9 @@ class Scheduler {
     if (step.kernel.workspace_bytes > 0) {
       ranges.push_back({0, step.workspace, step.workspace + step.kernel.workspace_bytes, true});
     }
+    if (step.parts.bytes > 0) {
+      ranges.push_back({0, step.parts.at, step.parts.at + step.parts.bytes, step.parts.written});
+    }
     return ranges;
   }
 

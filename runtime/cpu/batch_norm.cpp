@@ -37,6 +37,7 @@ struct BatchNormArguments {
   int64_t positions = 1;  // of the channels, in a row of an image
   int64_t unit_rows = 1;
   int64_t units = 0;
+  int64_t parts = 0;  // of the sums: the units, where no other step takes them
   double epsilon = 0;
   bool masked = false;  // a gradient counts where least <= y <= most
   float least = 0, most = 0;
@@ -67,11 +68,25 @@ float* coefficients(const Call& call, int index) {
   void* const base = arguments.handed ? call.results[0] : call.workspace;
   return static_cast<float*>(base) + index * arguments.period;
 }
-// Two numbers of a unit: [unit][2][channels].
-double* partials(const Call& call, int64_t unit) {
+// Two numbers a channel of each part, and of how many rows they are.
+int64_t partial_size(const BatchNormArguments& arguments) { return 2 * arguments.channels + 1; }
+
+double* partials(const Call& call, int64_t part) {
   const BatchNormArguments& arguments = arguments_of(call);
-  char* base = static_cast<char*>(call.workspace) + arguments.partial_offset;
-  return reinterpret_cast<double*>(base) + unit * 2 * arguments.channels;
+  char* const own = static_cast<char*>(call.workspace) + arguments.partial_offset;
+  void* const base = call.parts != nullptr ? call.parts : own;
+  return static_cast<double*>(base) + part * partial_size(arguments);
+}
+
+Stretch stretch_of(const BatchNormArguments& arguments, int64_t unit) {
+  return {unit * arguments.unit_rows * arguments.channels,
+          rows_of_unit(arguments, unit) * arguments.channels};
+}
+
+int64_t rows_of(const BatchNormArguments& arguments, const Stretch* stretches, int64_t count) {
+  int64_t elements = 0;
+  for (int64_t i = 0; i < count; ++i) elements += stretches[i].count;
+  return elements / arguments.channels;
 }
 
 // Calls body(first element, count) for blocks of the unit, each of whole periods but for the last.
@@ -101,34 +116,42 @@ void spread(const BatchNormArguments& arguments, float* array, int64_t first, in
 }
 
 // Sums of differences to a value near the mean lose nothing to cancellation.
-void measure_units(const Call& call, int64_t begin, int64_t end) {
+void measure(const Call& call, int64_t part, const Stretch* stretches, int64_t count) {
   const BatchNormArguments& arguments = arguments_of(call);
   const int64_t channels = arguments.channels;
   const int64_t period = arguments.period;
   float* shift = scratch_array(call, 0);
   float* sums = scratch_array(call, 1);
   float* squares = scratch_array(call, 2);
+  const float* x = static_cast<const float*>(call.operands[0]);
+  const int64_t shift_rows = std::min(stretches[0].count / channels, kShiftRows);
+  arguments.table->mean_of_rows(shift, x + stretches[0].first, shift_rows, channels);
+  spread(arguments, shift, 0, channels);
+  std::fill(sums, sums + period, 0.0f);
+  std::fill(squares, squares + period, 0.0f);
+  for (int64_t i = 0; i < count; ++i) {
+    arguments.table->moments(sums, squares, x + stretches[i].first, shift, stretches[i].count,
+                             period);
+  }
+  double* means = partials(call, part);
+  double* deviations = means + channels;
+  const double rows = static_cast<double>(rows_of(arguments, stretches, count));
+  deviations[channels] = rows;
+  fold(arguments, sums, means);
+  fold(arguments, squares, deviations);
+  const double share = 1 / rows;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double mean = means[c] * share;
+    deviations[c] = std::max(0.0, deviations[c] - means[c] * mean);
+    means[c] = static_cast<double>(shift[c]) + mean;
+  }
+}
+
+void measure_units(const Call& call, int64_t begin, int64_t end) {
   // Backward: what the producer of x wrote last is still in a cache.
   for (int64_t unit = end - 1; unit >= begin; --unit) {
-    const float* x =
-        static_cast<const float*>(call.operands[0]) + unit * arguments.unit_rows * channels;
-    const int64_t rows = rows_of_unit(arguments, unit);
-    const int64_t shift_rows = std::min(rows, kShiftRows);
-    arguments.table->mean_of_rows(shift, x, shift_rows, channels);
-    spread(arguments, shift, 0, channels);
-    std::fill(sums, sums + period, 0.0f);
-    std::fill(squares, squares + period, 0.0f);
-    arguments.table->moments(sums, squares, x, shift, rows * channels, period);
-    double* means = partials(call, unit);
-    double* deviations = means + channels;
-    fold(arguments, sums, means);
-    fold(arguments, squares, deviations);
-    const double share = 1 / static_cast<double>(rows);
-    for (int64_t c = 0; c < channels; ++c) {
-      const double mean = means[c] * share;
-      deviations[c] = std::max(0.0, deviations[c] - means[c] * mean);
-      means[c] = static_cast<double>(shift[c]) + mean;
-    }
+    const Stretch stretch = stretch_of(arguments_of(call), unit);
+    measure(call, unit, &stretch, 1);
   }
 }
 
@@ -143,10 +166,11 @@ void merge_moments(const Call& call, int64_t begin, int64_t end) {
     double mean[kChannelUnit] = {};
     double deviations[kChannelUnit] = {};
     double rows = 0;
-    for (int64_t unit = 0; unit < arguments.units; ++unit) {
-      const double more = static_cast<double>(rows_of_unit(arguments, unit));
+    for (int64_t i = 0; i < arguments.parts; ++i) {
+      const double* part = partials(call, i);
+      const double more = part[2 * channels];
       const double share = more / (rows + more);
-      const double* part = partials(call, unit) + first;
+      part += first;
       for (int64_t c = 0; c < width; ++c) {
         const double difference = part[c] - mean[c];
         mean[c] += difference * share;
@@ -211,29 +235,45 @@ void set_mask(const Call& call, int64_t first, int64_t last, float* factor, floa
   spread(arguments, offset, first, last);
 }
 
-void sum_gradients(const Call& call, int64_t begin, int64_t end) {
+// What the gradient's sums need of each channel, in scratch.
+void open_gradient_sums(const Call& call) {
+  const BatchNormArguments& arguments = arguments_of(call);
+  float* mean = scratch_array(call, 0);
+  std::copy_n(static_cast<const float*>(call.operands[kMean]), arguments.channels, mean);
+  spread(arguments, mean, 0, arguments.channels);
+  if (!arguments.masked) return;
+  set_mask(call, 0, arguments.channels, scratch_array(call, 3), scratch_array(call, 4));
+}
+
+void sum_gradient(const Call& call, int64_t part, const Stretch* stretches, int64_t count) {
   const BatchNormArguments& arguments = arguments_of(call);
   const int64_t channels = arguments.channels;
   const int64_t period = arguments.period;
-  float* mean = scratch_array(call, 0);
+  const float* x = static_cast<const float*>(call.operands[kX]);
+  const float* dy = static_cast<const float*>(call.operands[kGradient]);
+  const float* mean = scratch_array(call, 0);
   float* sums = scratch_array(call, 1);
   float* products = scratch_array(call, 2);
-  std::copy_n(static_cast<const float*>(call.operands[kMean]), channels, mean);
-  spread(arguments, mean, 0, channels);
   const NormMask mask = {scratch_array(call, 3), scratch_array(call, 4), arguments.least,
                          arguments.most};
-  if (arguments.masked) set_mask(call, 0, channels, scratch_array(call, 3), scratch_array(call, 4));
+  std::fill(sums, sums + period, 0.0f);
+  std::fill(products, products + period, 0.0f);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t first = stretches[i].first;
+    arguments.table->gradient_sums(sums, products, x + first, dy + first, mean,
+                                   arguments.masked ? &mask : nullptr, stretches[i].count, period);
+  }
+  double* totals = partials(call, part);
+  fold(arguments, sums, totals);
+  fold(arguments, products, totals + channels);
+  totals[2 * channels] = static_cast<double>(rows_of(arguments, stretches, count));
+}
+
+void sum_gradients(const Call& call, int64_t begin, int64_t end) {
+  open_gradient_sums(call);
   for (int64_t unit = end - 1; unit >= begin; --unit) {
-    const int64_t first = unit * arguments.unit_rows * channels;
-    std::fill(sums, sums + period, 0.0f);
-    std::fill(products, products + period, 0.0f);
-    arguments.table->gradient_sums(
-        sums, products, static_cast<const float*>(call.operands[kX]) + first,
-        static_cast<const float*>(call.operands[kGradient]) + first, mean,
-        arguments.masked ? &mask : nullptr, rows_of_unit(arguments, unit) * channels, period);
-    double* part = partials(call, unit);
-    fold(arguments, sums, part);
-    fold(arguments, products, part + channels);
+    const Stretch stretch = stretch_of(arguments_of(call), unit);
+    sum_gradient(call, unit, &stretch, 1);
   }
 }
 
@@ -249,8 +289,8 @@ void merge_gradients(const Call& call, int64_t begin, int64_t end) {
     const int64_t last = std::min(first + kChannelUnit, channels);
     double sums[kChannelUnit] = {};
     double products[kChannelUnit] = {};
-    for (int64_t unit = 0; unit < arguments.units; ++unit) {
-      const double* part = partials(call, unit) + first;
+    for (int64_t i = 0; i < arguments.parts; ++i) {
+      const double* part = partials(call, i) + first;
       for (int64_t c = 0; c < last - first; ++c) {
         sums[c] += part[c];
         products[c] += part[channels + c];
@@ -386,6 +426,7 @@ std::shared_ptr<BatchNormArguments> make_arguments(const BindRequest& request) {
   const int64_t crews = (ceil_div(arguments->rows, arguments->unit_rows) + kCrew / 2) / kCrew;
   if (crews > 0) arguments->unit_rows = ceil_div(arguments->rows, crews * kCrew);
   arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
+  arguments->parts = arguments->units;
   arguments->epsilon = number_attribute(*request.attributes, "epsilon");
   const Finish* finish = tile_finish(request.tile);
   arguments->finish = finish != nullptr && finish->rows[0] < 0;
@@ -419,9 +460,13 @@ void set_bounds(const AttributeMap& attributes, BatchNormArguments& arguments) {
   }
 }
 
+size_t partial_bytes(const BatchNormArguments& arguments) {
+  return line_bytes(arguments.parts * partial_size(arguments) *
+                    static_cast<int64_t>(sizeof(double)));
+}
+
 size_t workspace_bytes(const BatchNormArguments& arguments) {
-  return arguments.partial_offset + line_bytes(arguments.units * 2 * arguments.channels *
-                                               static_cast<int64_t>(sizeof(double)));
+  return arguments.partial_offset + partial_bytes(arguments);
 }
 
 // The kernel's arguments, to be changed.
@@ -436,9 +481,16 @@ std::shared_ptr<BatchNormArguments> change_arguments(BoundKernel& kernel) {
 void cut_bands(BoundKernel& kernel, int64_t band_rows) {
   const auto arguments = change_arguments(kernel);
   arguments->unit_rows = band_rows * arguments->positions;
-  arguments->units = ceil_div(arguments->rows, arguments->unit_rows);
+  arguments->units = arguments->parts = ceil_div(arguments->rows, arguments->unit_rows);
   kernel.workspace_bytes = workspace_bytes(*arguments);
   kernel.phases.front().units = kernel.phases.back().units = arguments->units;
+}
+
+size_t cut_sums(BoundKernel& kernel, int64_t parts) {
+  const auto arguments = change_arguments(kernel);
+  arguments->parts = parts;
+  kernel.workspace_bytes = arguments->partial_offset;
+  return partial_bytes(*arguments);
 }
 
 void hand_coefficients(BoundKernel& kernel) { change_arguments(kernel)->handed = true; }
@@ -470,6 +522,12 @@ void offer_sink(const BindRequest& request, size_t source, void (*run)(const Cal
   bound.sink.scratch_bytes = bound.scratch_bytes;
   bound.sink.stores = true;
   bound.sink.cut = &cut_bands;
+}
+
+// By whoever makes the pixels too.
+void offer_sums(size_t source, std::vector<size_t> reads, void (*open)(const Call&),
+                void (*take)(const Call&, int64_t, const Stretch*, int64_t), BoundKernel& bound) {
+  bound.sums = {open, take, source, std::move(reads), bound.scratch_bytes, &cut_sums};
 }
 
 // And rows of the result made for who takes them.
@@ -548,6 +606,7 @@ BoundKernel bind_batch_norm(const BindRequest& request) {
   bound.phases.push_back({&merge_moments, ceil_div(arguments->channels, kChannelUnit)});
   bound.phases.push_back({&normalize_units, arguments->units});
   offer_sink(request, 0, &measure_rows, bound);
+  offer_sums(0, {}, [](const Call&) {}, &measure, bound);
   if (request.tile == nullptr || arguments->finish)
     offer_rows(request, {0}, &make_rows<&normalize>, bound);
   return bound;
@@ -577,6 +636,8 @@ BoundKernel bind_batch_norm_backward(const BindRequest& request) {
   bound.phases.push_back({&apply_gradients, arguments->units});
   bound.replaces = kGradient;
   offer_sink(request, kGradient, &sum_gradient_rows, bound);
+  offer_sums(kGradient, {kX, kScale, kOffset, kMean, kVariance}, &open_gradient_sums, &sum_gradient,
+             bound);
   offer_rows(request, {kX, kGradient}, &make_rows<&apply_gradient>, bound);
   return bound;
 }

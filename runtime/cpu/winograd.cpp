@@ -18,6 +18,8 @@ namespace {
 // Depths of one unit that transforms weights: 32 x 64 columns are 2048 weights of 9 taps, about 10
 // us.
 constexpr int64_t kWeightDepth = 32;
+constexpr int64_t kMostParts = 1024;  // of sums
+constexpr int64_t kManyThreads = 16;
 
 }  // namespace
 
@@ -25,6 +27,11 @@ void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& 
   bound.flops = shape.flops();
   for (const TensorInfo& info : request.operands) bound.bytes += static_cast<double>(info.bytes());
   for (const TensorInfo& info : request.results) bound.bytes += static_cast<double>(info.bytes());
+}
+
+bool may_be_parts(int64_t tile_blocks) {
+  const int64_t idle = round_up(tile_blocks, kManyThreads) - tile_blocks;
+  return tile_blocks <= kMostParts && 10 * idle <= tile_blocks;
 }
 
 WinogradScheme winograd_scheme(const ConvShape& shape, ConvDirection direction, Isa isa) {
@@ -82,6 +89,30 @@ WinogradTiles winograd_tiles(const ConvShape& shape, ConvDirection direction) {
   return tiles;
 }
 
+int64_t stretches_under(const WinogradTiles& tiles, int64_t begin, int64_t end, int64_t side,
+                        Stretch* stretches) {
+  const int64_t channels = tiles.result_channels;
+  int64_t found = 0;
+  for (int64_t tile = begin; tile < end;) {
+    const int64_t column = tile % tiles.columns, row = tile / tiles.columns % tiles.rows;
+    const int64_t image = tile / (tiles.columns * tiles.rows);
+    const int64_t count = std::min(tiles.columns - column, end - tile);
+    const int64_t left = column * side;
+    const int64_t right = std::min(tiles.result_width, (column + count) * side);
+    for (int64_t y = row * side; y < std::min(tiles.result_height, (row + 1) * side); ++y) {
+      const int64_t pixel = (image * tiles.result_height + y) * tiles.result_width + left;
+      const Stretch next = {pixel * channels, (right - left) * channels};
+      if (found > 0 && stretches[found - 1].first + stretches[found - 1].count == next.first) {
+        stretches[found - 1].count += next.count;
+      } else {
+        stretches[found++] = next;
+      }
+    }
+    tile += count;
+  }
+  return found;
+}
+
 BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
                           ConvDirection direction, const WinogradCut* cut) {
   const WinogradScheme scheme = winograd_scheme(shape, direction, request.isa);
@@ -91,15 +122,20 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   auto winograd = std::make_shared<WinogradArguments>();
   WinogradArguments& w = *winograd;
   w.tiles = winograd_tiles(shape, direction);
-  w.cut = cut != nullptr
-              ? *cut
-              : best_cut(w.tiles, request.isa, is_fixed(request, 1), request.threads).cut;
+  const int64_t strips = ceil_div(w.tiles.result_channels, table.panel);
+  const auto cut_for = [&](int threads) {
+    return best_cut(w.tiles, request.isa, is_fixed(request, 1), threads).cut;
+  };
+  w.cut = cut != nullptr ? *cut : cut_for(kFewThreads);
+  const bool parts = !is_fixed(request, 1) && w.cut.strip_block >= strips &&
+                     may_be_parts(ceil_div(w.tiles.count, w.cut.tile_block));
+  if (cut == nullptr && !parts && request.threads > kFewThreads) w.cut = cut_for(request.threads);
   w.backward = direction == ConvDirection::backward_data;
   const int64_t depth = w.tiles.source_channels;
   const int64_t panel = std::min(table.panel, round_up(w.tiles.result_channels, table.lanes));
   w.tile_blocks = ceil_div(w.tiles.count, w.cut.tile_block);
   w.channel_blocks = ceil_div(depth, w.cut.channel_block);
-  w.strip_count = ceil_div(w.tiles.result_channels, table.panel);
+  w.strip_count = strips;
   w.strip_blocks = ceil_div(w.strip_count, w.cut.strip_block);
   const bool program = request.tile != nullptr && tile_finish(request.tile) == nullptr;
   w.finish = program && w.strip_blocks == 1;
@@ -132,6 +168,7 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   bound.phases.push_back({table.multiply, w.tile_blocks * w.strip_blocks});
   if (program && !w.finish) bound.phases.push_back(tile_phase(*request.tile));
   bound.column_lanes = column_lanes_of(request, table.lanes);
+  if (parts) bound.sum_parts = w.tile_blocks;
   bound.algorithm = w.cut.weights_first ? "winograd F(4,3)" : "winograd F(4,3) streamed";
   bound.arguments = winograd;
   return bound;

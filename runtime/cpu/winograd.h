@@ -93,6 +93,12 @@ struct WinogradWeightArguments {
           zero_offset = 0;  // bytes into the scratch
 };
 
+// Of the result, what lies under tiles [begin, end) of `side` rows and columns; gives their number,
+// at most kMostStretches.
+inline constexpr int64_t kMostStretches = 2 * 8 + 1;
+int64_t stretches_under(const WinogradTiles& tiles, int64_t begin, int64_t end, int64_t side,
+                        Stretch* stretches);
+
 struct WinogradTable {
   using Run = void (*)(const Call&, int64_t begin, int64_t end);
   int64_t panel, lanes;

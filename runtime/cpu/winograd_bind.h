@@ -23,6 +23,11 @@ struct Scratch {
 
 void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& shape);
 
+// Whether units of so many blocks of tiles, with all channels, may be parts of sums: they are few
+// enough to add up and share themselves evenly among many threads, so that these need no cut of
+// their own.
+bool may_be_parts(int64_t tile_blocks);
+
 // The sizes of source and result, which the gradient of the data exchanges, without tiles.
 WinogradTiles image_sizes(const ConvShape& shape, ConvDirection direction);
 // Tiles over height x width pixels; `images` is set.

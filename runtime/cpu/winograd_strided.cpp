@@ -41,13 +41,16 @@ BoundKernel bind_strided(const BindRequest& request, const ConvShape& shape,
   s.backward = direction == ConvDirection::backward_data;
   s.turn_rows = s.backward && shape.pad_top % 2 == 0;
   s.turn_columns = s.backward && shape.pad_left % 2 == 0;
-  s.cut = cut != nullptr ? *cut
-                         : best_strided_cut(s.tiles, s.backward, request.isa, is_fixed(request, 1),
-                                            request.threads)
-                               .cut;
+  const auto cut_for = [&](int threads) {
+    return best_strided_cut(s.tiles, s.backward, request.isa, is_fixed(request, 1), threads).cut;
+  };
   const int64_t depth = s.tiles.source_channels, columns = s.tiles.result_channels;
   s.phase_strips = ceil_div(columns, table.panel);
   s.strip_count = (s.backward ? 4 : 1) * s.phase_strips;
+  s.cut = cut != nullptr ? *cut : cut_for(kFewThreads);
+  const bool parts = !is_fixed(request, 1) && s.cut.strip_block >= s.strip_count &&
+                     may_be_parts(ceil_div(s.tiles.count, s.cut.tile_block));
+  if (cut == nullptr && !parts && request.threads > kFewThreads) s.cut = cut_for(request.threads);
   s.cut.channel_block = round_up(s.cut.channel_block, table.lanes);
   s.cut.strip_block = std::min(s.cut.strip_block, s.strip_count);
   s.tile_blocks = ceil_div(s.tiles.count, s.cut.tile_block);
@@ -74,8 +77,9 @@ BoundKernel bind_strided(const BindRequest& request, const ConvShape& shape,
   if (kept) bound.layout = "winograd of stride 2";
   bound.scratch_bytes = scratch.bytes;
   bound.phases.push_back({table.strided_multiply, s.tile_blocks * s.strip_blocks});
-  if (request.tile != nullptr && tile_finish(request.tile) == nullptr)
-    bound.phases.push_back(tile_phase(*request.tile));
+  const bool program = request.tile != nullptr && tile_finish(request.tile) == nullptr;
+  if (program) bound.phases.push_back(tile_phase(*request.tile));
+  if (parts && !program) bound.sum_parts = s.tile_blocks;
   bound.column_lanes = column_lanes_of(request, table.lanes);
   bound.algorithm = "winograd F(4,2)";
   bound.arguments = strided;

@@ -1,14 +1,6 @@
 // Chains of real kernels: the same bits as step by step, in every instruction set and for any
 // number of threads.
-#include <algorithm>
-#include <cmath>
-#include <memory>
-#include <random>
-
-#include "cases.h"
-#include "core/executor.h"
-#include "core/isa.h"
-#include "toy.h"
+#include "plan_runner.h"
 
 using namespace nnrt;
 using namespace nnrt::test;
@@ -20,19 +12,6 @@ struct Net {
   int64_t channels, wide, small;
   int64_t kernel, stride;
 };
-
-std::string text(int64_t number) { return std::to_string(number); }
-
-StepSpec& conv(PlanWriter& writer, const char* kernel, int first, int second, int to,
-               int64_t stride, int64_t padding, int64_t groups) {
-  StepSpec& step = writer.step(kernel, {first, second}, {to});
-  step.attributes["stride"] = writer.dims({text(stride), text(stride)});
-  step.attributes["padding"] =
-      writer.dims({text(padding), text(padding), text(padding), text(padding)});
-  step.attributes["dilation"] = writer.dims({"1", "1"});
-  step.attributes["groups"] = groups;
-  return step;
-}
 
 // A pointwise, a depthwise and another pointwise convolution. `shown`: what lies between is given
 // too, so that no step can join another.
@@ -57,66 +36,19 @@ PlanWriter make_plan(const Net& net, bool shown) {
   return writer;
 }
 
-std::vector<float> random_floats(size_t count, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  std::vector<float> result(count);
-  for (float& value : result) value = uniform(generator);
-  return result;
-}
-
-// The outputs for random inputs and variables, and how many steps joined another or make an operand
-// again.
-std::vector<std::vector<float>> run_plan(PlanWriter writer, const std::vector<Shape>& shapes,
-                                         Isa isa, int threads, int64_t* joined) {
-  Options options = toy_options(threads);
-  options.isa = isa;
-  Executable executable(writer.plan(), options, &find_kernel);
-  const auto count_of = [](const Shape& shape) {
-    size_t count = 1;
-    for (int64_t dim : shape) count *= static_cast<size_t>(dim);
-    return count;
-  };
-  for (size_t i = 0; i < writer.plan().variables.size(); ++i) {
-    const size_t count = count_of(writer.plan().variables[i].shape);
-    const std::vector<float> values = random_floats(count, static_cast<uint32_t>(i));
-    executable.set_variable(i, values.data(), count * sizeof(float));
-  }
-  Executor executor(executable);
-  std::vector<ShapeView> views;
-  std::vector<std::vector<float>> values;
-  std::vector<const void*> inputs;
-  for (const Shape& shape : shapes) {
-    views.push_back({shape.data(), shape.size()});
-    values.push_back(random_floats(count_of(shape), static_cast<uint32_t>(9 + values.size())));
-    inputs.push_back(values.back().data());
-  }
-  Binding& binding = executor.bind(0, views.data(), views.size());
-  *joined = 0;
-  for (const BoundStep& step : binding.main.steps) *joined += step.joined || step.remade ? 1 : 0;
-  // Outputs begin on lines of the cache.
-  constexpr size_t kLineFloats = 16;
-  std::vector<std::vector<float>> memory, outputs;
-  std::vector<void*> targets;
-  std::vector<size_t> sizes;
-  for (size_t i = 0; i < executable.programs()[0].program->outputs.size(); ++i) {
-    sizes.push_back(static_cast<size_t>(executor.output_info(0, binding, i).elements()));
-    memory.emplace_back(sizes.back() + kLineFloats);
-    void* target = memory.back().data();
-    size_t space = memory.back().size() * sizeof(float);
-    targets.push_back(std::align(kLineFloats * sizeof(float), sizeof(float), target, space));
-  }
-  executor.run(0, binding, inputs.data(), targets.data(), {});
-  for (size_t i = 0; i < targets.size(); ++i) {
-    const float* const output = static_cast<const float*>(targets[i]);
-    outputs.emplace_back(output, output + sizes[i]);
-  }
-  return outputs;
+// The outputs, and how many steps joined another or make an operand again.
+std::vector<std::vector<float>> run_counted(PlanWriter writer, const std::vector<Shape>& shapes,
+                                            Isa isa, int threads, int64_t* joined) {
+  return run_plan(std::move(writer), shapes, isa, threads, [joined](const Binding& binding) {
+    *joined =
+        std::count_if(binding.main.steps.begin(), binding.main.steps.end(),
+                      [](const BoundStep& step) { return step.joined || step.remade != nullptr; });
+  });
 }
 
 std::vector<float> run_net(const Net& net, bool shown, Isa isa, int threads, int64_t* joined) {
   const Shape shape = {net.images, net.height, net.width, net.channels};
-  return run_plan(make_plan(net, shown), {shape}, isa, threads, joined)[0];
+  return run_counted(make_plan(net, shown), {shape}, isa, threads, joined)[0];
 }
 
 void chains_give_the_same_bits() {
@@ -206,15 +138,6 @@ PlanWriter make_gradients(const Net& net, bool shown, bool changed, bool normed)
   return writer;
 }
 
-bool near(const std::vector<float>& found, const std::vector<float>& wanted) {
-  float most = 0, apart = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    most = std::max(most, std::abs(wanted[i]));
-    apart = std::max(apart, std::abs(found[i] - wanted[i]));
-  }
-  return apart <= 1e-5F * most;
-}
-
 // Sums may be cut elsewhere in a chain, for any number of threads in the same way.
 void check_gradients(const std::vector<Net>& nets, bool normed) {
   for (const Net& net : nets) {
@@ -227,8 +150,8 @@ void check_gradients(const std::vector<Net>& nets, bool normed) {
       if (!is_available(isa)) continue;
       int64_t joined = 0;
       const auto run = [&](bool shown, int threads) {
-        return run_plan(make_gradients(net, shown, false, normed), {small, wide, deep}, isa,
-                        threads, &joined);
+        return run_counted(make_gradients(net, shown, false, normed), {small, wide, deep}, isa,
+                           threads, &joined);
       };
       const std::vector<std::vector<float>> wanted = run(true, 2);
       const int64_t apart = joined;
@@ -259,8 +182,8 @@ void what_is_gone_is_not_made_again() {
   const Shape wide = {net.images, net.height, net.width, net.wide};
   int64_t joined = 0;
   const auto run = [&](bool shown) {
-    return run_plan(make_gradients(net, shown, true, false), {small, wide, wide}, best_isa(), 2,
-                    &joined);
+    return run_counted(make_gradients(net, shown, true, false), {small, wide, wide}, best_isa(), 2,
+                       &joined);
   };
   const std::vector<std::vector<float>> wanted = run(true);
   const std::vector<std::vector<float>> found = run(false);

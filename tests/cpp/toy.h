@@ -185,14 +185,18 @@ class PlanWriter {
   StepSpec& binary(const std::string& op, int a, int b, int result,
                    const std::vector<std::string>& domain) {
     StepSpec& added = step("tile", {a, b}, {result});
+    added.tile = binary_tile(op, a, b, result, domain);
+    return added;
+  }
+  TileProgram binary_tile(const std::string& op, int a, int b, int result,
+                          const std::vector<std::string>& domain) const {
     TileProgram tile;
     tile.domain = dims(domain);
     tile.loads = {a, b};
     tile.stores = {result};
     tile.code = {instruction("load", {0}), instruction("load", {1}), instruction(op, {0, 1}),
                  instruction("store", {0, 2})};
-    added.tile = tile;
-    return added;
+    return tile;
   }
   static TileInstruction instruction(const std::string& op, std::vector<int> arguments) {
     TileInstruction result;

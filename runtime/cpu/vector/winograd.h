@@ -148,33 +148,18 @@ inline void winograd_weights(const Call& call, int64_t begin, int64_t end) {
   stream_fence();
 }
 
-// The epilogue over all channels of tiles [begin, end), in runs as long as they come.
-inline void winograd_finish(const WinogradTiles& tiles, const Call& call, int64_t begin,
-                            int64_t end) {
-  const int64_t channels = tiles.result_channels;
-  TileIndex tile(tiles, begin);
-  int64_t from = 0, to = 0;  // the run at hand, in pixels
-  auto add = [&](int64_t first, int64_t last) {
-    if (first == to) {
-      to = last;
-      return;
-    }
-    run_tile(*call.tile, call, call.scratch, from * channels, to * channels);
-    from = first;
-    to = last;
-  };
-  for (int64_t t = begin; t < end;) {
-    const int64_t count = smaller(tiles.columns - tile.column, end - t);
-    const int64_t left = tile.column * 4;
-    const int64_t right = smaller(tiles.result_width, (tile.column + count) * 4);
-    for (int64_t y = tile.row * 4; y < smaller(tiles.result_height, tile.row * 4 + 4); ++y) {
-      const int64_t row = (tile.image * tiles.result_height + y) * tiles.result_width;
-      add(row + left, row + right);
-    }
-    t += count;
-    tile = TileIndex(tiles, t);
+// What is left to do with all channels of the pixels of tiles [begin, end), of `side` rows and
+// columns: the epilogue where `finish` is true, and another step's sums.
+inline void complete_pixels(const WinogradTiles& tiles, const Call& call, int64_t part,
+                            int64_t begin, int64_t end, int64_t side, bool finish) {
+  if (!finish && call.taker == nullptr) return;
+  Stretch stretches[kMostStretches];
+  const int64_t count = stretches_under(tiles, begin, end, side, stretches);
+  for (int64_t i = 0; finish && i < count; ++i) {
+    run_tile(*call.tile, call, call.scratch, stretches[i].first,
+             stretches[i].first + stretches[i].count);
   }
-  run_tile(*call.tile, call, call.scratch, from * channels, to * channels);
+  if (call.taker != nullptr) call.taker->take(call, part, stretches, count);
 }
 
 // Asks for 3x3 weights ahead of their transformation, as PixelsAhead does for pixels.
@@ -264,11 +249,11 @@ inline void open_stage(const WinogradArguments& winograd, const WinogradMemory& 
 }
 
 // Multiplies at all positions, and meanwhile asks for what comes after: the pixels of the result,
-// and what `finish` reads beside them, where this stage completes them, and what the next stage
-// transforms (`next` is nullptr where there is none).
+// and what `finish` and sums read beside them, where this stage completes them, and what the next
+// stage transforms (`next` is nullptr where there is none).
 inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
                            const WinogradStage& stage, const WinogradStage* next,
-                           const Finisher* finish) {
+                           const Finisher* finish, const float* beside) {
   const WinogradTiles& tiles = winograd.tiles;
   const int64_t width = strip_width(winograd, stage.strip);
   PositionProduct product;
@@ -294,6 +279,7 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   PixelsAhead result = of_result(stored ? memory.result : nullptr);
   PixelsAhead add = of_result(finish != nullptr ? finish->add : nullptr);
   PixelsAhead mask = of_result(finish != nullptr ? finish->mask : nullptr);
+  PixelsAhead sums = of_result(beside);
   const WinogradStage& after = next != nullptr ? *next : stage;
   PixelsAhead source(tiles, memory.source, tiles.source_height, tiles.source_width,
                      tiles.source_channels, after.first_tile, after.last_tile);
@@ -315,6 +301,7 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
     result.ask<1>(p);
     add.ask<0>(p);
     mask.ask<0>(p);
+    sums.ask<0>(p);
     const TileOrder::Range range = order.at(p / kSide, p % kSide);
     product.rows = range.end - range.begin;
     if (far) product.next = weights + (p + 1) * winograd.weight_position;
@@ -325,6 +312,13 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   }
 }
 
+// Gives what a taker of sums reads beside the pixels.
+NNC_INLINE const float* open_sums(const Call& call) {
+  if (call.taker == nullptr) return nullptr;
+  call.taker->open(call);
+  return static_cast<const float*>(call.taker->beside());
+}
+
 // Unit: a block of tiles, a block of strips.
 inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
   const WinogradArguments& winograd = winograd_arguments(call);
@@ -333,6 +327,7 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
   const CallFinish finish(call);
   zero_floats(memory.zeros, round_up(tiles.source_channels, kLanes));
   if (begin == end) return;
+  const float* const beside = open_sums(call);
   WinogradStage stage = first_stage(winograd, begin);
   for (int64_t unit = begin; unit < end;) {
     const bool complete = stage.last == tiles.source_channels;
@@ -347,15 +342,16 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
       set_channels(winograd, next, stage.last);
     }
     open_stage(winograd, memory, stage);
-    multiply_stage(winograd, memory, stage, unit < end ? &next : nullptr, finish.get());
+    multiply_stage(winograd, memory, stage, unit < end ? &next : nullptr, finish.get(), beside);
     if (complete) {
       const int64_t width = strip_width(winograd, stage.strip);
       transform_result(tiles, memory.products, round_up(width, kLanes), winograd.product_position,
                        stage.first_tile, stage.last_tile, stage.strip * kPanel, width,
                        memory.result, finish.get());
     }
-    if (unit_complete && winograd.finish)
-      winograd_finish(tiles, call, stage.first_tile, stage.last_tile);
+    if (unit_complete) {
+      complete_pixels(tiles, call, unit - 1, stage.first_tile, stage.last_tile, 4, winograd.finish);
+    }
     stage = next;
   }
 }

@@ -206,11 +206,11 @@ void multiply_strip(const StridedArguments& strided, const StridedMemory& memory
 }
 
 // Multiplies a stage, and meanwhile asks for what comes after: the pixels of the result, and what
-// `finish` reads beside them, where this stage completes them, and what the next stage transforms
-// (`next` is nullptr where there is none).
+// `finish` and sums read beside them, where this stage completes them, and what the next stage
+// transforms (`next` is nullptr where there is none).
 inline void multiply_stage(const StridedArguments& strided, const StridedMemory& memory,
                            const StridedStage& stage, const StridedStage* next,
-                           const Finisher* finish) {
+                           const Finisher* finish, const float* beside) {
   const WinogradTiles& tiles = strided.tiles;
   const bool complete = stage.last == tiles.source_channels;
   const TileOrder order(tiles, stage.first_tile, stage.last_tile);
@@ -240,12 +240,14 @@ inline void multiply_stage(const StridedArguments& strided, const StridedMemory&
     PixelsAhead result = of_result(stored ? memory.result : nullptr);
     PixelsAhead add = of_result(finish != nullptr ? finish->add : nullptr);
     PixelsAhead mask = of_result(finish != nullptr ? finish->mask : nullptr);
+    PixelsAhead sums = of_result(beside);
     multiply_strip(strided, memory, stage, order, strip, products,
                    [&](int p) __attribute__((always_inline)) {
                      source.ask<0>(step + p, steps);
                      result.ask<1>(p, kPhasePositions);
                      add.ask<0>(p, kPhasePositions);
                      mask.ask<0>(p, kPhasePositions);
+                     sums.ask<0>(p, kPhasePositions);
                    });
     if (!complete) continue;
     if (strided.backward) {
@@ -271,10 +273,12 @@ inline void strided_multiply(const Call& call, int64_t begin, int64_t end) {
   const CallFinish finish(call);
   if (begin == end) return;
   zero_floats(memory.zeros, tiles.source_channels);
+  const float* const beside = open_sums(call);
   StridedStage stage = first_stage(strided, begin);
   for (int64_t unit = begin; unit < end;) {
+    const bool complete = stage.last == tiles.source_channels;
     StridedStage next = stage;
-    if (stage.last < tiles.source_channels) {
+    if (!complete) {
       set_channels(strided, next, stage.last);
     } else if (++unit < end) {
       next = first_stage(strided, unit);
@@ -289,7 +293,11 @@ inline void strided_multiply(const Call& call, int64_t begin, int64_t end) {
       transform_phases(tiles, memory.source, stage.first_tile, stage.last_tile, stage.first,
                        channels, memory.zeros, to);
     }
-    multiply_stage(strided, memory, stage, unit < end ? &next : nullptr, finish.get());
+    multiply_stage(strided, memory, stage, unit < end ? &next : nullptr, finish.get(), beside);
+    if (complete) {
+      complete_pixels(tiles, call, unit - 1, stage.first_tile, stage.last_tile,
+                      strided.backward ? 8 : 4, false);
+    }
     stage = next;
   }
 }

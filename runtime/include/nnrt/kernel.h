@@ -27,6 +27,7 @@ struct RunState {
 
 struct BoundTile;  // cpu/tile.h
 struct RowSource;
+struct SumTaker;
 
 // Columns [begin, end) of the last axis of a tensor and where they go: column c of row r to
 // [r * row + at + c - begin] of another.
@@ -58,6 +59,10 @@ struct Call {
   // Makes rows of operand BoundKernel::remakes, which has no memory; nullptr: it lies where it
   // belongs.
   const RowSource* remade = nullptr;
+  // Takes sums of what units complete (BoundKernel::sum_parts); nullptr: nobody does.
+  const SumTaker* taker = nullptr;
+  // Where another step left the sums that this one merges; nullptr: they are its own.
+  void* parts = nullptr;
   const RunState* state = nullptr;
 };
 
@@ -136,6 +141,46 @@ struct RowKernel {
   void (*cut)(BoundKernel& kernel, int64_t count) = nullptr;
 };
 
+// Elements of a tensor that lie in a row.
+struct Stretch {
+  int64_t first = 0, count = 0;
+};
+
+// Sums over the pixels of an operand that may be taken while the step that makes it has them in
+// the cache, in place of the first phase (core/sums.h).
+struct PixelSums {
+  // Before a thread's first part; both leave `Call::scratch` to each other.
+  void (*open)(const Call& call) = nullptr;
+  // Part `part`: whole pixels. nullptr: the kernel takes no such sums.
+  void (*take)(const Call& call, int64_t part, const Stretch* stretches, int64_t count) = nullptr;
+  size_t source = 0;          // the operand's number
+  std::vector<size_t> reads;  // other operands that are read, the first at the same places
+  size_t scratch_bytes = 0;
+  // Tells the kernel that there are so many parts, in Call::parts; gives the bytes of them.
+  size_t (*cut)(BoundKernel& kernel, int64_t parts) = nullptr;
+};
+
+// Another step's sums, for the step that makes what they are taken of.
+struct SumTaker {
+  const Call* call = nullptr;
+  PixelSums sums;
+  size_t scratch_offset = 0;  // behind what the maker needs
+
+  Call own_call(const Call& maker) const {
+    Call own = *call;
+    own.scratch = static_cast<char*>(maker.scratch) + scratch_offset;
+    return own;
+  }
+  void open(const Call& maker) const { sums.open(own_call(maker)); }
+  void take(const Call& maker, int64_t part, const Stretch* stretches, int64_t count) const {
+    sums.take(own_call(maker), part, stretches, count);
+  }
+  // Read at the places of what is taken; nullptr: nothing is.
+  const void* beside() const {
+    return sums.reads.empty() ? nullptr : call->operands[sums.reads.front()];
+  }
+};
+
 // Another step, whose result's rows are made where they are needed.
 struct RowSource {
   const Call* call = nullptr;
@@ -175,6 +220,10 @@ struct BoundKernel {
   std::vector<ColumnStore> moves;
   void (*leave)(BoundKernel& kernel, const std::vector<bool>& operands) = nullptr;
   RowKernel rows, sink;
+  PixelSums sums;
+  // Not 0: so many units of the last phase complete some pixels of result 0 each, cut by the shape
+  // alone, and heed Call::taker.
+  int64_t sum_parts = 0;
   // The operand whose rows the kernel can have made (Call::remade), some at a time, in this much
   // scratch behind its other. -1: none.
   int remakes = -1;
