@@ -69,10 +69,10 @@ WinogradTiles image_sizes(const ConvShape& shape, ConvDirection direction) {
 }
 
 void set_grid(WinogradTiles& tiles, int64_t height, int64_t width) {
-  tiles.rows = ceil_div(height, 4);
-  tiles.columns = ceil_div(width, 4);
+  tiles.rows = ceil_div(height, tiles.size);
+  tiles.columns = ceil_div(width, tiles.size);
   tiles.count = tiles.images * tiles.rows * tiles.columns;
-  const int64_t down = height % 4, across = width % 4;
+  const int64_t down = height % tiles.size, across = width % tiles.size;
   tiles.edge_row = down > 0;
   tiles.edge_column = across > 0 && (!tiles.edge_row || across == down);
   tiles.edge = tiles.edge_row ? down : tiles.edge_column ? across : 0;
@@ -113,6 +113,11 @@ int64_t stretches_under(const WinogradTiles& tiles, int64_t begin, int64_t end, 
   return found;
 }
 
+void set_size(WinogradTiles& tiles, int64_t size) {
+  tiles.size = size;
+  set_grid(tiles, tiles.result_height, tiles.result_width);
+}
+
 BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
                           ConvDirection direction, const WinogradCut* cut) {
   const WinogradScheme scheme = winograd_scheme(shape, direction, request.isa);
@@ -127,9 +132,11 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
     return best_cut(w.tiles, request.isa, is_fixed(request, 1), threads).cut;
   };
   w.cut = cut != nullptr ? *cut : cut_for(kFewThreads);
+  set_size(w.tiles, w.cut.tile_size);
   const bool parts = !is_fixed(request, 1) && w.cut.strip_block >= strips &&
                      may_be_parts(ceil_div(w.tiles.count, w.cut.tile_block));
   if (cut == nullptr && !parts && request.threads > kFewThreads) w.cut = cut_for(request.threads);
+  w.positions = w.tiles.whole_side() * w.tiles.whole_side();
   w.backward = direction == ConvDirection::backward_data;
   const int64_t depth = w.tiles.source_channels;
   const int64_t panel = std::min(table.panel, round_up(w.tiles.result_channels, table.lanes));
@@ -143,7 +150,7 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   w.tile_position = w.cut.tile_block * w.channel_stride + kSkew;
   w.product_position = w.cut.tile_block * panel + kSkew;
   w.weight_position = (w.cut.weights_first ? depth : w.cut.channel_block) * panel + kSkew;
-  w.weight_strip = 36 * w.weight_position;
+  w.weight_strip = w.positions * w.weight_position;
   w.weight_depth = kWeightDepth;
   w.weight_units = w.strip_count * ceil_div(depth, kWeightDepth);
 
@@ -156,20 +163,23 @@ BoundKernel bind_winograd(const BindRequest& request, const ConvShape& shape,
   const size_t weight_bytes = line_bytes(w.strip_count * w.weight_strip * 4);
   if (w.cut.weights_first && is_fixed(request, 1)) {
     bound.prepared_bytes = weight_bytes;
-    bound.layout = "winograd";
+    bound.layout = "winograd of " + std::to_string(w.tiles.size);
     bound.prepare.push_back({table.weights, w.weight_units});
   } else if (w.cut.weights_first) {
     bound.workspace_bytes = weight_bytes;
     bound.phases.push_back({table.weights, w.weight_units});
   } else {
-    w.weight_offset = scratch.add(36 * w.weight_position);
+    w.weight_offset = scratch.add(w.positions * w.weight_position);
   }
   bound.scratch_bytes = scratch.bytes;
   bound.phases.push_back({table.multiply, w.tile_blocks * w.strip_blocks});
   if (program && !w.finish) bound.phases.push_back(tile_phase(*request.tile));
   bound.column_lanes = column_lanes_of(request, table.lanes);
   if (parts) bound.sum_parts = w.tile_blocks;
-  bound.algorithm = w.cut.weights_first ? "winograd F(4,3)" : "winograd F(4,3) streamed";
+  const bool whole = w.tiles.size == 4;
+  bound.algorithm = w.cut.weights_first ? (whole ? "winograd F(4,3)" : "winograd F(2,3)")
+                    : whole             ? "winograd F(4,3) streamed"
+                                        : "winograd F(2,3) streamed";
   bound.arguments = winograd;
   return bound;
 }

@@ -3,7 +3,9 @@
 // 36 positions, and transformed back: a quarter of the multiplications of the direct sum. With
 // these points the rounding error is 1e-6 of the rms of the result (256 channels), where the direct
 // kernels' is 2e-7 and that of the usual points 0, +-1, +-2 is 3e-6 (tests/cpp/test_winograd.cpp).
-// Where less than 4 rows or columns of pixels are left at the edge, tiles have fewer positions.
+// Where less than 4 rows or columns of pixels are left at the edge, tiles have fewer positions;
+// where weights weigh more than pixels all tiles are such ones, of 2x2 pixels: F(2x2, 3x3) over 0,
+// +-2/3 and infinity, on 16 of the 36 positions.
 // What is infinite or no number spreads over the pixels of its tiles. Of stride 2:
 // cpu/winograd_strided.h; larger, on few channels: cpu/winograd_folded.h.
 #pragma once
@@ -19,9 +21,9 @@ namespace nnrt {
 
 enum class ConvDirection : uint8_t { forward, backward_data, backward_weight };
 
-// Square tiles over a result of rows x columns pixels; tile (i, j) begins at pixel (4 i, 4 j), and
-// the source under it at (4 i - pad_top, 4 j - pad_left), or 8 i and 8 j where the stride of that
-// tensor is 2. What lies outside of an image is zero.
+// Square tiles over a result of rows x columns pixels; tile (i, j) begins at pixel (size i, size
+// j), and the source under it at (size i - pad_top, size j - pad_left), or 8 i and 8 j where the
+// stride of that tensor is 2. What lies outside of an image is zero.
 struct WinogradTiles {
   int64_t images = 0;
   int64_t source_height = 0, source_width = 0, source_channels = 0;
@@ -29,16 +31,18 @@ struct WinogradTiles {
   int64_t pad_top = 0, pad_left = 0;
   int64_t rows = 0, columns = 0;  // tiles of an image
   int64_t count = 0;              // tiles of all images
-  // The last row or column of tiles holds `edge` pixels, less than 4, and has fewer positions for
-  // it (cpu/vector/winograd_edge.h).
+  // The last row or column of tiles holds `edge` pixels, fewer than the others, and has fewer
+  // positions for it (cpu/vector/winograd_edge.h).
   int64_t edge = 0;
   bool edge_row = false, edge_column = false;
-  int64_t side = 6;  // positions of a whole tile in one dimension
+  int64_t side = 6;  // positions that a tile may have in one dimension
+  int64_t size = 4;  // pixels of a whole tile in one dimension
+  int64_t whole_side() const { return side - 4 + size; }  // positions that a whole one has
   // Of all tiles.
   int64_t positions() const {
-    const int64_t spared = 4 - edge;
-    return images * (side * rows - (edge_row ? spared : 0)) *
-           (side * columns - (edge_column ? spared : 0));
+    const int64_t spared = size - edge;
+    return images * (whole_side() * rows - (edge_row ? spared : 0)) *
+           (whole_side() * columns - (edge_column ? spared : 0));
   }
 };
 
@@ -51,6 +55,7 @@ struct WinogradCut {
   int64_t strip_block = 1;    // strips of a unit; 1 where there are several channel blocks
   bool weights_first = true;  // all weights are transformed in a phase of their own; else each unit
                               // transforms what it needs
+  int64_t tile_size = 4;      // WinogradTiles::size, or 2
 };
 
 struct WinogradArguments {
@@ -60,7 +65,8 @@ struct WinogradArguments {
       false;  // the weights are read turned by 180 degrees, with their channels exchanged
   int64_t tile_blocks = 0, channel_blocks = 0;
   int64_t strip_count = 0, strip_blocks = 0;
-  bool finish = false;  // the epilogue runs in the unit: it has all channels of its pixels
+  int64_t positions = 36;  // of the weights: those that whole tiles have
+  bool finish = false;     // the epilogue runs in the unit: it has all channels of its pixels
   // Transformed tiles: [position][tile][channel]; weights: [position][channel][column]; products:
   // [position][tile][column].
   int64_t channel_stride = 0;  // floats of a row of transformed tiles

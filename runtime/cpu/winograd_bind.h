@@ -30,7 +30,7 @@ bool may_be_parts(int64_t tile_blocks);
 
 // The sizes of source and result, which the gradient of the data exchanges, without tiles.
 WinogradTiles image_sizes(const ConvShape& shape, ConvDirection direction);
-// Tiles over height x width pixels; `images` is set.
+// Tiles over height x width pixels; `images` and `size` are set.
 void set_grid(WinogradTiles& tiles, int64_t height, int64_t width);
 
 }  // namespace nnrt

@@ -35,7 +35,8 @@ constexpr double kTileClocks = 40;      // of each register tile, beside its ste
 // asked for ahead: 32x32 of 16 channels N128, gradient of the data, 1.55 ms in blocks of 36
 // and 1.78 of 96.
 constexpr double kPositionClocks = 15;
-constexpr double kBarrier = 1000;  // ns from one phase to the next
+constexpr double kBarrier = 1000;       // ns from one phase to the next
+constexpr double kWholePositions = 36;  // of the tiles that Speed knows
 // So much work is worth so many threads.
 constexpr double kSharedTime = 400e3;
 constexpr int kManyThreads = 8;      // 16 cost ResNet-20 3 % of a training step of 2 threads
@@ -180,12 +181,14 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
       product_clocks(table, speed, cut.tile_block, cut.channel_block, tiles.result_channels) *
       s.depth / channels;
   const double passes = static_cast<double>(channel_blocks > 1 ? s.strips : strip_blocks);
-  clocks += s.tiles * s.depth_vectors * speed.source * passes;
-  clocks += s.tiles * s.column_vectors * speed.result;
-  const double weight_clocks = s.depth * s.column_vectors * speed.weights;
+  const double side = static_cast<double>(tiles.whole_side());
+  const double positions = side * side, part = positions / kWholePositions;
+  clocks += s.tiles * s.depth_vectors * speed.source * part * passes;
+  clocks += s.tiles * s.column_vectors * speed.result * part;
+  const double weight_clocks = s.depth * s.column_vectors * speed.weights * part;
   double time = s.pixel_ns;
-  const double weight_bytes = 144 * s.depth * s.columns;
-  double scratch = 144 * block * (channels + panel);
+  const double weight_bytes = 4 * positions * s.depth * s.columns;
+  double scratch = 4 * positions * block * (channels + panel);
   if (cut.weights_first) {
     if (!prepared) {
       clocks += weight_clocks;
@@ -197,17 +200,18 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   } else {
     clocks += weight_clocks * blocks;
     time += blocks * read_ns(36 * s.depth * s.columns, kFarBytes);
-    scratch += 144 * channels * panel;
+    scratch += 4 * positions * channels * panel;
   }
   // Sums that are kept between blocks of channels are read and written again.
-  time += 288 * s.tiles * s.columns * static_cast<double>(channel_blocks - 1) / kFarBytes;
+  time += 8 * positions * s.tiles * s.columns * static_cast<double>(channel_blocks - 1) / kFarBytes;
   // What does not stay in L2, beside the pixels that come and go and the weights that could, comes
   // through L3, for each strip.
-  double working = scratch + 96 * block * (channels + s.columns);
+  const double pixels = static_cast<double>(tiles.size * tiles.size);
+  double working = scratch + 6 * pixels * block * (channels + s.columns);
   if (cut.weights_first && weight_bytes < cache_bytes()) working += weight_bytes;
   const double outside = std::clamp(working / cache_bytes() - 1, 0.0, 1.0);
-  time += outside * 144 * s.tiles * (s.depth + s.columns) * static_cast<double>(s.strips) /
-          kScatteredBytes;
+  time += outside * 4 * positions * s.tiles * (s.depth + s.columns) *
+          static_cast<double>(s.strips) / kScatteredBytes;
   time += clocks / kClock;
   const bool waits = cut.weights_first && !prepared;
   return time * imbalance(tile_blocks * strip_blocks, time, threads) + (waits ? kBarrier : 0);
@@ -357,7 +361,7 @@ void for_each_shared(WinogradCut cut, int64_t tiles, int64_t strips, int64_t mos
 
 }  // namespace
 
-WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared, int threads) {
+WinogradChoice best_cut(WinogradTiles tiles, Isa isa, bool prepared, int threads) {
   const WinogradTable& table = *families_of(isa).winograd;
   const Speed speed = speed_of(isa);
   const int64_t depth = tiles.source_channels;
@@ -367,18 +371,26 @@ WinogradChoice best_cut(const WinogradTiles& tiles, Isa isa, bool prepared, int 
     const double cost = cost_of(tiles, cut, table, speed, prepared, crew);
     if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
   };
-  for (int64_t tile_block : kTileBlocks) {
-    tile_block = even_part(tiles.count, tile_block);
-    for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
-      consider({tile_block, depth, strip_block, true}, kFewThreads);
-    }
-    if (prepared) continue;
-    for (int64_t channel_block : {16, 32, 64}) {
-      consider({tile_block, std::min(channel_block, depth), 1, false}, kFewThreads);
+  // Small tiles have less than half of the weights to read, and are half as good else.
+  const bool heavy =
+      kWholePositions * 4 * static_cast<double>(depth * tiles.result_channels) > cache_bytes();
+  for (int64_t size : {4, 2}) {
+    if (size < 4 && !heavy) break;
+    set_size(tiles, size);
+    for (int64_t tile_block : kTileBlocks) {
+      tile_block = even_part(tiles.count, tile_block);
+      for (int64_t strip_block = strips; strip_block >= 1; strip_block /= 2) {
+        consider({tile_block, depth, strip_block, true, size}, kFewThreads);
+      }
+      if (prepared) continue;
+      for (int64_t channel_block : {16, 32, 64}) {
+        consider({tile_block, std::min(channel_block, depth), 1, false, size}, kFewThreads);
+      }
     }
   }
   if (threads <= kFewThreads) return best;
   const WinogradCut cut = best.cut;
+  set_size(tiles, cut.tile_size);
   best.nanoseconds = 0;
   for_each_shared(cut, tiles.count, strips, kMostTiles, threads, consider);
   return best;

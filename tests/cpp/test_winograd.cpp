@@ -272,6 +272,9 @@ void test_edges() {
       const nnrt::WinogradCut backward{block, sizes.results, 1, false};
       cut_of_work = &backward;
       check_direction(sizes, operands, ConvDirection::backward_data, true, true);
+      const nnrt::WinogradCut small{block, sizes.channels, 1, block < 7, 2};
+      cut_of_work = &small;
+      check_direction(sizes, operands, ConvDirection::forward, edge == 1, true);
       cut_of_work = nullptr;
       const nnrt::WinogradWeightCut weight{block, sizes.channels, sizes.results, 3};
       cut_of_weight = &weight;
@@ -303,7 +306,7 @@ void test_channels() {
   }
 }
 
-// Every way through the work, whatever the model would choose.
+// Every way through the work, with tiles of both sizes, whatever the model would choose.
 void test_cuts() {
   const Case sizes{3, 13, 10, 70, 135, 1, 1, 1, 1};
   const Operands operands(sizes);
@@ -311,7 +314,9 @@ void test_cuts() {
   for (const nnrt::WinogradCut& cut :
        {nnrt::WinogradCut{5, 1000, 1000, true}, nnrt::WinogradCut{tiles, 1000, 1, true},
         nnrt::WinogradCut{7, 32, 1, true}, nnrt::WinogradCut{12, 16, 1, false},
-        nnrt::WinogradCut{tiles + 9, 33, 1, false}, nnrt::WinogradCut{1, 1000, 2, false}}) {
+        nnrt::WinogradCut{tiles + 9, 33, 1, false}, nnrt::WinogradCut{1, 1000, 2, false},
+        nnrt::WinogradCut{5, 1000, 1000, true, 2}, nnrt::WinogradCut{17, 32, 1, true, 2},
+        nnrt::WinogradCut{12, 33, 1, false, 2}}) {
     for (ConvDirection direction : {ConvDirection::forward, ConvDirection::backward_data}) {
       for (bool tile : {false, true}) {
         nnrt::WinogradCut whole = cut;
@@ -453,10 +458,12 @@ Errors errors_of(const Tensor<float>& found, const Tensor<double>& expected) {
 }
 
 // Positive pixels (what ReLU leaves): the bounds are twice what is measured.
-void test_accuracy(const Case& sizes) {
+void test_accuracy(const Case& sizes, const nnrt::WinogradCut* cut = nullptr) {
   const Operands operands(sizes, true);
   for (ConvDirection direction : kDirections) {
     if (sizes.taps > 3 && direction == ConvDirection::backward_data) continue;
+    if (cut != nullptr && direction != ConvDirection::forward) continue;
+    cut_of_work = cut;
     const Tensor<double> expected = plain(sizes, operands, direction, false);
     for (nnrt::Isa isa : test::available_isas()) {
       if (isa == nnrt::Isa::reference) continue;
@@ -465,14 +472,15 @@ void test_accuracy(const Case& sizes) {
       job.bind = direct_of(direction);
       job.strict = true;
       const Errors direct = errors_of(test::run(job, isa), expected);
-      std::printf("error %s %d taps, stride %d, direction %d: ", nnrt::name_of(isa),
+      std::printf("error %s %d taps, stride %d, direction %d%s: ", nnrt::name_of(isa),
                   static_cast<int>(sizes.taps), static_cast<int>(sizes.stride),
-                  static_cast<int>(direction));
+                  static_cast<int>(direction), cut != nullptr ? ", small tiles" : "");
       std::printf("rms %.2g largest %.2g, direct %.2g %.2g\n", winograd.rms, winograd.largest,
                   direct.rms, direct.largest);
       CHECK(winograd.rms < 3e-6);
       CHECK(winograd.largest < 3e-5);
     }
+    cut_of_work = nullptr;
   }
 }
 
@@ -500,6 +508,8 @@ int main() {
   test_transposed({2, 19, 12, 16, 32, 1, 1, 1, 1, 2}, {2, 8, 5, 32});
   test_choice();
   test_accuracy({2, 12, 12, 256, 64, 1, 1, 1, 1});
+  const nnrt::WinogradCut small{12, 256, 1, true, 2};
+  test_accuracy({2, 12, 12, 256, 64, 1, 1, 1, 1}, &small);
   test_accuracy({2, 24, 24, 256, 64, 1, 1, 1, 1, 2});
   test_accuracy({2, 56, 56, 3, 64, 3, 3, 3, 3, 2, 7});
   return test::finish();

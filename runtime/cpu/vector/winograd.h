@@ -1,5 +1,5 @@
 // Winograd convolution on vectors, forward and the gradient of the data: transform the weights;
-// then each unit transforms a block of tiles, multiplies it at the 36 positions, transforms the
+// then each unit transforms a block of tiles, multiplies it at all positions, transforms the
 // products back and applies the epilogue.
 #pragma once
 
@@ -23,18 +23,27 @@ NNC_INLINE int64_t strip_width(const WinogradArguments& winograd, int64_t strip)
   return smaller(kPanel, winograd.tiles.result_channels - strip * kPanel);
 }
 
+// The positions of whole tiles of so many pixels, one after the other.
+template <int Size>
+struct WholeTile {
+  static constexpr int side = Size == 4 ? kSide : 4;
+  static constexpr int positions = side * side;
+  static constexpr int point(int i) { return i + 1 < side ? i : kSide - 1; }
+  using Weights = std::conditional_t<Size == 4, WeightTransform, SmallWeightTransform>;
+};
+
 // Transforms 3x3 weights of one depth, whose vectors `load(tap)` gives, to to[position * stride].
-template <bool Past, class Load>
+template <bool Past, class Tile, class Load>
 NNC_INLINE void transform_taps(Load load, float* to, int64_t stride) {
-  transform_square<WeightTransform>(
+  transform_square<typename Tile::Weights>(
       [&](int i, int j) __attribute__((always_inline)) { return load(3 * i + j); },
       [&](int i, int j, Float value)
-          __attribute__((always_inline)) { put<Past>(value, to + (i * kSide + j) * stride); });
+          __attribute__((always_inline)) { put<Past>(value, to + (i * Tile::side + j) * stride); });
 }
 
 // w: [tap][depth][column]. Columns [column, column + width) of depths [begin, end), to
 // [position][depth][columns in whole vectors].
-template <bool Past>
+template <bool Past, class Tile>
 void transform_forward_weights(const WinogradArguments& winograd, const float* w, int64_t column,
                                int64_t width, int64_t begin, int64_t end, float* to,
                                int64_t position) {
@@ -45,13 +54,13 @@ void transform_forward_weights(const WinogradArguments& winograd, const float* w
     const float* from = w + k * stride + column;
     int64_t n = 0;
     for (; n + kLanes <= width; n += kLanes) {
-      transform_taps<Past>(
+      transform_taps<Past, Tile>(
           [&](int tap)
               __attribute__((always_inline)) { return Float::load(from + tap * tap_stride + n); },
           to + n, position);
     }
     if (n < width) {
-      transform_taps<Past>(
+      transform_taps<Past, Tile>(
           [&](int tap) __attribute__((always_inline)) {
             return Float::load_partial(from + tap * tap_stride + n, width - n);
           },
@@ -62,7 +71,7 @@ void transform_forward_weights(const WinogradArguments& winograd, const float* w
 
 // w: [tap][column][depth], taps in reverse: squares of kLanes columns and depths are turned before
 // they are transformed.
-template <bool Past>
+template <bool Past, class Tile>
 void transform_backward_weights(const WinogradArguments& winograd, const float* w, int64_t column,
                                 int64_t width, int64_t begin, int64_t end, float* to,
                                 int64_t position) {
@@ -91,21 +100,31 @@ void transform_backward_weights(const WinogradArguments& winograd, const float* 
         for (int d = 0; d < kLanes; ++d) turned[tap][d] = square[d];
       }
       for (int64_t d = 0; d < depths; ++d) {
-        transform_taps<Past>([&](int tap) __attribute__((always_inline)) { return turned[tap][d]; },
-                             to + (k - begin + d) * padded + n, position);
+        transform_taps<Past, Tile>([&](int tap)
+                                       __attribute__((always_inline)) { return turned[tap][d]; },
+                                   to + (k - begin + d) * padded + n, position);
       }
     }
   }
 }
 
+template <bool Past, class Tile>
+void transform_tile_weights(const WinogradArguments& winograd, const float* w, int64_t strip,
+                            int64_t begin, int64_t end, float* to, int64_t position) {
+  const int64_t column = strip * kPanel, width = strip_width(winograd, strip);
+  if (winograd.backward) {
+    transform_backward_weights<Past, Tile>(winograd, w, column, width, begin, end, to, position);
+  } else {
+    transform_forward_weights<Past, Tile>(winograd, w, column, width, begin, end, to, position);
+  }
+}
 template <bool Past>
 void transform_weights(const WinogradArguments& winograd, const float* w, int64_t strip,
                        int64_t begin, int64_t end, float* to, int64_t position) {
-  const int64_t width = strip_width(winograd, strip);
-  if (winograd.backward) {
-    transform_backward_weights<Past>(winograd, w, strip * kPanel, width, begin, end, to, position);
+  if (winograd.tiles.size == 2) {
+    transform_tile_weights<Past, WholeTile<2>>(winograd, w, strip, begin, end, to, position);
   } else {
-    transform_forward_weights<Past>(winograd, w, strip * kPanel, width, begin, end, to, position);
+    transform_tile_weights<Past, WholeTile<4>>(winograd, w, strip, begin, end, to, position);
   }
 }
 
@@ -122,7 +141,7 @@ inline void transform_shared_weights(const WinogradArguments& winograd, const fl
     for (int64_t k = begin; k < end; k += kLanes) {
       const int64_t depths = smaller(kLanes, end - k);
       transform_weights<false>(winograd, w, strip, k, k + depths, collected, kLanes * padded);
-      for (int p = 0; p < kPositions; ++p) {
+      for (int64_t p = 0; p < winograd.positions; ++p) {
         const float* from = collected + p * kLanes * padded;
         float* run = to + p * position + (k - begin) * padded;
         for (int64_t i = 0; i < depths * padded; i += kLanes) Float::load(from + i).stream(run + i);
@@ -176,9 +195,9 @@ class WeightsAhead {
     rows_ = winograd.backward ? width : end - begin;
     length_ = winograd.backward ? end - begin : width;
   }
-  NNC_INLINE void ask(int p) const {
-    const int64_t until = 9 * rows_ * (p + 1) / kPositions;
-    for (int64_t i = 9 * rows_ * p / kPositions; i < until; ++i) {
+  NNC_INLINE void ask(int p, int64_t positions) const {
+    const int64_t until = 9 * rows_ * (p + 1) / positions;
+    for (int64_t i = 9 * rows_ * p / positions; i < until; ++i) {
       const float* row = from_ + i / rows_ * tap_stride_ + i % rows_ * row_stride_;
       for (int64_t n = 0; n < length_; n += kLine / 4) __builtin_prefetch(row + n, 0, 2);
     }
@@ -251,9 +270,10 @@ inline void open_stage(const WinogradArguments& winograd, const WinogradMemory& 
 // Multiplies at all positions, and meanwhile asks for what comes after: the pixels of the result,
 // and what `finish` and sums read beside them, where this stage completes them, and what the next
 // stage transforms (`next` is nullptr where there is none).
-inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
-                           const WinogradStage& stage, const WinogradStage* next,
-                           const Finisher* finish, const float* beside) {
+template <class Tile>
+void multiply_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
+                    const WinogradStage& stage, const WinogradStage* next, const Finisher* finish,
+                    const float* beside) {
   const WinogradTiles& tiles = winograd.tiles;
   const int64_t width = strip_width(winograd, stage.strip);
   PositionProduct product;
@@ -270,7 +290,7 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   }
   const auto of_result = [&](const float* images) {
     PixelsAhead pixels(tiles, images, tiles.result_height, tiles.result_width,
-                       tiles.result_channels, stage.first_tile, stage.last_tile);
+                       tiles.result_channels, stage.first_tile, stage.last_tile, tiles.size);
     if (images != nullptr && stage.last == tiles.source_channels)
       pixels.set_window(0, 0, stage.strip * kPanel, width);
     return pixels;
@@ -282,7 +302,7 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   PixelsAhead sums = of_result(beside);
   const WinogradStage& after = next != nullptr ? *next : stage;
   PixelsAhead source(tiles, memory.source, tiles.source_height, tiles.source_width,
-                     tiles.source_channels, after.first_tile, after.last_tile);
+                     tiles.source_channels, after.first_tile, after.last_tile, tiles.size);
   WeightsAhead own_weights;
   if (next != nullptr) {
     if (winograd.channel_blocks > 1 || next->strip == next->first_strip) {
@@ -295,20 +315,23 @@ inline void multiply_stage(const WinogradArguments& winograd, const WinogradMemo
   const bool far =
       winograd.cut.weights_first && winograd.cut.strip_block * winograd.weight_strip >= kFarWeights;
   const TileOrder order(tiles, stage.first_tile, stage.last_tile);
-  for (int p = 0; p < kPositions; ++p) {
-    source.ask<0>(p);
-    own_weights.ask(p);
-    result.ask<1>(p);
-    add.ask<0>(p);
-    mask.ask<0>(p);
-    sums.ask<0>(p);
-    const TileOrder::Range range = order.at(p / kSide, p % kSide);
+  constexpr int count = Tile::positions;
+  for (int p = 0; p < count; ++p) {
+    source.ask<0>(p, count);
+    own_weights.ask(p, count);
+    result.ask<1>(p, count);
+    add.ask<0>(p, count);
+    mask.ask<0>(p, count);
+    sums.ask<0>(p, count);
+    const int row = Tile::point(p / Tile::side), column = Tile::point(p % Tile::side);
+    const TileOrder::Range range = order.at(row, column);
     product.rows = range.end - range.begin;
     if (far) product.next = weights + (p + 1) * winograd.weight_position;
+    const int64_t place = row * kSide + column;
     multiply_position(
-        product, memory.transformed + p * winograd.tile_position + range.begin * product.a_row,
+        product, memory.transformed + place * winograd.tile_position + range.begin * product.a_row,
         weights + p * winograd.weight_position,
-        memory.products + p * winograd.product_position + range.begin * product.c_row);
+        memory.products + place * winograd.product_position + range.begin * product.c_row);
   }
 }
 
@@ -342,7 +365,12 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
       set_channels(winograd, next, stage.last);
     }
     open_stage(winograd, memory, stage);
-    multiply_stage(winograd, memory, stage, unit < end ? &next : nullptr, finish.get(), beside);
+    const WinogradStage* const after = unit < end ? &next : nullptr;
+    if (tiles.size == 2) {
+      multiply_stage<WholeTile<2>>(winograd, memory, stage, after, finish.get(), beside);
+    } else {
+      multiply_stage<WholeTile<4>>(winograd, memory, stage, after, finish.get(), beside);
+    }
     if (complete) {
       const int64_t width = strip_width(winograd, stage.strip);
       transform_result(tiles, memory.products, round_up(width, kLanes), winograd.product_position,
@@ -350,7 +378,8 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
                        memory.result, finish.get());
     }
     if (unit_complete) {
-      complete_pixels(tiles, call, unit - 1, stage.first_tile, stage.last_tile, 4, winograd.finish);
+      complete_pixels(tiles, call, unit - 1, stage.first_tile, stage.last_tile, tiles.size,
+                      winograd.finish);
     }
     stage = next;
   }

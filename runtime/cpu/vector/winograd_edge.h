@@ -53,14 +53,14 @@ class TileOrder {
     const bool narrow = tile.narrow(tiles_);
     return next_[tile.low(tiles_) ? (narrow ? 3 : 2) : (narrow ? 0 : 1)]++;
   }
-  // The places of the tiles that have the position of two points.
+  // The places of the tiles that have the position of two points, which whole tiles have.
   struct Range {
     int64_t begin, end;
   };
   NNC_INLINE Range at(int row, int column) const {
     if (tiles_.edge == 0) return {0, end_};
-    const bool of_low = !tiles_.edge_row || has(row);
-    const bool of_narrow = !tiles_.edge_column || has(column);
+    const bool of_low = !tiles_.edge_row || edge_has(row);
+    const bool of_narrow = !tiles_.edge_column || edge_has(column);
     return {of_narrow ? 0 : whole_, !of_low ? low_ : of_narrow ? end_ : both_};
   }
 
@@ -80,7 +80,7 @@ class TileOrder {
       if (tiles.edge_row && tiles.edge_column) both = tile.image;
     }
   };
-  NNC_INLINE bool has(int64_t point) const {
+  NNC_INLINE bool edge_has(int64_t point) const {
     return point <= tiles_.edge + tiles_.side - kSide || point == tiles_.side - 1;
   }
 
@@ -96,7 +96,7 @@ struct OneGroups {
   static constexpr int row(int group, int) { return group == 2 ? kSide - 1 : group; }
   static constexpr bool gives(int row) { return row < 2 || row == kSide - 1; }
 };
-// Of 2: 0, +-p and infinity.
+// Of 2, and of whole tiles of that size: 0, +-p and infinity.
 struct TwoGroups {
   static constexpr int groups = 3;
   static constexpr int count(int group) { return group == 1 ? 2 : 1; }
@@ -253,9 +253,9 @@ using GradientBySize = BySize<OneGradient, TwoGradient, ThreeGradient, GradientT
 using ResultBySize = BySize<OneResult, TwoResult, ThreeResult, ResultTransform>;
 
 // body(rows, columns): of the tile's pixels as its transformations take them, constants.
-template <int Edge, class Body>
+template <int Edge, int Whole = 4, class Body>
 NNC_INLINE void with_edge(bool low, bool narrow, Body body) {
-  constexpr std::integral_constant<int, 4> whole;
+  constexpr std::integral_constant<int, Whole> whole;
   constexpr std::integral_constant<int, Edge> edge;
   if (low && narrow) {
     body(edge, edge);
@@ -265,10 +265,18 @@ NNC_INLINE void with_edge(bool low, bool narrow, Body body) {
     body(whole, edge);
   }
 }
-template <class Body>
+// `Small`: whole tiles may have a size of 2.
+template <bool Small, class Body>
 NNC_INLINE void with_tile_size(const WinogradTiles& tiles, const TileIndex& tile, Body body) {
   const bool low = tile.low(tiles), narrow = tile.narrow(tiles);
-  if (!low && !narrow) {
+  if (Small && tiles.size == 2) {
+    constexpr std::integral_constant<int, 2> whole;
+    if (low || narrow) {
+      with_edge<1, 2>(low, narrow, body);
+    } else {
+      body(whole, whole);
+    }
+  } else if (!low && !narrow) {
     constexpr std::integral_constant<int, 4> whole;
     body(whole, whole);
   } else if (tiles.edge == 1) {
@@ -281,13 +289,13 @@ NNC_INLINE void with_tile_size(const WinogradTiles& tiles, const TileIndex& tile
 }
 
 // body(tile, place in the block, rows, columns) for tiles [begin, end), the last two as above.
-template <class Body>
+template <bool Small = false, class Body>
 NNC_INLINE void over_tiles(const WinogradTiles& tiles, int64_t begin, int64_t end, Body body) {
   TileOrder order(tiles, begin, end);
   TileIndex tile(tiles, begin);
   for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
     const int64_t place = order.take(tile);
-    with_tile_size(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+    with_tile_size<Small>(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
       body(tile, place, rows, columns);
     });
   }

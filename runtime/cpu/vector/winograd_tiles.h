@@ -164,12 +164,12 @@ inline void transform_source(const WinogradTiles& tiles, const float* source, in
     constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
     const PixelSquare<kRows + 2, kColumns + 2> square(
         source + tile.image * image_floats, tiles.source_height, tiles.source_width,
-        tiles.source_channels, tile.row * 4 - tiles.pad_top, tile.column * 4 - tiles.pad_left,
-        zeros);
+        tiles.source_channels, tile.row * tiles.size - tiles.pad_top,
+        tile.column * tiles.size - tiles.pad_left, zeros);
     transform_pixels<SourceBySize::of<kRows>, SourceBySize::of<kColumns>>(
         square, first, channels, out.to + place * out.row, out.position);
   };
-  over_tiles(tiles, begin, end, body);
+  over_tiles<true>(tiles, begin, end, body);
 }
 
 // The pixels of the result's gradient in tiles [begin, end), by the transformations of Of.
@@ -188,6 +188,14 @@ void transform_gradient(const WinogradTiles& tiles, const float* gradient, int64
                                                            out.to + place * out.row, out.position);
   };
   over_tiles(tiles, begin, end, body);
+}
+
+// How many rows a transformation gives.
+template <class Transform>
+constexpr int64_t rows_of() {
+  int64_t rows = 0;
+  for (int row = 0; row < kSide; ++row) rows += Transform::gives(row) ? 1 : 0;
+  return rows;
 }
 
 // The products of one tile, `from` + p * position, to `columns` channels of its pixels at `to`.
@@ -218,7 +226,7 @@ NNC_INLINE void transform_products(const float* from, int64_t position, float* t
                                        finish->store<false>(value, place, first + c, lanes);
                                      }
                                    }});
-    } else if (rows == 4 && pixels == 4 && lanes == kLanes) {
+    } else if (rows == rows_of<Down>() && pixels == rows_of<Across>() && lanes == kLanes) {
       transform_square<Down, Across>(
           load, StoreRows{out, [](int, int, float* place, Float value)
                                    __attribute__((always_inline)) { value.store(place); }});
@@ -243,18 +251,17 @@ inline void transform_result(const WinogradTiles& tiles, const float* products, 
   const auto body = [&](const TileIndex& tile, int64_t place, auto high,
                         auto wide) __attribute__((always_inline)) {
     const float* const from = products + place * row;
-    const int64_t rows = smaller(4, tiles.result_height - tile.row * 4);
-    const int64_t pixels = smaller(4, tiles.result_width - tile.column * 4);
+    const int64_t top = tile.row * tiles.size, left = tile.column * tiles.size;
+    const int64_t rows = smaller(tiles.size, tiles.result_height - top);
+    const int64_t pixels = smaller(tiles.size, tiles.result_width - left);
     float* const to =
-        result +
-        ((tile.image * tiles.result_height + tile.row * 4) * tiles.result_width + tile.column * 4) *
-            channels +
+        result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
         first;
     transform_products<ResultBySize::of<decltype(high)::value>,
                        ResultBySize::of<decltype(wide)::value>>(
         from, position, to, row_stride, channels, rows, pixels, first, columns, finish);
   };
-  over_tiles(tiles, begin, end, body);
+  over_tiles<true>(tiles, begin, end, body);
 }
 
 }  // namespace nnrt::NNC_ISA

@@ -82,6 +82,21 @@ struct WeightTransform : PointGroups {
   }
 };
 
+// The same for tiles of 2 pixels, 3 to 4: 0, +-p and infinity, one after the other.
+struct SmallWeightTransform : InOrder {
+  static constexpr int in = 3, groups = 3;
+  static constexpr bool gives(int row) { return row < 4; }
+  static constexpr int count(int group) { return group == 1 ? 2 : 1; }
+  static constexpr int row(int group, int k) { return group == 2 ? 3 : group + k; }
+  static constexpr bool needs(int group, int i) {
+    return group == 0 ? i == 0 : group == 2 ? i == 2 : true;
+  }
+  template <int Group>
+  NNC_INLINE static void apply(const Float* g, Float* to) {
+    WeightTransform::apply<Group == 2 ? 3 : Group>(g, to);
+  }
+};
+
 // Gradients of result pixels, 4 to 6: what the weights are in the forward pass, with one more power
 // of the points.
 struct GradientTransform : PointGroups {
