@@ -109,6 +109,8 @@ class ChainRun {
     band.first = rows.begin;
     band.end = rows.end;
     band.kept = i + 1 < chain_.parts.size();
+    band.part = unit_;
+    band.begins = begins_;
     void* const result = band.kept ? origin(i) : nullptr;
     run_kernel(part.kernel, band, i > 0 ? origin(i - 1) : nullptr, result);
     if (part.sums.empty()) return;
@@ -117,8 +119,6 @@ class ChainRun {
     band.first = std::max(rows.begin, own_.begin / step);
     band.end = std::min(rows.end, own_.end / step);
     band.kept = false;
-    band.part = unit_;
-    band.begins = begins_;
     if (band.first >= band.end) return;
     for (const ChainKernel& sum : part.sums) run_kernel(sum, band, result, nullptr);
   }

@@ -104,10 +104,10 @@ void clear_rows(const PoolArguments& a, float* dx_image, int64_t row, OwnedRows 
   std::fill(dx_image + owned.first * a.input_row(), dx_image + owned.end * a.input_row(), 0.0f);
 }
 
-void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
+// Output rows [begin, end) of all images.
+void maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
   const PoolArguments& a = arguments_of(call);
-  const int64_t last = std::min(end * a.unit, a.images * a.rows.output);
-  for (int64_t at = begin * a.unit; at < last; ++at) {
+  for (int64_t at = begin; at < end; ++at) {
     const int64_t image = at / a.rows.output * a.input_image();
     const int64_t row = at % a.rows.output;
     const OwnedRows owned = owned_rows(a, row);
@@ -117,6 +117,18 @@ void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
                               operand(call, 1) + at * a.output_row(), row, 0, a.channels);
     finish(call, image + owned.first * a.input_row(), image + owned.end * a.input_row());
   }
+}
+
+void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
+  run_forward<&maximum_backward_rows>(call, begin, end);
+}
+
+// Of a chain: input rows, in whole windows.
+void maximum_backward_band(const Call& call, const RowBand& band) {
+  const PoolArguments& a = arguments_of(call);
+  const int64_t first = band.image * a.rows.output;
+  maximum_backward_rows(call, first + band.first / a.rows.kernel,
+                        first + ceil_div(band.end, a.rows.kernel));
 }
 
 void run_average_backward_rows(const Call& call, int64_t begin, int64_t end) {
@@ -369,6 +381,22 @@ void check_max_pool_backward(const StepSpec& step, const std::vector<BufferSpec>
   expect_integers(step, "dilation", 2);
 }
 
+// Each of dy's is made into as many as the window has.
+void offer_gradient_rows(const PoolArguments& arguments, BoundKernel& bound) {
+  auto near = std::make_shared<PoolArguments>(arguments);
+  near->stream = false;
+  RowKernel& rows = bound.rows;
+  rows.run = &maximum_backward_band;
+  rows.arguments = near;
+  rows.source = 1;
+  rows.images = arguments.images;
+  rows.rows = arguments.rows.input;
+  rows.source_rows = arguments.rows.output;
+  rows.step = rows.granule = arguments.rows.kernel;
+  rows.scratch_bytes = bound.scratch_bytes;
+  rows.plain_result = true;
+}
+
 BoundKernel bind_max_pool_backward(const BindRequest& request) {
   const std::string what = "max_pool_backward";
   const Shape& dy = request.operands[1].shape;
@@ -385,8 +413,12 @@ BoundKernel bind_max_pool_backward(const BindRequest& request) {
       overlaps ? Phase{&run_maximum_backward_images, arguments->images * arguments->channel_blocks}
                : Phase{&run_maximum_backward_rows,
                        ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
-  return make_bound(request, arguments, fast, &plain_max_backward<float>,
-                    &plain_max_backward<double>);
+  BoundKernel bound =
+      make_bound(request, arguments, fast, &plain_max_backward<float>, &plain_max_backward<double>);
+  const bool plain = bound.phases.front().run != fast.run;
+  if (!plain && request.tile == nullptr && tiles(arguments->rows))
+    offer_gradient_rows(*arguments, bound);
+  return bound;
 }
 
 void check_avg_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {

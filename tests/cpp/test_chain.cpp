@@ -176,6 +176,61 @@ void gradients_of_strides_in_chains() {
   check_gradients({{17, 64, 61, 8, 256, 0, 3, 2}, {6, 96, 95, 5, 320, 0, 5, 2}}, true);
 }
 
+// Maxima of a convolution, then the gradient of its weights, which alone takes that of the larger
+// image.
+PlanWriter make_pooling(const Net& net, bool shown) {
+  PlanWriter writer;
+  const std::vector<std::string> image = {"N", text(net.height), text(net.width),
+                                          text(net.channels)};
+  const std::vector<std::string> wide = {"N", text(net.height), text(net.width), text(net.wide)};
+  const std::vector<std::string> small = {"N", text(net.height / net.stride),
+                                          text(net.width / net.stride), text(net.wide)};
+  const auto pool = [&](const char* kernel, std::vector<int> operands, std::vector<int> results) {
+    StepSpec& step = writer.step(kernel, std::move(operands), std::move(results));
+    step.attributes["kernel"] = writer.dims({text(net.stride), text(net.stride)});
+    step.attributes["stride"] = writer.dims({text(net.stride), text(net.stride)});
+    step.attributes["padding"] = writer.dims({"0", "0", "0", "0"});
+    step.attributes["dilation"] = writer.dims({"1", "1"});
+  };
+  const int x = writer.input("x", image);
+  const int dy = writer.input("dy", small);
+  const int weight = writer.variable("weight", {net.kernel, net.kernel, net.channels, net.wide});
+  const int y = writer.output("y", small);
+  const int d_weight = writer.output(
+      "d_weight", {text(net.kernel), text(net.kernel), text(net.channels), text(net.wide)});
+  const int dz = shown ? writer.output("dz", wide) : writer.temporary(wide);
+  const int z = writer.output("z", wide);
+  const int index = writer.buffer(BufferKind::temporary, small, DType::u8);
+  conv(writer, "conv2d", x, weight, z, 1, net.kernel / 2, 1);
+  pool("max_pool_index", {z}, {y, index});
+  pool("max_pool_backward", {index, dy}, {dz});
+  conv(writer, "conv2d_backward_weight", x, dz, d_weight, 1, net.kernel / 2, 1);
+  return writer;
+}
+
+void sums_alone_end_a_chain() {
+  // Odd widths are not covered by windows.
+  for (const Net& net : std::vector<Net>{{64, 28, 28, 1, 32, 0, 3, 2},
+                                         {33, 36, 37, 3, 40, 0, 5, 3},
+                                         {7, 64, 65, 2, 90, 0, 1, 2}}) {
+    const Shape image = {net.images, net.height, net.width, net.channels};
+    const Shape small = {net.images, net.height / net.stride, net.width / net.stride, net.wide};
+    for (Isa isa : {Isa::generic, Isa::avx2, Isa::avx512, Isa::neon}) {
+      if (!is_available(isa)) continue;
+      int64_t joined = 0;
+      const auto run = [&](bool shown, int threads) {
+        return run_counted(make_pooling(net, shown), {image, small}, isa, threads, &joined);
+      };
+      const std::vector<std::vector<float>> wanted = run(true, 2);
+      CHECK(joined == 0);
+      const std::vector<std::vector<float>> found = run(false, 1);
+      CHECK(joined == 1);
+      CHECK(near(found[1], wanted[1]));
+      for (int threads : {2, 3, 16}) CHECK(run(false, threads) == found);
+    }
+  }
+}
+
 void what_is_gone_is_not_made_again() {
   const Net net = {3, 64, 60, 8, 368, 0, 3, 1};
   const Shape small = {net.images, net.height, net.width, net.channels};
@@ -196,5 +251,6 @@ int main() {
   return run_tests({{"chains give the same bits", chains_give_the_same_bits},
                     {"gradients in chains", gradients_in_chains},
                     {"gradients of strides in chains", gradients_of_strides_in_chains},
+                    {"sums alone end a chain", sums_alone_end_a_chain},
                     {"what is gone is not made again", what_is_gone_is_not_made_again}});
 }
