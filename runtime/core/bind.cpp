@@ -29,7 +29,7 @@ class Binder {
     const ChainBuffers chained = join_chains(binding_->main, temporary_readers(), info_.roots,
                                              binding_->buffers, options_.threads);
     for (const auto& [buffer, bytes] : chained.handed) binding_->sizes[root(buffer)] = bytes;
-    taken_ = take_sums(binding_->main, binding_->buffers);
+    taken_ = take_sums(binding_->main, info_.roots, binding_->buffers);
     const std::vector<int> unstored =
         store_columns(binding_->main, plain_buffers(), reads_, info_.roots, binding_->buffers);
     place_buffers();

@@ -24,8 +24,11 @@ double gain_of(double bytes, const PixelSums& sums, int64_t parts) {
   return gain - bytes / kNearBytes - kPart * static_cast<double>(parts);
 }
 
-bool has(const std::vector<int>& list, int value) {
-  return std::find(list.begin(), list.end(), value) != list.end();
+// Whether one of `list` is the memory of `buffer`.
+bool has(const std::vector<int>& list, int buffer, const std::vector<int>& roots) {
+  const auto root = [&](int index) { return roots[static_cast<size_t>(index)]; };
+  return std::any_of(list.begin(), list.end(),
+                     [&](int other) { return root(other) == root(buffer); });
 }
 
 bool is_free(const BoundStep& step) { return !step.joined && step.members.empty(); }
@@ -39,7 +42,7 @@ std::vector<int> read_beside(const BoundStep& merger) {
 
 // The step that has sums to take of what step `maker` makes; 0: none. What they read beside has to
 // be there before.
-size_t merger_of(const BoundPart& part, size_t maker) {
+size_t merger_of(const BoundPart& part, size_t maker, const std::vector<int>& roots) {
   const int source = part.steps[maker].spec->results[0];
   std::vector<int> written = part.steps[maker].access.writes;
   for (size_t i = maker + 1; i < part.steps.size(); ++i) {
@@ -48,7 +51,7 @@ size_t merger_of(const BoundPart& part, size_t maker) {
     if (sums.take != nullptr && is_free(step) && step.spec->operands[sums.source] == source) {
       const std::vector<int> beside = read_beside(step);
       const bool ready = std::none_of(beside.begin(), beside.end(),
-                                      [&](int buffer) { return has(written, buffer); });
+                                      [&](int buffer) { return has(written, buffer, roots); });
       return ready ? i : 0;
     }
     written.insert(written.end(), step.access.writes.begin(), step.access.writes.end());
@@ -56,7 +59,7 @@ size_t merger_of(const BoundPart& part, size_t maker) {
   return 0;
 }
 
-void take(BoundStep& maker, BoundStep& merger) {
+void take(BoundStep& maker, BoundStep& merger, const std::vector<int>& roots) {
   SumTaker taker = {&merger.call, merger.kernel.sums,
                     round_up(maker.kernel.scratch_bytes, kAlignment)};
   maker.kernel.scratch_bytes = taker.scratch_offset + taker.sums.scratch_bytes;
@@ -65,7 +68,7 @@ void take(BoundStep& maker, BoundStep& merger) {
   maker.parts = {0, bytes, true};
   merger.parts = {0, bytes, false};
   for (int buffer : read_beside(merger)) {
-    if (!has(maker.access.reads, buffer)) maker.access.reads.push_back(buffer);
+    if (!has(maker.access.reads, buffer, roots)) maker.access.reads.push_back(buffer);
   }
   std::string& note = maker.kernel.note;
   note += (note.empty() ? "" : "; ") + ("with the sums of " + merger.spec->path);
@@ -74,17 +77,18 @@ void take(BoundStep& maker, BoundStep& merger) {
 
 }  // namespace
 
-std::vector<TakenSums> take_sums(BoundPart& part, const std::vector<TensorInfo>& buffers) {
+std::vector<TakenSums> take_sums(BoundPart& part, const std::vector<int>& roots,
+                                 const std::vector<TensorInfo>& buffers) {
   std::vector<TakenSums> found;
   for (size_t i = 0; i < part.steps.size(); ++i) {
     BoundStep& maker = part.steps[i];
     if (maker.kernel.sum_parts == 0 || !is_free(maker)) continue;
-    const size_t merger = merger_of(part, i);
+    const size_t merger = merger_of(part, i, roots);
     if (merger == 0) continue;
     const TensorInfo& source = buffers[static_cast<size_t>(maker.spec->results[0])];
     const PixelSums& sums = part.steps[merger].kernel.sums;
     if (gain_of(static_cast<double>(source.bytes()), sums, maker.kernel.sum_parts) <= 0) continue;
-    take(maker, part.steps[merger]);
+    take(maker, part.steps[merger], roots);
     found.push_back({i, merger});
   }
   return found;

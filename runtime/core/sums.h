@@ -18,6 +18,8 @@ struct TakenSums {
 // Where a kernel of `part` heeds a taker (BoundKernel::sum_parts), a later step has sums to take of
 // its result, and that pays by a model of caches and memory, which knows no number of threads.
 // Steps that joined a chain, or end one, do without.
-std::vector<TakenSums> take_sums(BoundPart& part, const std::vector<TensorInfo>& buffers);
+// `roots` as in ProgramInfo.
+std::vector<TakenSums> take_sums(BoundPart& part, const std::vector<int>& roots,
+                                 const std::vector<TensorInfo>& buffers);
 
 }  // namespace nnrt

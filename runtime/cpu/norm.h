@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "nnrt/kernel.h"
+
 namespace nnrt {
 
 // Where a gradient counts: where least <= (x - mean) * factor + offset <= most.

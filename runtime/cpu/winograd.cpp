@@ -19,7 +19,7 @@ namespace {
 // us.
 constexpr int64_t kWeightDepth = 32;
 constexpr int64_t kMostParts = 1024;  // of sums
-constexpr int64_t kManyThreads = 16;
+constexpr int64_t kCrew = 16;         // threads that shall find nearly even ones
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void set_sizes(BoundKernel& bound, const BindRequest& request, const ConvShape& 
 }
 
 bool may_be_parts(int64_t tile_blocks) {
-  const int64_t idle = round_up(tile_blocks, kManyThreads) - tile_blocks;
+  const int64_t idle = round_up(tile_blocks, kCrew) - tile_blocks;
   return tile_blocks <= kMostParts && 10 * idle <= tile_blocks;
 }
 

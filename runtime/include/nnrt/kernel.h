@@ -149,7 +149,7 @@ struct Stretch {
 // Sums over the pixels of an operand that may be taken while the step that makes it has them in
 // the cache, in place of the first phase (core/sums.h).
 struct PixelSums {
-  // Before a thread's first part; both leave `Call::scratch` to each other.
+  // Before a thread's first part. What it leaves in `Call::scratch` lies there for all of them.
   void (*open)(const Call& call) = nullptr;
   // Part `part`: whole pixels. nullptr: the kernel takes no such sums.
   void (*take)(const Call& call, int64_t part, const Stretch* stretches, int64_t count) = nullptr;
