@@ -123,12 +123,34 @@ void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
   run_forward<&maximum_backward_rows>(call, begin, end);
 }
 
-// Of a chain: input rows, in whole windows.
+// One input row of image `image`: a part of a window.
+template <class Index>
+void maximum_backward_row(const Call& call, int64_t image, int64_t row) {
+  const PoolArguments& a = arguments_of(call);
+  float* dx = result(call) + image * a.input_image() + row * a.input_row();
+  std::fill(dx, dx + a.input_row(), 0.0f);
+  const int64_t from = (image * a.rows.output + row / a.rows.kernel) * a.output_row();
+  const Index* index = static_cast<const Index*>(call.operands[0]) + from;
+  const float* dy = operand(call, 1) + from;
+  for (int64_t i = 0; i < a.output_row(); ++i) {
+    const int64_t tap = static_cast<int64_t>(index[i]);
+    if (tap / a.columns.kernel != row % a.rows.kernel) continue;
+    const int64_t column =
+        a.columns.start(i / a.channels) + tap % a.columns.kernel * a.columns.dilation;
+    dx[column * a.channels + i % a.channels] += dy[i];
+  }
+}
+
+// Of a chain: input rows, whose windows may begin before them.
 void maximum_backward_band(const Call& call, const RowBand& band) {
   const PoolArguments& a = arguments_of(call);
-  const int64_t first = band.image * a.rows.output;
-  maximum_backward_rows(call, first + band.first / a.rows.kernel,
-                        first + ceil_div(band.end, a.rows.kernel));
+  const int64_t image_row = band.image * a.rows.output;
+  const int64_t first = std::min(band.end, round_up(band.first, a.rows.kernel));
+  const int64_t last = std::max(first, band.end / a.rows.kernel * a.rows.kernel);
+  const auto row = a.wide_index ? &maximum_backward_row<int32_t> : &maximum_backward_row<uint8_t>;
+  for (int64_t y = band.first; y < first; ++y) row(call, band.image, y);
+  maximum_backward_rows(call, image_row + first / a.rows.kernel, image_row + last / a.rows.kernel);
+  for (int64_t y = last; y < band.end; ++y) row(call, band.image, y);
 }
 
 void run_average_backward_rows(const Call& call, int64_t begin, int64_t end) {

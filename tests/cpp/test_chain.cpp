@@ -212,7 +212,9 @@ void sums_alone_end_a_chain() {
   // Odd widths are not covered by windows.
   for (const Net& net : std::vector<Net>{{64, 28, 28, 1, 32, 0, 3, 2},
                                          {33, 36, 37, 3, 40, 0, 5, 3},
-                                         {7, 64, 65, 2, 90, 0, 1, 2}}) {
+                                         {7, 64, 65, 2, 90, 0, 1, 2},
+                                         {4, 84, 120, 3, 64, 0, 5, 4},
+                                         {3, 150, 90, 2, 96, 0, 5, 2}}) {
     const Shape image = {net.images, net.height, net.width, net.channels};
     const Shape small = {net.images, net.height / net.stride, net.width / net.stride, net.wide};
     for (Isa isa : {Isa::generic, Isa::avx2, Isa::avx512, Isa::neon}) {
