@@ -1,6 +1,6 @@
 // Check and bind of matmul: from shapes to blocks, tables and an algorithm. How each element is
 // summed depends on shapes and the instruction set alone, so neither threads nor data change the
-// result: the number of threads decides only who packs a transposed B.
+// result: the number of threads decides only who packs B.
 #include "cpu/matmul.h"
 
 #include <algorithm>
@@ -59,12 +59,16 @@ constexpr int64_t kDotRows = 8;
 constexpr int64_t kDotBlock = 64;
 // Rows are not cut below 4 tiles: each block passes over all of B's strip.
 constexpr int64_t kLeastRows = 4 * kTileRows;
-// What the ways to pack a transposed B cost, in rows to multiply: by the unit that needs it, or by
-// all threads for each other, which is a phase of its own (in multiply-adds) and through memory.
-// Tiles of half the width cost a little more. Zen 4, 2 threads, B transposed: 64 x 64 x 64 6.5 us
-// packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530.
-constexpr double kOwnPack = 7;
-constexpr double kSharedPack = 14;
+// What the ways to pack B cost, transposed or copied, in rows to multiply: by the unit that needs
+// it, or by all threads for each other, which is a phase of its own (in multiply-adds) and through
+// memory. Tiles of half the width cost a little more. Zen 4, 2 threads, B transposed: 64 x 64 x 64
+// 6.5 us packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530; as
+// it is, AVX2: 128 x 512 x 784 562 and 525, 128 x 10 x 512 15 and 12.
+struct PackingRows {
+  double own, shared;
+};
+constexpr PackingRows kTransposing = {7, 14};
+constexpr PackingRows kCopying = {4, 9};
 constexpr double kSharedPhase = 9e4;
 constexpr double kHalfTiles = 1.04;
 // For more threads not: 16 cores of an Intel Xeon train an MLP 6 to 11 % slower so.
@@ -254,7 +258,14 @@ bool reads_in_place(const MatmulTable& table, bool kept, const BoundMatmul& m) {
   return aligned && table.panel >= 64 && m.rows <= kPlainTall;
 }
 
-// How the units pack a transposed B for themselves, each its own strips.
+// Whether units may pack B for themselves: one that lies transposed, or is copied for one block of
+// rows.
+bool packs_alone(const MatmulTable& table, const BoundMatmul& m) {
+  if (m.a_row == 1) return false;
+  return m.b_column != 1 || (m.rows <= kOwnRows && !reads_in_place(table, false, m));
+}
+
+// How the units pack B for themselves, each its own strips.
 struct OwnPacking {
   int64_t panel = 0;  // columns of a strip; 0: all pack for all
   int64_t rows = 0;   // of a unit
@@ -266,7 +277,8 @@ OwnPacking own_packing(const MatmulTable& table, int64_t threads, const BoundMat
   const double columns = static_cast<double>(ceil_div(m.columns, table.lanes) * table.lanes);
   const int64_t packs = m.pack_batches * ceil_div(m.columns, table.panel) *
                         ceil_div(m.depth, even_part(m.depth, kDepthBlock));
-  const double packing = static_cast<double>(m.pack_batches * m.depth) * columns * kSharedPack;
+  const PackingRows cost = m.b_column == 1 ? kCopying : kTransposing;
+  const double packing = static_cast<double>(m.pack_batches * m.depth) * columns * cost.shared;
   double best = all * static_cast<double>(m.rows) * columns / static_cast<double>(threads) +
                 packing / static_cast<double>(std::min(threads, packs)) + kSharedPhase;
   OwnPacking found;
@@ -280,7 +292,7 @@ OwnPacking own_packing(const MatmulTable& table, int64_t threads, const BoundMat
       const int64_t rows = round_up(ceil_div(m.rows, blocks), kTileRows);
       const int64_t units = m.batches * strips * ceil_div(m.rows, rows);
       const double time = static_cast<double>(ceil_div(units, threads) * m.depth) * width *
-                          (static_cast<double>(std::min(rows, m.rows)) + kOwnPack);
+                          (static_cast<double>(std::min(rows, m.rows)) + cost.own);
       if (time < best) {
         best = time;
         found = {panel, rows};
@@ -344,11 +356,11 @@ void cut_blocks(const MatmulTable& table, bool program, double flops, BoundMatmu
     m.splits = std::min(ceil_div(kUnits, std::max<int64_t>(1, units())), m.depth / kSplitDepth);
   }
   while (units() < kUnits && flops > kUnitFlops * static_cast<double>(units())) {
-    const bool low = m.row_block <= kLeastRows;
+    const bool low = m.row_block < 2 * kLeastRows;
     const bool wide = m.strip_block * table.panel > 2 * m.row_block;
     if (m.strip_block > 1 && (program ? low && units() < kUnits / 2 : low || wide)) {
       m.strip_block = even_part(m.strip_count, m.strip_block / 2);
-    } else if (m.row_block > kLeastRows) {
+    } else if (!low) {
       m.row_block = even_part(m.rows, m.row_block / 2);
     } else {
       break;
@@ -442,8 +454,8 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
                                           1, kReadRows / std::max<int64_t>(1, m.rows)));
     const bool whole = work <= kWholeFlops;
     OwnPacking own;  // of the same sums: not where the depth may be split
-    if (m.b_column != 1 && m.a_row != 1 && request.threads <= kOwnThreads && !kept && !program &&
-        !whole && !splits_depth(1, work, m))
+    if (!kept && !program && !whole && request.threads <= kOwnThreads && packs_alone(table, m) &&
+        !splits_depth(1, work, m))
       own = own_packing(table, request.threads, m);
     cut_strips(table, kept, own.panel > 0 ? own.panel : table.panel, m);
     if (own.panel > 0) {
