@@ -3,7 +3,6 @@
 // may change its speed). NNC_ISA and NNC_THREADS choose what runs. Convolutions count the FLOPs of
 // the direct sum.
 #include <benchmark/benchmark.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,8 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "core/barrier.h"
 #include "core/isa.h"
 #include "core/options.h"
+#include "core/team.h"
 #include "cpu/families.h"
 #include "nnrt/kernel.h"
 
@@ -116,19 +117,19 @@ void run_case(benchmark::State& state, const Case& item, const nnrt::Options& op
   call.scratch = scratch[0].get();
   for (const nnrt::Phase& phase : bound.prepare) phase.run(call, 0, phase.units);
   const double peak_before = nnrt::measure_peak(options.isa);
+  nnrt::Barrier barrier;
   for (auto _ : state) {
-#pragma omp parallel num_threads(options.threads)
-    {
+    nnrt::run_team(options.threads, [&](int thread, int threads) {
       nnrt::Call mine = call;
-      const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
       mine.scratch = scratch[static_cast<size_t>(thread)].get();
-      for (const nnrt::Phase& phase : bound.phases) {
+      for (size_t i = 0; i < bound.phases.size(); ++i) {
+        if (i > 0) barrier.wait(threads);
+        const nnrt::Phase& phase = bound.phases[i];
         const int64_t begin = phase.units * thread / threads;
         const int64_t end = phase.units * (thread + 1) / threads;
         if (begin < end) phase.run(mine, begin, end);
-#pragma omp barrier
       }
-    }
+    });
   }
   const double peak = std::max(peak_before, nnrt::measure_peak(options.isa));
   const double runs = static_cast<double>(state.iterations());

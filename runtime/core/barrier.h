@@ -20,6 +20,19 @@ inline void spin_pause() {
 #endif
 }
 
+inline constexpr int kSpins = 4000;  // about 50 us on Zen 5
+
+template <class Condition>
+void spin_until(Condition holds) {
+  for (int spins = 0; !holds(); ++spins) {
+    if (spins < kSpins) {
+      spin_pause();
+    } else {
+      sched_yield();
+    }
+  }
+}
+
 class Barrier {
  public:
   void wait(int threads) {
@@ -29,17 +42,10 @@ class Barrier {
       generation_.store(generation + 1, std::memory_order_release);
       return;
     }
-    for (int spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins) {
-      if (spins < kSpins) {
-        spin_pause();
-      } else {
-        sched_yield();
-      }
-    }
+    spin_until([&] { return generation_.load(std::memory_order_acquire) != generation; });
   }
 
  private:
-  static constexpr int kSpins = 4000;  // about 50 us on Zen 5
   alignas(kAlignment) std::atomic<int> arrived_{0};
   alignas(kAlignment) std::atomic<uint32_t> generation_{0};
 };

@@ -1,8 +1,5 @@
 #include "core/executor.h"
 
-#include <omp.h>
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -12,6 +9,7 @@
 
 #include "core/denormals.h"
 #include "core/profile.h"
+#include "core/team.h"
 
 namespace nnrt {
 namespace {
@@ -30,18 +28,6 @@ void work_phase(const BoundStep& step, const Phase& phase, void* scratch, int th
   call.scratch = scratch;
   if (phase.arguments != nullptr) call.arguments = phase.arguments;
   phase.run(call, begin, end);
-}
-
-// A child process has none of its parent's OpenMP threads, and the library would wait for them for
-// ever: a child of a process that has used them runs on one thread, which changes no bit.
-std::atomic<bool> used_threads{false};
-std::atomic<bool> lost_threads{false};
-
-void note_threads() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] {
-    if (used_threads.load()) lost_threads.store(true);
-  });
-  if (registered == 0) used_threads.store(true, std::memory_order_relaxed);
 }
 
 std::string expected_shape(const BufferSpec& spec) {
@@ -222,24 +208,14 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
   }
 }
 
-template <class Body>
-void Executor::on_threads(const Binding& binding, Body body) {
-  if (binding.threads == 1 || lost_threads.load(std::memory_order_relaxed)) {
-    body(0, 1);
-  } else {
-    note_threads();
-#pragma omp parallel num_threads(binding.threads)
-    body(omp_get_thread_num(), omp_get_num_threads());
-  }
-}
-
 // Makes what depends on variables alone, where they changed since it was made. Needs the exclusive
 // lock.
 void Executor::prepare(Binding& binding) {
   const uint64_t version = executable_.version();
   if (binding.prepared_version == version) return;
   if (!binding.prepare.phases.empty() || !binding.packing.empty()) {
-    on_threads(binding, [&](int thread, int threads) { work_prepare(binding, thread, threads); });
+    run_team(binding.threads,
+             [&](int thread, int threads) { work_prepare(binding, thread, threads); });
   }
   if (binding.prepared) binding.prepared->version = version;
   for (const BoundStep& step : binding.main.steps) {
@@ -249,7 +225,8 @@ void Executor::prepare(Binding& binding) {
 }
 
 void Executor::run_locked(Binding& binding, void* const* outputs, const Prologue& prologue) {
-  on_threads(binding, [&](int thread, int threads) { work(binding, prologue, thread, threads); });
+  run_team(binding.threads,
+           [&](int thread, int threads) { work(binding, prologue, thread, threads); });
   for (const auto& [buffer, output] : binding.copies) {
     const Place place = binding.places[static_cast<size_t>(buffer)];
     const size_t bytes = binding.buffers[static_cast<size_t>(buffer)].bytes();

@@ -56,8 +56,6 @@ class Executor {
   void resolve(Binding& binding);
   void resolve_part(Binding& binding, BoundPart& part);
   void patch(Binding& binding, const void* const* inputs, void* const* outputs);
-  template <class Body>
-  void on_threads(const Binding& binding, Body body);
   void prepare(Binding& binding);
   void run_locked(Binding& binding, void* const* outputs, const Prologue& prologue);
   void* scratch_of(const Binding& binding, int thread) const;
