@@ -29,21 +29,27 @@ class Team {
 
   ~Team() {
     drop_lost();
-    start(static_cast<int>(workers_.size()) + 1, nullptr, nullptr);
+    start(static_cast<int>(workers_.size()) + 1, {});
     for (const std::unique_ptr<Worker>& worker : workers_) worker->thread.join();
   }
 
   void run(int threads, TeamWork work, void* context) {
     threads = have(threads);
     working_.store(threads - 1, std::memory_order_relaxed);
-    start(threads, work, context);
+    start(threads, {work, context, threads});
     work(context, 0, threads);
     spin_until([this] { return working_.load(std::memory_order_acquire) == 0; });
   }
 
  private:
+  struct Task {
+    TeamWork work = nullptr;  // nullptr: to end
+    void* context = nullptr;
+    int threads = 0;
+  };
   struct alignas(kAlignment) Worker {
     std::atomic<uint32_t> turns{0};  // how often it was called
+    Task task;
     std::thread thread;
   };
 
@@ -72,19 +78,18 @@ class Team {
     workers_.clear();
   }
 
-  // Calls the first of the workers; without `work`, to end.
-  void start(int threads, TeamWork work, void* context) {
-    work_ = work;
-    context_ = context;
-    threads_ = threads;
+  // Calls so many threads less the caller.
+  void start(int threads, const Task& task) {
     const auto called = workers_.begin() + (threads - 1);
-    for (auto worker = workers_.begin(); worker != called; ++worker) {
-      std::atomic<uint32_t>& turns = (*worker)->turns;
-      turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    for (auto at = workers_.begin(); at != called; ++at) {
+      Worker& worker = **at;
+      worker.task = task;
+      worker.turns.store(worker.turns.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_release);
     }
     // A worker that goes to sleep says so before it looks for the last time.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    for (auto worker = workers_.begin(); worker != called; ++worker) (*worker)->turns.notify_one();
+    for (auto at = workers_.begin(); at != called; ++at) (*at)->turns.notify_one();
   }
 
   void serve(Worker& self, int thread) {
@@ -98,8 +103,9 @@ class Team {
           self.turns.wait(turn, std::memory_order_acquire);
         }
       }
-      if (work_ == nullptr) return;
-      work_(context_, thread, threads_);
+      const Task& task = self.task;
+      if (task.work == nullptr) return;
+      task.work(task.context, thread, task.threads);
       working_.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -108,10 +114,6 @@ class Team {
 
   std::vector<std::unique_ptr<Worker>> workers_;
   uint32_t forks_;
-  // What is to be done; written before the workers are called.
-  TeamWork work_ = nullptr;
-  void* context_ = nullptr;
-  int threads_ = 1;
   alignas(kAlignment) std::atomic<int> working_{0};
 };
 

@@ -5,7 +5,7 @@
 
 namespace nnrt {
 
-using TeamWork = void (*)(void* context, int thread, int threads);
+using TeamWork = void (*)(void* context, int thread, int threads) noexcept;
 
 // Calls work(context, thread, threads) once on each of `threads` threads, of which the caller is
 // thread 0, and returns when all are done. Where the system has no more threads to give, `threads`
@@ -17,7 +17,10 @@ template <class Body>
 void run_team(int threads, Body body) {
   run_team(
       threads,
-      [](void* context, int thread, int of) { (*static_cast<Body*>(context))(thread, of); }, &body);
+      [](void* context, int thread, int of) noexcept {
+        (*static_cast<Body*>(context))(thread, of);
+      },
+      &body);
 }
 
 }  // namespace nnrt
