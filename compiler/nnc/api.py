@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnlang.diagnostics import Diagnostic, DiagnosticError
 
 from . import driver
-from .elaborate import read_source
+from .elaborate import elaborate, read_source
 
 if TYPE_CHECKING:
     from nnrt import Model
@@ -59,9 +59,11 @@ def check(
 ) -> list[Diagnostic]:
     """The mistakes in a `.nn` file, for each of its nets; none: an empty list. Raises OSError."""
     try:
-        driver.build(
+        elaborate(
             read_source(path_or_text),
-            driver.Options(settings=settings or {}, overrides=overrides or {}),
+            settings=settings or {},
+            overrides=overrides or {},
+            draw=False,
         )
     except DiagnosticError as error:
         return list(error.diagnostics)

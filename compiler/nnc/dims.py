@@ -75,6 +75,15 @@ class Poly:
     def __hash__(self) -> int:
         return self._hash
 
+    @cached_property
+    def size(self) -> int:
+        """How many symbols the text has: a division holds those of what it divides."""
+        return sum(
+            1 if atom.left is None else atom.left.size
+            for monomial, _ in self.terms
+            for atom in monomial
+        )
+
     def _combine(self, other: Dim, sign: int) -> Dim:
         table = dict(self.terms)
         for monomial, coefficient in _terms(other):

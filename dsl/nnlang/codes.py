@@ -67,7 +67,7 @@ CODES: dict[str, str] = {
     "N0410": "a state that changes outside of training",
     "N0411": "a `scan` this version cannot compile",
     "N0412": "a net without an output",
-    "N0413": "a program too large to unroll",
+    "N0413": "a program too large to evaluate or unroll",
     "N0415": "a random function where it cannot be used",
     # Training sections
     "N0501": "a key that training sections do not have",

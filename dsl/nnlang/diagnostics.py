@@ -15,6 +15,8 @@ from typing import Any
 from nnlang.codes import CODES
 from nnlang.syntax import Source, Span
 
+MAX_ERRORS = 20  # that are reported at once
+
 
 @dataclass(frozen=True)
 class Label:
@@ -121,5 +123,7 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
     folded = {candidate.casefold(): candidate for candidate in reversed(pool)}
     if name.casefold() in folded:
         return folded[name.casefold()]
+    if len(pool) > 500:  # comparing with all of them takes longer than anything else
+        pool = [candidate for candidate in pool if candidate[:1] == name[:1]][:500]
     close = difflib.get_close_matches(name, pool, n=1, cutoff=0.6)
     return close[0] if close else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnlang.builder import Builder
-from nnlang.diagnostics import Diagnostic
+from nnlang.diagnostics import MAX_ERRORS, Diagnostic
 from nnlang.layout import NEWLINE, too_deep
 from nnlang.lexer import Token
 from nnlang.syntax import Span
@@ -21,7 +21,6 @@ from nnlang.tables import END, Tables
 if TYPE_CHECKING:
     from nnlang.errors import Repair
 
-MAX_ERRORS = 20
 MAX_DEPTH = 100
 
 # The header that stands in for a wrong one, so that the body below it is read all the same.

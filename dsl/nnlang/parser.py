@@ -10,8 +10,8 @@ from bisect import bisect_right
 from dataclasses import replace
 
 from nnlang import checks
-from nnlang.diagnostics import Diagnostic, DiagnosticError
-from nnlang.engine import MAX_ERRORS, Engine
+from nnlang.diagnostics import MAX_ERRORS, Diagnostic, DiagnosticError
+from nnlang.engine import Engine
 from nnlang.layout import lay_out
 from nnlang.lexer import Comment, lex
 from nnlang.syntax import Block, File, Item, Net, Rule, Source, Train

@@ -162,7 +162,7 @@ def changed(choice: random.Random, text: str) -> str:
 @pytest.fixture
 def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "ELEMENT_LIMIT", 100_000)
-    monkeypatch.setattr(context, "STATEMENT_LIMIT", 5_000)
+    monkeypatch.setattr(context, "WORK_LIMIT", 20_000)
     monkeypatch.setattr(context, "NODE_LIMIT", 3_000)
 
 

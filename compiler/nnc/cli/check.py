@@ -64,6 +64,7 @@ def check(path: Path, chosen: Given) -> tuple[list[Diagnostic], dict[str, Source
                     recipe=recipe,
                     settings=chosen.settings,
                     overrides=chosen.overrides,
+                    draw=False,
                 )
             except DiagnosticError as error:
                 sources.update(error.sources)

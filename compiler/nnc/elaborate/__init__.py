@@ -8,20 +8,21 @@ phase.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nnlang import syntax
-from nnlang.diagnostics import Diagnostic, DiagnosticError, diagnostic, suggest
-from nnlang.engine import MAX_ERRORS
+from nnlang.diagnostics import MAX_ERRORS, Diagnostic, DiagnosticError, diagnostic, suggest
 
 from ..graph import Graph, Value, Variable
 from .context import Context, Limit, Mistake, VariableSpec, is_known
 from .initial import initial_values
 from .module import Loader, Module, load_text
 from .network import Network, Text, build_net, choose_net
+from .reading import read_text
 from .training import Recipe, Trained, build_section
 
 __all__ = ["Elaborated", "Text", "elaborate"]
@@ -48,11 +49,13 @@ def elaborate(
     settings: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    draw: bool = True,
 ) -> Elaborated:
     """Elaborate a `.nn` text.
 
     `settings` are those of the net, `overrides` replace keys of the training section; a value may
-    be `Text`, an expression of the language. `seed` replaces the section's. Raises DiagnosticError.
+    be `Text`, an expression of the language. `seed` replaces the section's. Without `draw` first
+    values are checked, but are all 0 and take no memory. Raises DiagnosticError.
     """
     module, loader = load_text(source)
     _stop(loader.diagnostics, loader)
@@ -76,15 +79,17 @@ def elaborate(
             if section is not None:
                 built[program] = (network, build_section(network, section, overrides, loader))
         except Limit as limit:
-            context.report(limit)
+            with suppress(Limit):
+                context.report(limit)
         except RecursionError:
-            context.report_failure("N0107", "this is nested too deeply", chosen.name.span)
+            with suppress(Limit):
+                context.report_failure("N0107", "this is nested too deeply", chosen.name.span)
         mistakes += [each for each in context.diagnostics if not is_known(each, mistakes)]
         if program not in built:
             break
     mistakes += differing_variables([network.context for network, _ in built.values()])
     _stop(_in_order(mistakes, source.name), loader)
-    return _assemble(module, loader, chosen, section, found, built, seed)
+    return _assemble(module, loader, chosen, section, found, built, seed, draw)
 
 
 def _assemble(
@@ -95,6 +100,7 @@ def _assemble(
     settings: dict[str, Any],
     built: dict[str, tuple[Network, Trained | None]],
     seed: int | None,
+    draw: bool,
 ) -> Elaborated:
     """First values, then one graph a program."""
     last = built[list(built)[-1]][1]
@@ -105,14 +111,16 @@ def _assemble(
     values: dict[str, np.ndarray[Any, Any]] = {}
     for program in reversed(list(built)):
         context = built[program][0].context
-        values.update(initial_values(context, start, values))
+        with suppress(Limit):
+            values.update(initial_values(context, start, values, draw))
         _stop(context.diagnostics, loader)
     loaded: tuple[str, ...] = ()
     if reading is not None and reading.load:
         from .pretrained import load_weights
 
         context = built["train"][0].context
-        loaded = load_weights(context, reading, values, module.source.directory)
+        with suppress(Limit):
+            loaded = load_weights(context, reading, values, module.source.directory)
         _stop(context.diagnostics, loader)
     graphs = {}
     for program, (network, trained) in built.items():
@@ -235,7 +243,5 @@ def read_source(path_or_text: str | Path) -> syntax.Source:
         "\n" not in path_or_text and path_or_text.strip().endswith(".nn")
     ):
         path = Path(path_or_text)
-        return syntax.Source(
-            path.name, path.read_text(encoding="utf-8"), str(path.parent.resolve())
-        )
+        return syntax.Source(path.name, read_text(path), str(path.parent.resolve()))
     return syntax.Source("<text>", path_or_text, None)

@@ -49,6 +49,8 @@ def binary(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any:
     if sign in ("in", "not in"):
         return _contains(context, node, left, right) == (sign == "in")
     if sign in ("==", "!="):
+        weighed(context, left, node.left.span)
+        weighed(context, right, node.right.span)
         return COMPUTE[sign](left, right)
     if sign == "+" and isinstance(left, (list, tuple, str)) and type(left) is type(right):
         return _lengthened(context, node, left, right)
@@ -71,6 +73,8 @@ def _contains(context: Context, node: syntax.Binary, left: Any, right: Any) -> b
             node.right.span,
             describe(right),
         )
+    weighed(context, left, node.left.span)
+    weighed(context, right, node.right.span)
     return bool(left in right)
 
 
@@ -79,11 +83,30 @@ def _lengthened(context: Context, node: syntax.Binary, left: Any, right: Any) ->
     if length > LONGEST:
         context.fail(
             "N0313",
-            "the list is too long",
+            "the text is too long" if isinstance(left, str) else "the list is too long",
             node.operator_span,
             f"{length:,} items, at most {LONGEST:,}",
         )
-    return COMPUTE[node.operator](left, right)
+    return weighed(context, COMPUTE[node.operator](left, right), node.span)
+
+
+def weighed(context: Context, value: Any, span: syntax.Span) -> Any:
+    """A value, whose lists are counted as the work of making, comparing or printing them: a list
+    that holds another one twice holds all of it twice.
+    """
+    if isinstance(value, str):
+        context.spend(len(value) // 256, span)
+        return value
+    total = 0
+    pending = [value] if isinstance(value, (list, tuple)) else []
+    while pending:
+        items = pending.pop()
+        total += len(items)
+        if total > LONGEST:
+            context.fail("N0313", "the list is too long", span, f"at most {LONGEST:,} items in all")
+        pending += [item for item in items if isinstance(item, (list, tuple))]
+    context.spend(total // 16, span)
+    return value
 
 
 def _logic(context: Context, node: syntax.Binary, left: Any, right: Any) -> bool:
@@ -173,7 +196,8 @@ def _power_too_large(base: Any, exponent: Any) -> bool:
 
 
 def _is_small(dim: Poly) -> bool:
-    return len(dim.terms) <= 100 and all(len(monomial) <= 16 for monomial, _ in dim.terms)
+    terms = dim.terms
+    return len(terms) <= 100 and all(len(m) <= 16 for m, _ in terms) and dim.size <= 1000
 
 
 RANGES = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from nnlang import syntax
-from nnlang.diagnostics import Diagnostic, Label
+from nnlang.diagnostics import MAX_ERRORS, Diagnostic, Label
 
 from ..graph import Builder, Origin, Value
 from ..ops.base import ShapeError
@@ -19,8 +19,8 @@ from .scope import Paths
 from .values import Tensor, shape_text
 
 STANDARD = "std/"  # names of standard-library files begin with this
-STATEMENT_LIMIT = 1_000_000
-NODE_LIMIT = 100_000
+WORK_LIMIT = 1_000_000  # expressions and statements; training ResNet-50 takes 21,000
+NODE_LIMIT = 50_000  # training ResNet-50 takes 2,600
 FRAME_LIMIT = 32
 CHAIN_LIMIT = 6  # of the calls that a message names
 
@@ -104,11 +104,11 @@ class Context:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     variable_kind: str = ""  # "slot" while optimizer rules run
-    statements: int = 0
+    work: int = 0  # expressions evaluated and statements executed so far
     streams: dict[str, int] = field(default_factory=dict)
     initializing: str | None = None  # the variable whose initializer runs
     shared: str = ""  # the shared instance being called
-    remembered: dict[Hashable, tuple[Any, int]] = field(default_factory=dict)
+    remembered: dict[Hashable, Any] = field(default_factory=dict)
     snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     # Places
@@ -232,19 +232,24 @@ class Context:
         return ("while building " + " → ".join([*steps, f"`{self.subject}`"]),)
 
     def report(self, mistake: Mistake) -> None:
-        """Keep a mistake and go on; the same one from another use of a block is kept once."""
+        """Keep a mistake and go on; the same one from another use of a block is kept once. Raises
+        Limit where no more of them will be shown.
+        """
         found = mistake.diagnostic
         if found is not None and not is_known(found, self.diagnostics):
             self.diagnostics.append(found)
+            if len(self.diagnostics) >= MAX_ERRORS:
+                raise Limit(None)
 
-    def count_statement(self, span: syntax.Span) -> None:
-        self.statements += 1
-        if self.statements > STATEMENT_LIMIT:
+    def spend(self, units: int, span: syntax.Span) -> None:
+        """Count the work of evaluating; raise Limit where a small text asks for too much of it."""
+        self.work += units
+        if self.work > WORK_LIMIT:
             self.exceed(
-                "the program is too large to unroll",
+                "the program takes too long to evaluate",
                 span,
-                f"after {STATEMENT_LIMIT:,} statements",
-                "use fewer repetitions",
+                f"after {WORK_LIMIT:,} expressions and statements",
+                "use fewer repetitions, or give a value that is used twice a name",
             )
 
     def exceed(self, message: str, span: syntax.Span, text: str, help: str) -> NoReturn:

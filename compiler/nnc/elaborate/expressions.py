@@ -16,6 +16,7 @@ from nnlang.diagnostics import suggest
 
 from ..graph import DTYPES
 from . import arithmetic, indexing
+from .arithmetic import weighed
 from .context import STANDARD, Context, Mistake
 from .scope import Scope
 from .values import (
@@ -40,6 +41,7 @@ def sibling(name: str) -> ModuleType:
 
 def evaluate(context: Context, scope: Scope, node: syntax.Expression) -> Any:
     """The value of an expression. Raises Mistake."""
+    context.spend(1, node.span)
     return _EVALUATE[type(node)](context, scope, node)
 
 
@@ -409,11 +411,11 @@ _EVALUATE: dict[type, Any] = {
     syntax.String: lambda context, scope, node: node.value,
     syntax.Bool: lambda context, scope, node: node.value,
     syntax.Attribute: _attribute,
-    syntax.List: lambda context, scope, node: [
-        evaluate(context, scope, item) for item in node.items
-    ],
-    syntax.Tuple: lambda context, scope, node: tuple(
-        evaluate(context, scope, item) for item in node.items
+    syntax.List: lambda context, scope, node: weighed(
+        context, [evaluate(context, scope, item) for item in node.items], node.span
+    ),
+    syntax.Tuple: lambda context, scope, node: weighed(
+        context, tuple(evaluate(context, scope, item) for item in node.items), node.span
     ),
     syntax.Unary: _unary,
     syntax.Binary: _binary,

@@ -19,9 +19,11 @@ from .values import Deferred, Tensor, describe, is_number
 Array = np.ndarray[Any, Any]
 
 
-def initial_values(context: Context, seed: int, known: Mapping[str, Array]) -> dict[str, Array]:
-    """The first value of each variable of a program; those in `known` are taken over. Mistakes are
-    kept.
+def initial_values(
+    context: Context, seed: int, known: Mapping[str, Array], drawn: bool = True
+) -> dict[str, Array]:
+    """The first value of each variable of a program; those in `known` are taken over. What is not
+    to be `drawn` is 0. Mistakes are kept.
     """
     found: dict[str, Array] = {}
     drawings: dict[str, Drawing] = {}
@@ -38,7 +40,10 @@ def initial_values(context: Context, seed: int, known: Mapping[str, Array]) -> d
             drawings[spec.name] = made
         else:
             found[spec.name] = made
-    if not context.diagnostics:
+    if not drawn:
+        zeros = (np.broadcast_to(DTYPES[d.dtype].type(0), d.shape) for d in drawings.values())
+        found.update(zip(drawings, zeros, strict=True))
+    elif not context.diagnostics:
         found.update(zip(drawings, draw(list(drawings.values()), seed), strict=True))
     return found
 

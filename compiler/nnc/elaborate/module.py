@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import nnlang
 from nnlang import syntax
 from nnlang.diagnostics import Diagnostic, DiagnosticError, suggest
 
-from .context import STANDARD, Context, Mistake
+from .context import STANDARD, Context, Limit, Mistake
 from .expressions import evaluate
 from .names import check_names
+from .reading import read_text
 from .scope import Scope
 from .statements import known_constant
 from .values import POISON, Block, Namespace
@@ -61,21 +63,28 @@ class Loader:
             raise DiagnosticError(error.diagnostics, self.sources) from None
         module = Module(source, file, Scope(parent, of_file=True, tree=file))
         context = Context(self.sources, training=False, subject=source.name)
-        for item in sorted(file.items, key=_order):
+        with suppress(Limit):
+            self.add_all(module, context)
+            if not source.name.startswith(STANDARD):
+                check_names(context, file, module.scope)
+        self.diagnostics += sorted(context.diagnostics, key=_position)
+        return module
+
+    def add_all(self, module: Module, context: Context) -> None:
+        """Bind every item; the name of one that has a mistake is poisoned."""
+        for item in sorted(module.file.items, key=_order):
+            name = item_name(item)
             try:
                 self.add(module, item, context)
             except (Mistake, RecursionError) as error:
-                if isinstance(error, Mistake):
-                    context.report(error)
-                else:
-                    context.report_failure("N0107", "this is nested too deeply", item.span)
-                name = item_name(item)
                 if name is not None and name.text not in module.scope.names:
                     module.scope.bind(name.text, POISON, "value", name.span)
-        if not source.name.startswith(STANDARD):
-            check_names(context, file, module.scope)
-        self.diagnostics += sorted(context.diagnostics, key=_position)
-        return module
+                if isinstance(error, Mistake):
+                    context.report(error)
+                    if isinstance(error, Limit):
+                        raise
+                else:
+                    context.report_failure("N0107", "this is nested too deeply", item.span)
 
     def add(self, module: Module, item: syntax.Item, context: Context) -> None:
         scope = module.scope
@@ -141,7 +150,7 @@ class Loader:
             )
         if key not in self.modules:
             try:
-                text = path.read_text(encoding="utf-8")
+                text = read_text(path)
             except UnicodeDecodeError:
                 context.fail("N0601", f"`{item.path}` is no text in UTF-8", item.span)
             except OSError as error:

@@ -114,7 +114,7 @@ def _section_inputs(item: syntax.Train) -> list[syntax.Name]:
 
 
 def _unknown(item: syntax.Item, bound: set[str], scope: Scope) -> Iterator[syntax.Name]:
-    for name in used_names(item):
+    for name in sorted(used_names(item), key=lambda name: name.span.start):
         if name.text not in bound and name.text != "training" and scope.find(name.text) is None:
             yield name
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from .arithmetic import weighed
 from .context import Context
 from .values import Arguments, Block, is_plain
 
@@ -18,27 +19,26 @@ def remembered(
     context: Context, function: Block, given: Arguments, build: Callable[[], Any]
 ) -> Any:
     """What `build`, a call of `function`, gives. Raises Mistake as it does, and anew each time."""
-    key = _key_of_call(function, given)
+    key = _key_of_call(context, function, given)
     if key is None:
         return build()
     known = context.remembered.get(key)
     if known is not None:
-        value, statements = known
-        context.statements += statements
-        return value
+        return known
     paths, builder = context.paths, context.builder
     before = (builder.next_id, dict(paths.counts), len(paths.bindings))
-    statements = context.statements
     value = build()
     if is_plain(value) and before == (builder.next_id, paths.counts, len(paths.bindings)):
-        context.remembered[key] = (value, context.statements - statements)
+        context.remembered[key] = value
     return value
 
 
-def _key_of_call(function: Block, given: Arguments) -> Hashable | None:
+def _key_of_call(context: Context, function: Block, given: Arguments) -> Hashable | None:
     """What the value of a call depends on; None where an argument is not plain."""
     values = [value for value, _ in given.positional]
     values += [value for value, _ in given.named.values()]
+    assert given.span is not None
+    weighed(context, values, given.span)
     if given.label is not None or not is_plain(values):
         return None
     return (function, len(given.positional), *given.named, *map(_key_of, values))

@@ -61,7 +61,7 @@ def run_body(
 
 
 def execute(context: Context, scope: Scope, statement: syntax.Statement) -> None:
-    context.count_statement(statement.span)
+    context.spend(1, statement.span)
     _EXECUTE[type(statement)](context, scope, statement)
 
 
@@ -301,7 +301,7 @@ def _for(context: Context, scope: Scope, node: syntax.For) -> None:
             helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"],
         )
     for item in items:
-        context.count_statement(node.span)
+        context.spend(1, node.span)
         bind_pattern(context, scope, node.pattern, item, node.iterable.span)
         for statement in node.body:
             execute(context, scope, statement)
@@ -334,7 +334,7 @@ def _repeat(context: Context, scope: Scope, node: syntax.Repeat) -> None:
             "N0306", "`repeat` cannot run a negative number of times", node.count.span, f"{count}"
         )
     for _ in range(count):
-        context.count_statement(node.span)
+        context.spend(1, node.span)
         for statement in node.body:
             execute(context, scope, statement)
 

@@ -154,14 +154,15 @@ def shape_text(shape: tuple[Any, ...]) -> str:
     return "[" + ", ".join(str(dim) for dim in shape) + "]"
 
 
-def written(value: Any) -> str:
+def written(value: Any, depth: int = 0) -> str:
     """A compile-time value as the language writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + (value if len(value) <= 40 else value[:37] + "...") + '"'
     if isinstance(value, (list, tuple)):
-        shown = [written(item) for item in value[:8]] + ["..."] * (len(value) > 8)
+        shown = [written(item, depth + 1) for item in value[:8]] if depth < 3 else []
+        shown += ["..."] * (len(value) > len(shown))
         comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
         ends = "[]" if isinstance(value, list) else "()"
         return ends[0] + ", ".join(shown) + comma + ends[1]
