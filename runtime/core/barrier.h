@@ -1,12 +1,15 @@
-// A barrier for threads that work in step: spins, since the wait is mostly shorter than a trip to
-// the kernel, and after a while yields, since another process may hold the core of the thread that
-// is waited for.
+// A barrier for threads that work in step. A thread that waits spins at first, since the wait is
+// mostly shorter than a trip to the kernel; then it yields, and at last it sleeps, since another
+// process may hold the core of the thread that is waited for.
 #pragma once
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <thread>
 
 #include "core/planner.h"
 
@@ -20,17 +23,32 @@ inline void spin_pause() {
 #endif
 }
 
-inline constexpr int kSpins = 4000;  // about 50 us on Zen 5
+inline constexpr int kSpins = 4000;   // about 50 us on Zen 5
+inline constexpr int kYields = 2000;  // about 1 ms, Zen 4
 
+// The end of a wait that spinning did not see: yields, then sleeps a sixteenth of what it waited
+// already, so that nobody has to wake it. Gives the nanoseconds.
 template <class Condition>
-void spin_until(Condition holds) {
-  for (int spins = 0; !holds(); ++spins) {
-    if (spins < kSpins) {
-      spin_pause();
-    } else {
-      sched_yield();
-    }
+int64_t wait_long(Condition holds) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  for (int yields = 0; yields < kYields && !holds(); ++yields) sched_yield();
+  while (!holds()) {
+    const auto waited = Clock::now() - start;
+    std::this_thread::sleep_for(
+        std::min<Clock::duration>(waited / 16, std::chrono::milliseconds(1)));
   }
+  return std::chrono::nanoseconds(Clock::now() - start).count();
+}
+
+// Waits until a condition holds; adds to `waited` what it took beyond spinning.
+template <class Condition>
+void wait_until(Condition holds, std::atomic<int64_t>& waited) {
+  for (int spins = 0; spins < kSpins; ++spins) {
+    if (holds()) return;
+    spin_pause();
+  }
+  waited.fetch_add(wait_long(holds), std::memory_order_relaxed);
 }
 
 class Barrier {
@@ -42,12 +60,16 @@ class Barrier {
       generation_.store(generation + 1, std::memory_order_release);
       return;
     }
-    spin_until([&] { return generation_.load(std::memory_order_acquire) != generation; });
+    wait_until([&] { return generation_.load(std::memory_order_acquire) != generation; }, waited_);
   }
+
+  // Nanoseconds that threads waited here for long, since the last call.
+  int64_t take_waited() { return waited_.exchange(0, std::memory_order_relaxed); }
 
  private:
   alignas(kAlignment) std::atomic<int> arrived_{0};
   alignas(kAlignment) std::atomic<uint32_t> generation_{0};
+  alignas(kAlignment) std::atomic<int64_t> waited_{0};
 };
 
 }  // namespace nnrt

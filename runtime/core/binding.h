@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/cores.h"
 #include "core/prepared.h"
 #include "core/program.h"
 #include "nnrt/kernel.h"
@@ -97,6 +98,7 @@ struct Binding {
   uint64_t prepared_version = 0;       // of the variables, when this binding last looked; 0: never
   uint64_t arena_generation = 0;       // of the resolved pointers
   uint64_t last_use = 0;
+  Pace pace;                         // how many threads are fastest
   bool timed = false;                // of the run at hand
   std::vector<double> step_seconds;  // of timed runs: sums since the last report
   int64_t timed_runs = 0;

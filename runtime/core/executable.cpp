@@ -1,6 +1,8 @@
 #include "nnrt/executable.h"
 
+#include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "core/executor.h"
 #include "core/planner.h"
@@ -56,20 +58,53 @@ void Executable::set_variable(size_t index, const void* data, size_t bytes) {
   variables_changed();
 }
 
-Executable::Lease::Lease(Executable& executable) : executable_(executable) {
+// The locks of a child process are new: those that it has from its parent may count threads that
+// are not there.
+void Executable::before_fork(void* self) {
+  Executable& executable = *static_cast<Executable*>(self);
+  executable.mutex_.lock_shared();  // waits for the end of a step
+  executable.pool_mutex_.lock();
+  for (const Entry& entry : executable.programs_) entry.prepared->lock();
+}
+
+void Executable::after_fork(void* self, bool child) {
+  Executable& executable = *static_cast<Executable*>(self);
+  for (const Entry& entry : executable.programs_) entry.prepared->unlock();
+  executable.pool_mutex_.unlock();
+  if (!child) {
+    executable.mutex_.unlock_shared();
+    return;
+  }
+  new (&executable.mutex_) std::shared_mutex;
+  new (&executable.pool_grew_) std::condition_variable;
+  executable.calls_ = 0;
+  executable.training_.store(false);
+}
+
+Executable::Lease::Lease(Executable& executable, Use use) : executable_(executable), use_(use) {
   {
-    const std::lock_guard<std::mutex> lock(executable_.pool_mutex_);
-    if (!executable_.pool_.empty()) {
+    std::unique_lock<std::mutex> lock(executable_.pool_mutex_);
+    if (use_ == Use::call) {
+      const int most = std::max(2, executable_.options_.cores);
+      executable_.pool_grew_.wait(lock, [&] { return executable_.calls_ < most; });
+    }
+    if (executable_.pool_.empty()) {
+      executor_ = std::make_unique<Executor>(executable_);
+    } else {
       executor_ = std::move(executable_.pool_.back());
       executable_.pool_.pop_back();
     }
+    if (use_ == Use::call) ++executable_.calls_;
   }
-  if (!executor_) executor_ = std::make_unique<Executor>(executable_);
 }
 
 Executable::Lease::~Lease() {
   const std::lock_guard<std::mutex> lock(executable_.pool_mutex_);
   executable_.pool_.push_back(std::move(executor_));
+  if (use_ == Use::call) {
+    --executable_.calls_;
+    executable_.pool_grew_.notify_one();
+  }
 }
 
 }  // namespace nnrt

@@ -13,20 +13,10 @@
 namespace nnrt {
 namespace {
 
-// The part of `units` that a thread does.
-std::pair<int64_t, int64_t> share(int64_t units, int thread, int threads) {
-  if (units == 1) return {0, thread == 0 ? 1 : 0};
-  return {units * thread / threads, units * (thread + 1) / threads};
-}
-
-// A thread's part of a phase.
-void work_phase(const BoundStep& step, const Phase& phase, void* scratch, int thread, int threads) {
-  const auto [begin, end] = share(phase.units, thread, threads);
-  if (begin >= end) return;
-  Call call = step.call;
-  call.scratch = scratch;
-  if (phase.arguments != nullptr) call.arguments = phase.arguments;
-  phase.run(call, begin, end);
+// The units of one share of so many.
+std::pair<int64_t, int64_t> units_of(int64_t units, int share, int shares) {
+  if (units == 1) return {0, share == 0 ? 1 : 0};
+  return {units * share / shares, units * (share + 1) / shares};
 }
 
 std::string expected_shape(const BufferSpec& spec) {
@@ -212,10 +202,8 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
 void Executor::prepare(Binding& binding) {
   const uint64_t version = executable_.version();
   if (binding.prepared_version == version) return;
-  if (!binding.prepare.phases.empty() || !binding.packing.empty()) {
-    run_team(binding.threads,
-             [&](int thread, int threads) { work_prepare(binding, thread, threads); });
-  }
+  if (!binding.prepare.phases.empty() || !binding.packing.empty())
+    run_side_by_side(binding, [&](const Worker& worker) { work_prepare(binding, worker); });
   if (binding.prepared) binding.prepared->version = version;
   for (const BoundStep& step : binding.main.steps) {
     if (step.prepared) step.prepared->version = version;
@@ -223,9 +211,27 @@ void Executor::prepare(Binding& binding) {
   binding.prepared_version = version;
 }
 
+// Runs body(worker) on the threads that the cores and the pace of the binding allow. Its work is
+// cut into as many shares as the binding has threads, whoever does them, so the bits are the same.
+template <class Body>
+void Executor::run_side_by_side(Binding& binding, Body body) {
+  const int shares = binding.threads;
+  if (shares == 1) return body(Worker{0, 1, 0, 1});
+  using Clock = std::chrono::steady_clock;
+  const CoreShare cores(shares, executable_.options().cores);
+  const int threads = binding.pace.threads(cores.threads());
+  const Clock::time_point start = Clock::now();
+  int64_t waited = run_team(threads, [&](int thread, int workers) {
+    body(Worker{thread, workers, shares * thread / workers, shares * (thread + 1) / workers});
+  });
+  waited += barrier_.take_waited();
+  if (cores.threads() == 1) return;
+  binding.pace.ran(std::chrono::nanoseconds(Clock::now() - start).count(),
+                   waited / std::max(1, threads - 1));
+}
+
 void Executor::run_locked(Binding& binding, void* const* outputs, const Prologue& prologue) {
-  run_team(binding.threads,
-           [&](int thread, int threads) { work(binding, prologue, thread, threads); });
+  run_side_by_side(binding, [&](const Worker& worker) { work(binding, prologue, worker); });
   for (const auto& [buffer, output] : binding.copies) {
     const Place place = binding.places[static_cast<size_t>(buffer)];
     const size_t bytes = binding.buffers[static_cast<size_t>(buffer)].bytes();
@@ -237,70 +243,79 @@ void Executor::run_locked(Binding& binding, void* const* outputs, const Prologue
   }
 }
 
-void* Executor::scratch_of(const Binding& binding, int thread) const {
-  return arena_.data() + binding.arena_bytes + static_cast<size_t>(thread) * binding.scratch_bytes;
+void* Executor::scratch_of(const Binding& binding, int share) const {
+  return arena_.data() + binding.arena_bytes + static_cast<size_t>(share) * binding.scratch_bytes;
 }
 
-void Executor::work_prepare(Binding& binding, int thread, int threads) {
+void Executor::work_phase(const Binding& binding, const BoundStep& step, const Phase& phase,
+                          const Worker& worker) const {
+  for (int share = worker.first; share < worker.last; ++share) {
+    const auto [begin, end] = units_of(phase.units, share, binding.threads);
+    if (begin >= end) continue;
+    Call call = step.call;
+    call.scratch = scratch_of(binding, share);
+    if (phase.arguments != nullptr) call.arguments = phase.arguments;
+    phase.run(call, begin, end);
+  }
+}
+
+void Executor::work_prepare(Binding& binding, const Worker& worker) {
   const FlushDenormals flush;
-  void* scratch = scratch_of(binding, thread);
   const uint64_t version = executable_.version();
   bool waiting = false;
   if (!binding.prepared || binding.prepared->version != version) {
-    work_phases(binding.prepare.steps, binding.prepare.phases, scratch, thread, threads, false);
+    work_phases(binding, binding.prepare, worker, false);
     waiting = !binding.prepare.phases.empty();
   }
   for (const BoundPhase& bound : binding.packing) {
     const BoundStep& step = binding.main.steps[bound.step];
     if (step.prepared->version == version) continue;
-    if (threads > 1 && (waiting || bound.barrier)) barrier_.wait(threads);
+    if (worker.workers > 1 && (waiting || bound.barrier)) barrier_.wait(worker.workers);
     waiting = false;
-    work_phase(step, bound.phase, scratch, thread, threads);
+    work_phase(binding, step, bound.phase, worker);
   }
 }
 
-void Executor::work(Binding& binding, const Prologue& prologue, int thread, int threads) {
+void Executor::work(Binding& binding, const Prologue& prologue, const Worker& worker) {
   const FlushDenormals flush;
-  void* scratch = scratch_of(binding, thread);
   bool waiting = false;  // something ran that the steps depend on
   if (prologue.units > 0) {
-    const auto [begin, end] = share(prologue.units, thread, threads);
+    const auto [begin, end] = units_of(prologue.units, worker.number, worker.workers);
     if (begin < end) prologue.run(prologue.arguments, begin, end);
     waiting = true;
   }
   if (binding.timed) {
-    if (waiting && threads > 1) barrier_.wait(threads);
-    work_timed(binding, scratch, thread, threads);
+    if (waiting && worker.workers > 1) barrier_.wait(worker.workers);
+    work_timed(binding, worker);
   } else {
-    work_phases(binding.main.steps, binding.main.phases, scratch, thread, threads, waiting);
+    work_phases(binding, binding.main, worker, waiting);
   }
 }
 
-void Executor::work_phases(const std::vector<BoundStep>& steps,
-                           const std::vector<BoundPhase>& phases, void* scratch, int thread,
-                           int threads, bool waiting) {
+void Executor::work_phases(Binding& binding, const BoundPart& part, const Worker& worker,
+                           bool waiting) {
   bool first = true;
-  for (const BoundPhase& bound : phases) {
-    if (threads > 1 && (first ? waiting : bound.barrier)) barrier_.wait(threads);
+  for (const BoundPhase& bound : part.phases) {
+    if (worker.workers > 1 && (first ? waiting : bound.barrier)) barrier_.wait(worker.workers);
     first = false;
-    work_phase(steps[bound.step], bound.phase, scratch, thread, threads);
+    work_phase(binding, part.steps[bound.step], bound.phase, worker);
   }
 }
 
 // The same with a barrier after every phase, so that thread 0 can tell how long each step took.
-void Executor::work_timed(Binding& binding, void* scratch, int thread, int threads) {
+void Executor::work_timed(Binding& binding, const Worker& worker) {
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
   for (const BoundPhase& bound : binding.main.phases) {
-    work_phase(binding.main.steps[bound.step], bound.phase, scratch, thread, threads);
-    if (threads > 1) barrier_.wait(threads);
-    if (thread == 0) {
+    work_phase(binding, binding.main.steps[bound.step], bound.phase, worker);
+    if (worker.workers > 1) barrier_.wait(worker.workers);
+    if (worker.number == 0) {
       const Clock::time_point now = Clock::now();
       binding.step_seconds[bound.step] += std::chrono::duration<double>(now - start).count();
       start = now;
     }
   }
-  if (thread == 0) ++binding.timed_runs;
+  if (worker.number == 0) ++binding.timed_runs;
 }
 
 }  // namespace nnrt

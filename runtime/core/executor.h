@@ -58,12 +58,22 @@ class Executor {
   void patch(Binding& binding, const void* const* inputs, void* const* outputs);
   void prepare(Binding& binding);
   void run_locked(Binding& binding, void* const* outputs, const Prologue& prologue);
-  void* scratch_of(const Binding& binding, int thread) const;
-  void work(Binding& binding, const Prologue& prologue, int thread, int threads);
-  void work_prepare(Binding& binding, int thread, int threads);
-  void work_phases(const std::vector<BoundStep>& steps, const std::vector<BoundPhase>& phases,
-                   void* scratch, int thread, int threads, bool waiting);
-  void work_timed(Binding& binding, void* scratch, int thread, int threads);
+  template <class Body>
+  void run_side_by_side(Binding& binding, Body body);
+  // One thread of a run, the worker'th of so many, does these of the binding's shares.
+  struct Worker {
+    int number;
+    int workers;
+    int first;  // share
+    int last;
+  };
+  void* scratch_of(const Binding& binding, int share) const;
+  void work_phase(const Binding& binding, const BoundStep& step, const Phase& phase,
+                  const Worker& worker) const;
+  void work(Binding& binding, const Prologue& prologue, const Worker& worker);
+  void work_prepare(Binding& binding, const Worker& worker);
+  void work_phases(Binding& binding, const BoundPart& part, const Worker& worker, bool waiting);
+  void work_timed(Binding& binding, const Worker& worker);
 
   Executable& executable_;
   Arena arena_;

@@ -69,6 +69,7 @@ Options options_from_environment() {
   Options options;
   const char* threads = variable("NNC_THREADS");
   options.threads = threads ? number_in("NNC_THREADS", threads, 1, kMaxThreads) : default_threads();
+  options.cores = default_threads();
   const char* isa = variable("NNC_ISA");
   options.isa = isa ? isa_from(isa) : best_isa();
   if (const char* debug = variable("NNC_DEBUG"))

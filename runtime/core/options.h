@@ -12,7 +12,8 @@
 namespace nnrt {
 
 struct Options {
-  int threads = 1;
+  int threads = 1;   // parts that the work is cut into
+  int cores = 1024;  // of these so many are done side by side
   Isa isa = Isa::reference;
   int debug = 0;
   bool verify = false;

@@ -25,6 +25,9 @@ class PreparedStore {
   // The one for `key`, which says all that its content and size follow from; made where no binding
   // has it yet. Throws Error when there is not that much memory.
   std::shared_ptr<Prepared> find(const std::string& key, size_t bytes);
+  // Around a fork().
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   std::mutex mutex_;

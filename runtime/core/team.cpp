@@ -1,7 +1,5 @@
 #include "core/team.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -10,20 +8,14 @@
 #include <vector>
 
 #include "core/barrier.h"
+#include "core/forks.h"
 
 namespace nnrt {
 namespace {
 
-// In a child process its parent's threads are gone.
-std::atomic<uint32_t> forks{0};
-
 class Team {
  public:
-  Team() : forks_(forks.load()) {
-    static const int registered =
-        pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
-    (void)registered;
-  }
+  Team() : forks_(fork_count()) {}
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
@@ -33,12 +25,13 @@ class Team {
     for (const std::unique_ptr<Worker>& worker : workers_) worker->thread.join();
   }
 
-  void run(int threads, TeamWork work, void* context) {
+  int64_t run(int threads, TeamWork work, void* context) {
     threads = have(threads);
     working_.store(threads - 1, std::memory_order_relaxed);
     start(threads, {work, context, threads});
     work(context, 0, threads);
-    spin_until([this] { return working_.load(std::memory_order_acquire) == 0; });
+    wait_until([this] { return working_.load(std::memory_order_acquire) == 0; }, waited_);
+    return waited_.exchange(0, std::memory_order_relaxed);
   }
 
  private:
@@ -69,8 +62,9 @@ class Team {
     return std::min(threads, static_cast<int>(workers_.size()) + 1);
   }
 
+  // In a child process its parent's threads are gone.
   void drop_lost() {
-    const uint32_t now = forks.load(std::memory_order_relaxed);
+    const uint32_t now = fork_count();
     if (forks_ == now) return;
     forks_ = now;
     // There is nothing to join, and to destroy a thread that was not joined ends the process.
@@ -110,22 +104,21 @@ class Team {
     }
   }
 
-  static constexpr int kYields = 2000;  // about 1 ms, Zen 4
-
   std::vector<std::unique_ptr<Worker>> workers_;
   uint32_t forks_;
   alignas(kAlignment) std::atomic<int> working_{0};
+  std::atomic<int64_t> waited_{0};
 };
 
 }  // namespace
 
-void run_team(int threads, TeamWork work, void* context) {
+int64_t run_team(int threads, TeamWork work, void* context) {
   if (threads <= 1) {
     work(context, 0, 1);
-    return;
+    return 0;
   }
   thread_local Team team;
-  team.run(threads, work, context);
+  return team.run(threads, work, context);
 }
 
 }  // namespace nnrt

@@ -3,19 +3,22 @@
 // with two threads a run of nothing takes 0.1 us.
 #pragma once
 
+#include <cstdint>
+
 namespace nnrt {
 
 using TeamWork = void (*)(void* context, int thread, int threads) noexcept;
 
 // Calls work(context, thread, threads) once on each of `threads` threads, of which the caller is
 // thread 0, and returns when all are done. Where the system has no more threads to give, `threads`
-// is what there is. A child process after fork() makes threads of its own.
-void run_team(int threads, TeamWork work, void* context);
+// is what there is. A child process after fork() makes threads of its own. Gives the nanoseconds
+// that the caller waited for the others, beyond a few that it spins.
+int64_t run_team(int threads, TeamWork work, void* context);
 
 // The same of body(thread, threads).
 template <class Body>
-void run_team(int threads, Body body) {
-  run_team(
+int64_t run_team(int threads, Body body) {
+  return run_team(
       threads,
       [](void* context, int thread, int of) noexcept {
         (*static_cast<Body*>(context))(thread, of);

@@ -49,7 +49,7 @@ class Loop {
         entry_(executable.programs()[program]),
         columns_(columns),
         options_(options),
-        lease_(executable) {
+        lease_(executable, Executable::Lease::Use::loop) {
     NNC_CHECK(options.batch > 0, "the batch must be at least 1");
     count_rows();
     set_up_inputs();

@@ -41,7 +41,8 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
     values.push_back(symbols.contains(symbol.c_str()) ? symbols[symbol.c_str()].cast<int64_t>()
                                                       : 0);
   }
-  const Executable::Lease lease(*executable_);
+  // Does not wait for calls, which wait for the GIL that is held here.
+  const Executable::Lease lease(*executable_, Executable::Lease::Use::loop);
   Binding& binding = lease->bind_symbols(index, values);
   py::dict result;
   result["isa"] = isa();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/forks.h"
 #include "core/options.h"
 #include "core/prepared.h"
 #include "core/program.h"
@@ -63,10 +65,13 @@ class Executable {
   bool begin_training() { return !training_.exchange(true); }
   void end_training() { training_.store(false); }
 
-  // An executor that nobody else uses, back in the pool when the lease ends.
+  // An executor for this caller alone, returned to the pool when the lease ends. There are as many
+  // for calls at a time as there are cores: more would only take memory, so further ones wait. A
+  // loop over a data set, which lasts, does not count.
   class Lease {
    public:
-    explicit Lease(Executable& executable);
+    enum class Use { call, loop };
+    explicit Lease(Executable& executable, Use use = Use::call);
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
@@ -75,10 +80,15 @@ class Executable {
 
    private:
     Executable& executable_;
+    Use use_;
     std::unique_ptr<Executor> executor_;
   };
 
  private:
+  // A child process begins between two steps, with an engine that nothing else uses.
+  static void before_fork(void* self);
+  static void after_fork(void* self, bool child);
+
   Plan plan_;
   Options options_;
   KernelLookup lookup_;
@@ -90,7 +100,10 @@ class Executable {
   std::atomic<bool> training_{false};
   std::atomic<bool> timed_;
   std::mutex pool_mutex_;
+  std::condition_variable pool_grew_;
   std::vector<std::unique_ptr<Executor>> pool_;
+  int calls_ = 0;  // that have an executor
+  ForkHook fork_hook_{this, &before_fork, &after_fork};
 };
 
 }  // namespace nnrt
