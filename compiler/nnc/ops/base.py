@@ -132,6 +132,9 @@ TRAITS = {
     "constant": "has no operands and gives the same value in every run",
     "random": "depends on seed and step of the run; the same within one step",
     "pure": "no effect but its results: may be shared, moved and dropped",
+    "linear": "what it does to a weighted mean of operands is the weighted mean of its results",
+    "scaling": "linear in its first operand alone, in either where it is commutative",
+    "mean": "averages its operand over its `axes`",
 }
 
 
@@ -188,6 +191,22 @@ class Operator:
         unknown = cls.traits - TRAITS.keys()
         if unknown:
             raise TypeError(f"operator {cls.__name__} has unknown traits {sorted(unknown)}")
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        """Whether each row of the results follows from the same row of the `carried` operands.
+
+        Rows are equal parts along the first axis, one for each example. Operands that are not
+        carried are the same for every row.
+        """
+        return False
+
+    def statistic_count(self, operands: Sequence[Type]) -> Dim | None:
+        """Of how many values it takes each mean and variance, which one value does not have; None
+        where it takes none.
+        """
+        return None
 
     def kernel_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes of this operator's kernel step."""

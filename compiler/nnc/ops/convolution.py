@@ -104,6 +104,11 @@ class Conv2d(Convolution):
         require_rank(self.name, operands, 1, "[rows, columns, C, O]")
         return (Type(x.dtype, output_shape(x.shape, weight.shape, attributes)),)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return list(carried) == [True, False]
+
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
@@ -178,6 +183,11 @@ class Conv2dBackwardData(Convolution):
         expected = output_shape(shape, operands[1].shape, attributes)
         require_shape(self.name, "the image", operands, 0, expected)
         return (Type(operands[0].dtype, shape),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return list(carried) == [True, False]
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context

@@ -113,6 +113,11 @@ class Iota(Creation):
         require_axis(self.name, attributes["axis"], len(attributes["shape"]))
         return super().infer(operands, attributes)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return bool(attributes["axis"] != 0)
+
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
@@ -152,6 +157,11 @@ class RandomUniform(Creation):
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         _check_random(self.name, attributes)
         return super().infer(operands, attributes)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return True  # each row has numbers of its own
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context

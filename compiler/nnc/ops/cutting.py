@@ -112,6 +112,7 @@ class Slice(Cutting):
     """
 
     name = "slice"
+    traits = frozenset({"linear", "pure"})
     attributes = schema(
         begin=Attribute("dims", required=True),
         end=Attribute("dims", required=True),
@@ -122,6 +123,12 @@ class Slice(Cutting):
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         return (Type(operands[0].dtype, slice_shape(operands[0].shape, attributes)),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        cut = (attributes["begin"][0], attributes["end"][0], attributes["step"][0])
+        return cut == (0, operands[0].shape[0], 1)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -216,6 +223,11 @@ class Pad(Cutting):
         sizes = zip(shape, attributes["low"], attributes["high"], strict=True)
         return (Type(operands[0].dtype, tuple(dim + low + high for dim, low, high in sizes)),)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return bool(attributes["low"][0] == 0 and attributes["high"][0] == 0)
+
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:
@@ -278,6 +290,11 @@ class ResizeNearest(Cutting):
         require_positive(self.name, "the factor", factor, 2)
         batch, height, width, channels = operands[0].shape
         return (Type(operands[0].dtype, (batch, height * factor[0], width * factor[1], channels)),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return True
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context

@@ -55,6 +55,7 @@ class Row:
     gives: str = "same"
     flops: int = 1
     commutative: bool = False
+    linear: str = ""  # the trait `linear` or `scaling`, where it has one
     symbol: str = ""  # how the language writes it, where not by name
     domain: str = "normal"
 
@@ -106,14 +107,14 @@ def _binary(
 
 def _compare(name: str, compute: Callable[..., Any], symbol: str, takes: str = "number") -> Row:
     commutative = takes == "comparable"
-    return Row(name, compute, TRUTH, 2, takes, "bool", 1, commutative, symbol)
+    return Row(name, compute, TRUTH, 2, takes, "bool", 1, commutative, symbol=symbol)
 
 
 # fmt: off
 _SLOW = TRANSCENDENTAL
 _ERF = 2.0 / math.sqrt(math.pi)
 ROWS: tuple[Row, ...] = (
-    Row("neg", np.negative, (lambda g, y, x: -g,), takes="signed", symbol="-"),
+    Row("neg", np.negative, (lambda g, y, x: -g,), takes="signed", linear="linear", symbol="-"),
     Row("abs", np.abs, (lambda g, y, x: g * apply("sign", x),), takes="signed", domain="nonzero"),
     Row("exp", np.exp, (lambda g, y, x: g * y,), flops=_SLOW),
     Row("log", np.log, (lambda g, y, x: g / x,), flops=_SLOW, domain="positive"),
@@ -135,12 +136,13 @@ ROWS: tuple[Row, ...] = (
     Row("logical_not", np.logical_not, TRUTH, takes="bool", gives="bool", symbol="not"),
     Row("is_finite", np.isfinite, TRUTH, gives="bool"),
 
-    _binary("add", np.add, "+", lambda g, y, a, b: g, lambda g, y, a, b: g, commutative=True),
-    _binary("sub", np.subtract, "-", lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    _binary("add", np.add, "+", lambda g, y, a, b: g, lambda g, y, a, b: g,
+            commutative=True, linear="linear"),
+    _binary("sub", np.subtract, "-", lambda g, y, a, b: g, lambda g, y, a, b: -g, linear="linear"),
     _binary("mul", np.multiply, "*", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a,
-            commutative=True),
+            commutative=True, linear="scaling"),
     _binary("div", np.divide, "/", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b),
-            domain="nonzero"),
+            domain="nonzero", linear="scaling"),
     _binary("pow", np.power, "**", _pow_base, _pow_exponent, takes="float", flops=2 * _SLOW,
             domain="positive"),
     _binary("maximum", np.maximum, "", *_when("greater"), commutative=True),
@@ -154,8 +156,8 @@ ROWS: tuple[Row, ...] = (
     _compare("less_equal", np.less_equal, "<="),
     _compare("greater", np.greater, ">"),
     _compare("greater_equal", np.greater_equal, ">="),
-    Row("logical_and", np.logical_and, TRUTH, 2, "bool", "bool", 1, True, "and"),
-    Row("logical_or", np.logical_or, TRUTH, 2, "bool", "bool", 1, True, "or"),
+    Row("logical_and", np.logical_and, TRUTH, 2, "bool", "bool", 1, True, symbol="and"),
+    Row("logical_or", np.logical_or, TRUTH, 2, "bool", "bool", 1, True, symbol="or"),
     Row("select", np.where, (
         None,
         lambda g, y, c, a, b: apply("select", c, g, 0.0),
@@ -198,6 +200,15 @@ class Elementwise(Operator, abstract=True):
         if self.row.gives == "bool":
             return "bool"
         return "f32" if self.row.name == "div" and dtype not in FLOATS else dtype
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        rank = max(len(operand.shape) for operand in operands)
+        return all(
+            not moves or len(operand.shape) == rank
+            for operand, moves in zip(operands, carried, strict=True)
+        )
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -322,6 +333,7 @@ _NAMES = {1: ("x",), 2: ("a", "b"), 3: ("condition", "a", "b")}
 
 def _make(row: Row) -> Operator:
     traits = {"elementwise", "pure"} | ({"commutative"} if row.commutative else set())
+    traits |= {row.linear} if row.linear else set()
     differentiable = not isinstance(row.gradient, NotDifferentiable)
     schema: Mapping[str, Attribute] = {}
     parts: dict[str, Any] = {

@@ -43,6 +43,11 @@ class Gather(Operator):
             )
         return (Type(table.dtype, ids.shape + table.shape[1:]),)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return list(carried) == [False, True]
+
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:

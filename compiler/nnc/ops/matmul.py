@@ -69,6 +69,14 @@ class Matmul(Operator):
             )
         return (Type(a.dtype, (*a.shape[:-2], rows, columns)),)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        a, b = operands
+        if carried[1]:
+            return carried[0] and len(b.shape) > 2
+        return len(a.shape) > 2 or not attributes["transpose_a"]
+
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
     ) -> tuple[Array, ...]:

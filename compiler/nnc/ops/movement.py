@@ -51,11 +51,16 @@ class Cast(Movement):
 
     name = "cast"
     attributes = schema(dtype=Attribute("dtype", required=True))
-    traits = frozenset({"elementwise", "pure"})
+    traits = frozenset({"elementwise", "linear", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         return (Type(attributes["dtype"], operands[0].shape),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -94,12 +99,17 @@ class StopGradient(Movement):
     name = "stop_gradient"
     language = "stop_gradient"
     attributes = schema()
-    traits = frozenset({"view", "pure"})
+    traits = frozenset({"view", "linear", "pure"})
     kernel = None
     vjp = NotDifferentiable("it stops gradients", zero=True)
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         return (operands[0],)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -115,7 +125,7 @@ class Reshape(Movement):
 
     name = "reshape"
     attributes = schema(shape=Attribute("dims", required=True))
-    traits = frozenset({"view", "pure"})
+    traits = frozenset({"view", "linear", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -130,6 +140,11 @@ class Reshape(Movement):
                 expected=f"a shape of {before} elements",
             )
         return (Type(operands[0].dtype, shape),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -165,7 +180,7 @@ class BroadcastTo(Movement):
 
     name = "broadcast_to"
     attributes = schema(shape=Attribute("dims", required=True))
-    traits = frozenset({"elementwise", "pure"})
+    traits = frozenset({"elementwise", "linear", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -180,6 +195,11 @@ class BroadcastTo(Movement):
                 code="N0312",
             )
         return (Type(operands[0].dtype, after),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return not carried[0] or len(operands[0].shape) == len(attributes["shape"])
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -216,7 +236,7 @@ class Transpose(Movement):
 
     name = "transpose"
     attributes = schema(permutation=Attribute("ints", required=True))
-    traits = frozenset({"pure"})
+    traits = frozenset({"linear", "pure"})
     kernel = "transpose"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -229,6 +249,11 @@ class Transpose(Movement):
                 code="N0404",
             )
         return (Type(operands[0].dtype, tuple(shape[axis] for axis in permutation)),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return bool(attributes["permutation"][0] == 0)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
@@ -274,7 +299,7 @@ class Concat(Movement):
     name = "concat"
     operands = ("*x",)
     attributes = schema(axis=Attribute("int", required=True))
-    traits = frozenset({"pure"})
+    traits = frozenset({"linear", "pure"})
     kernel = "concat"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -298,6 +323,11 @@ class Concat(Movement):
                 )
             total = total + shape[axis]
         return (Type(operands[0].dtype, (*first[:axis], total, *first[axis + 1 :])),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried) and attributes["axis"] != 0
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..dims import product
+from ..dims import Dim, product
 from ..errors import InternalError
 from ..graph import Builder, Node, Type, Value
 from . import samples
@@ -97,6 +97,10 @@ class Normalization(Operator, abstract=True):
             epsilon=node.attributes["epsilon"],
         )
         return [value if wanted else None for value, wanted in zip(made, needed, strict=True)]
+
+    def statistic_count(self, operands: Sequence[Type]) -> Dim | None:
+        shape = operands[0].shape
+        return product(tuple(shape[axis] for axis in _axes(self.name, len(shape))))
 
     def parameters(self, node: Node) -> tuple[Value, ...]:
         """The operands that the gradient depends on."""
@@ -260,6 +264,11 @@ class LayerNorm(Normalization):
     name = "layer_norm"
     traits = frozenset({"pure"})
     kernel = "layer_norm"
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return list(carried) == [True, False, False]
 
 
 class LayerNormBackward(NormalizationBackward):

@@ -68,6 +68,11 @@ class Pooling(Operator, abstract=True):
         require_rank(self.name, operands, 0, "[N, H, W, C]")
         return (Type(operands[0].dtype, _output(self.name, operands[0].shape, attributes)),)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried)
+
     def cost(
         self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
     ) -> Cost:

@@ -80,6 +80,11 @@ class Reduce(Operator, abstract=True):
         shape = reduced_shape(operands[0].shape, axes, attributes["keepdims"])
         return (Type(operands[0].dtype, shape),)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return 0 not in attributes["axes"]
+
     def cost(
         self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
     ) -> Cost:
@@ -106,6 +111,7 @@ def _count(node: Node) -> Dim:
 
 class ReduceSum(Reduce):
     name = "reduce_sum"
+    traits = Reduce.traits | {"linear"}
     kernel_constants: ClassVar[Mapping[str, Any]] = {"op": "sum"}
 
     def reference(
@@ -127,6 +133,7 @@ class ReduceSum(Reduce):
 
 class ReduceMean(Reduce):
     name = "reduce_mean"
+    traits = Reduce.traits | {"linear", "mean"}
     kernel_constants: ClassVar[Mapping[str, Any]] = {"op": "mean"}
 
     def reference(
@@ -213,6 +220,11 @@ class Argmax(Operator):
         if shape[axis] == 0:
             raise ShapeError("`argmax` of no elements", operands=(0,))
         return (Type("i64", reduced_shape(shape, (axis,), attributes["keepdims"])),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return bool(attributes["axis"] != 0)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context

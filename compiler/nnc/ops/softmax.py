@@ -64,6 +64,11 @@ class OverLastAxis(Operator, abstract=True):
             require_shape(self.name, "the gradient", operands, index, operands[0].shape)
         return (operands[0],)
 
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried) and len(operands[0].shape) > 1
+
     def cost(
         self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
     ) -> Cost:
@@ -212,6 +217,11 @@ class SoftmaxCrossEntropy(Operator):
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         _check_labels(self.name, operands, attributes)
         return (Type(operands[0].dtype, operands[1].shape),)
+
+    def keeps_rows(
+        self, operands: Sequence[Type], attributes: Mapping[str, Any], carried: Sequence[bool]
+    ) -> bool:
+        return all(carried)
 
     def reference(
         self, operands: Sequence[Array], attributes: Mapping[str, Any], context: Context
