@@ -41,6 +41,18 @@ void gather_rows(const void* arguments, int64_t begin, int64_t end) {
   }
 }
 
+// An output that is averaged.
+struct Number {
+  const void* place;
+  DType dtype;
+};
+// An output that is collected.
+struct RowOutput {
+  size_t index;
+  size_t row_bytes;
+  Block batch;  // one batch of it
+};
+
 class Loop {
  public:
   Loop(Executable& executable, size_t program, const std::vector<Column>& columns,
@@ -59,7 +71,7 @@ class Loop {
   LoopResult run(const LoopCallback& callback) {
     const Clock::time_point start = Clock::now();
     Clock::time_point reported = start;
-    const int64_t steps = (rows_ + options_.batch - 1) / options_.batch;
+    const int64_t steps = count_steps();
     for (int64_t step = 0; step < steps && !result_.stopped && result_.not_finite_step < 0;
          ++step) {
       run_step(step, steps);
@@ -71,6 +83,7 @@ class Loop {
       }
     }
     update_means();
+    for (CollectedRows& rows : result_.collected) rows.info.shape[0] = result_.rows;
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const Options& options = lease_->executable().options();
     if (last_ != nullptr && options.debug >= 2)
@@ -93,27 +106,36 @@ class Loop {
     NNC_CHECK(columns_.size() == inputs.size(),
               "program `" + entry_.name + "` takes " + std::to_string(inputs.size()) +
                   " arrays, found " + std::to_string(columns_.size()));
-    int64_t symbol = -1;
     for (size_t i = 0; i < inputs.size(); ++i) {
       const std::vector<Dim>& shape = buffer_of(static_cast<size_t>(inputs[i])).shape;
       const std::string& name = entry_.program->inputs[static_cast<size_t>(inputs[i])].name;
       NNC_CHECK(shape.size() == columns_[i].shape.size(),
                 "input `" + name + "` has " + std::to_string(columns_[i].shape.size()) +
                     " dimensions instead of " + std::to_string(shape.size()));
-      if (symbol < 0 && !shape.empty() && shape[0].code.size() == 1 &&
+      if (symbol_ < 0 && !shape.empty() && shape[0].code.size() == 1 &&
           shape[0].code[0].kind == DimOp::Kind::symbol) {
-        symbol = shape[0].code[0].value;
+        symbol_ = shape[0].code[0].value;
         rows_ = columns_[i].shape[0];
       }
-      batched_.push_back(symbol >= 0 && !shape.empty() && is_symbol(shape[0], symbol));
+      batched_.push_back(symbol_ >= 0 && !shape.empty() && is_symbol(shape[0], symbol_));
       NNC_CHECK(!batched_.back() || columns_[i].shape[0] == rows_,
                 "input `" + name + "` has " + std::to_string(columns_[i].shape[0]) +
                     " rows where others have " + std::to_string(rows_));
     }
     NNC_CHECK(
-        symbol >= 0,
+        symbol_ >= 0,
         "no input has a symbol as its first dimension, so there is nothing to make batches of");
     batch_ = std::max<int64_t>(1, std::min(options_.batch, rows_));
+  }
+
+  // Rows too few for a batch of their own join the last one.
+  int64_t count_steps() const {
+    const int64_t rest = rows_ % batch_;
+    const int64_t whole = rows_ / batch_;
+    return rest == 0 || (whole > 0 && rest < options_.least_rows) ? whole : whole + 1;
+  }
+  size_t largest_batch() const {
+    return static_cast<size_t>(std::max(batch_, rows_ - (count_steps() - 1) * batch_));
   }
 
   void set_up_inputs() {
@@ -130,8 +152,7 @@ class Loop {
       if (!batched_[i]) continue;
       Shape row(columns_[i].shape.begin() + 1, columns_[i].shape.end());
       row_bytes_[i] = checked_bytes({buffer_of(input).dtype, row}, "a row of the data");
-      if (options_.shuffle)
-        total += round_up(row_bytes_[i] * static_cast<size_t>(batch_), kAlignment);
+      if (options_.shuffle) total += round_up(row_bytes_[i] * largest_batch(), kAlignment);
     }
     clocks_ = Block(entry_.info.clock_inputs.size() * sizeof(double));
     for (size_t i = 0; i < entry_.info.clock_inputs.size(); ++i) {
@@ -149,27 +170,67 @@ class Loop {
       char* target = staging_.data() + offset;
       gather_.columns.push_back({columns_[i].data, target, row_bytes_[i]});
       pointers_[static_cast<size_t>(entry_.info.data_inputs[i])] = target;
-      offset += round_up(row_bytes_[i] * static_cast<size_t>(batch_), kAlignment);
+      offset += round_up(row_bytes_[i] * largest_batch(), kAlignment);
     }
   }
 
   void set_up_outputs() {
     const size_t count = entry_.program->outputs.size();
-    for (const NamedBuffer& output : entry_.program->outputs) {
-      const BufferSpec& spec = entry_.program->buffers[static_cast<size_t>(output.buffer)];
-      NNC_CHECK(spec.shape.empty() && is_float(spec.dtype),
-                "output `" + output.name + "` of program `" + entry_.name + "` is no scalar");
-      output_types_.push_back(spec.dtype);
-    }
     values_ = Block(count * kAlignment);
-    for (size_t i = 0; i < count; ++i) outputs_.push_back(values_.data() + i * kAlignment);
-    sums_.assign(count, 0);
-    result_.means.assign(count, 0);
+    for (size_t i = 0; i < count; ++i) {
+      const NamedBuffer& output = entry_.program->outputs[i];
+      const BufferSpec& spec = entry_.program->buffers[static_cast<size_t>(output.buffer)];
+      outputs_.push_back(values_.data() + i * kAlignment);
+      if (has_rows(spec)) {
+        row_outputs_.push_back({i, 0, Block()});
+        continue;
+      }
+      NNC_CHECK(spec.shape.empty() && is_float(spec.dtype),
+                "output `" + output.name + "` of program `" + entry_.name +
+                    "` is no number and has no row for each row of the data");
+      numbers_.push_back({outputs_[i], spec.dtype});
+    }
+    sums_.assign(numbers_.size(), 0);
+    result_.means.assign(numbers_.size(), 0);
+  }
+
+  // Whether the number of rows is the first dimension and no part of another one.
+  bool has_rows(const BufferSpec& spec) const {
+    if (spec.shape.empty() || !is_symbol(spec.shape[0], symbol_)) return false;
+    const auto counts_rows = [this](const DimOp& op) {
+      return op.kind == DimOp::Kind::symbol && op.value == symbol_;
+    };
+    return std::none_of(spec.shape.begin() + 1, spec.shape.end(), [&](const Dim& dim) {
+      return std::any_of(dim.code.begin(), dim.code.end(), counts_rows);
+    });
+  }
+
+  // Room for what the program gives row by row, of a batch and of all rows.
+  void set_up_rows(const Binding& binding, int64_t rows) {
+    for (RowOutput& output : row_outputs_) {
+      TensorInfo info = lease_->output_info(index_, binding, output.index);
+      output.row_bytes = info.bytes() / static_cast<size_t>(rows);
+      output.batch = Block(std::max<size_t>(1, output.row_bytes * largest_batch()));
+      outputs_[output.index] = output.batch.data();
+      info.shape[0] = rows_;
+      Block all(checked_bytes(info, "the rows that a metric needs"));
+      result_.collected.push_back({std::move(info), std::move(all)});
+    }
+  }
+
+  void collect(int64_t first, int64_t rows) {
+    for (size_t i = 0; i < row_outputs_.size(); ++i) {
+      const RowOutput& output = row_outputs_[i];
+      const size_t bytes = static_cast<size_t>(rows) * output.row_bytes;
+      if (bytes == 0) continue;
+      std::memcpy(result_.collected[i].data.data() + static_cast<size_t>(first) * output.row_bytes,
+                  output.batch.data(), bytes);
+    }
   }
 
   void run_step(int64_t step, int64_t steps) {
     const int64_t first = step * batch_;
-    const int64_t rows = std::min(batch_, rows_ - first);
+    const int64_t rows = step + 1 == steps ? rows_ - first : batch_;
     for (size_t i = 0; i < columns_.size(); ++i) {
       if (!batched_[i]) continue;
       const size_t input = static_cast<size_t>(entry_.info.data_inputs[i]);
@@ -183,6 +244,7 @@ class Loop {
     RunState state = options_.state;
     state.step += static_cast<uint64_t>(step);
     Binding& binding = lease_->bind(index_, shapes_.data(), shapes_.size());
+    if (result_.collected.empty()) set_up_rows(binding, rows);
     Prologue prologue;
     if (options_.shuffle) {
       gather_.rows = order_.data() + first;
@@ -190,10 +252,12 @@ class Loop {
     }
     lease_->run(index_, binding, pointers_.data(), outputs_.data(), state, prologue);
     last_ = &binding;
+    collect(first, rows);
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += static_cast<double>(rows) * output(i);
     result_.rows += rows;
     ++result_.steps;
-    if (!sums_.empty() && !std::isfinite(output(0))) result_.not_finite_step = step;
+    if (entry_.info.writes_variables && !sums_.empty() && !std::isfinite(output(0)))
+      result_.not_finite_step = step;
   }
 
   void set_clocks(int64_t done, int64_t epoch_steps) {
@@ -216,14 +280,16 @@ class Loop {
     }
   }
 
+  // What the last step gave as its number `index`.
   double output(size_t index) const {
-    if (output_types_[index] == DType::f64) {
+    const Number& number = numbers_[index];
+    if (number.dtype == DType::f64) {
       double value;
-      std::memcpy(&value, outputs_[index], sizeof(value));
+      std::memcpy(&value, number.place, sizeof(value));
       return value;
     }
     float value;
-    std::memcpy(&value, outputs_[index], sizeof(value));
+    std::memcpy(&value, number.place, sizeof(value));
     return value;
   }
 
@@ -240,6 +306,7 @@ class Loop {
   Executable::Lease lease_;
   Binding* last_ = nullptr;
 
+  int64_t symbol_ = -1;  // counts rows
   int64_t rows_ = 0;
   int64_t batch_ = 1;
   std::vector<bool> batched_;      // per column
@@ -255,8 +322,9 @@ class Loop {
 
   Block values_;
   std::vector<void*> outputs_;
-  std::vector<DType> output_types_;
-  std::vector<double> sums_;
+  std::vector<Number> numbers_;
+  std::vector<RowOutput> row_outputs_;
+  std::vector<double> sums_;  // per number
   LoopResult result_;
 };
 

@@ -47,6 +47,7 @@ class BindingInfo(TypedDict):
 
 class LoopResult(TypedDict):
     means: list[float]
+    collected: list[Array]
     rows: int
     steps: int
     seconds: float
@@ -82,6 +83,7 @@ class Engine:
         clock_step: int = 0,
         clock_steps: int = 0,
         callback: Callable[[int, int, list[float]], Any] | None = None,
+        least_rows: int = 1,
     ) -> LoopResult: ...
     def begin_training(self) -> bool: ...
     def end_training(self) -> None: ...

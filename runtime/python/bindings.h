@@ -42,7 +42,7 @@ class Engine {
   py::dict run(const std::string& program, const py::dict& inputs, uint64_t seed, uint64_t step);
   py::dict loop(const std::string& program, const py::sequence& columns, int64_t batch,
                 bool shuffle, uint64_t seed, uint64_t step, int64_t clock_step, int64_t clock_steps,
-                const py::object& callback);
+                const py::object& callback, int64_t least_rows);
   bool begin_training() { return executable_->begin_training(); }
   void end_training() { executable_->end_training(); }
 

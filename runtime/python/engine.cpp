@@ -71,7 +71,9 @@ void add_engine(py::module_& module) {
       .def("loop", &Engine::loop, py::arg("program"), py::arg("columns"), py::arg("batch"),
            py::arg("shuffle") = false, py::arg("seed") = 0, py::arg("step") = 0,
            py::arg("clock_step") = 0, py::arg("clock_steps") = 0, py::arg("callback") = py::none(),
-           "One pass over a data set.")
+           py::arg("least_rows") = 1,
+           "One pass over a data set; a last batch of fewer than `least_rows` joins the one before "
+           "it.")
       .def("begin_training", &Engine::begin_training)
       .def("end_training", &Engine::end_training)
       .def("describe", &Engine::describe, py::arg("program"), py::arg("symbols"),

@@ -127,9 +127,20 @@ bool interrupted() {
   return true;
 }
 
-py::dict result_dict(const LoopResult& result, bool interrupt) {
+// The rows as an array, without a copy.
+py::array array_of(CollectedRows& rows) {
+  if (rows.data.bytes() == 0) return new_array(rows.info);
+  auto* const memory = new Block(std::move(rows.data));
+  const py::capsule owner(memory, [](void* pointer) { delete static_cast<Block*>(pointer); });
+  return py::array(numpy_type(rows.info.dtype), rows.info.shape, memory->data(), owner);
+}
+
+py::dict result_dict(LoopResult& result, bool interrupt) {
   py::dict outcome;
   outcome["means"] = py::list(py::cast(result.means));
+  py::list collected;
+  for (CollectedRows& rows : result.collected) collected.append(array_of(rows));
+  outcome["collected"] = collected;
   outcome["rows"] = result.rows;
   outcome["steps"] = result.steps;
   outcome["seconds"] = result.seconds;
@@ -143,7 +154,7 @@ py::dict result_dict(const LoopResult& result, bool interrupt) {
 
 py::dict Engine::loop(const std::string& program, const py::sequence& columns, int64_t batch,
                       bool shuffle, uint64_t seed, uint64_t step, int64_t clock_step,
-                      int64_t clock_steps, const py::object& callback) {
+                      int64_t clock_steps, const py::object& callback, int64_t least_rows) {
   const size_t index = executable_->program_index(program);
   const Executable::Entry& entry = executable_->programs()[index];
   NNC_CHECK(columns.size() == entry.info.data_inputs.size(),
@@ -168,6 +179,7 @@ py::dict Engine::loop(const std::string& program, const py::sequence& columns, i
   options.state = {seed, step};
   options.clock_step = clock_step;
   options.clock_steps = clock_steps;
+  options.least_rows = least_rows;
   bool interrupt = false;
   const LoopCallback report = [&](const LoopProgress& progress) {
     const py::gil_scoped_acquire acquire;

@@ -135,6 +135,87 @@ void infinite_losses_end_the_loop() {
   CHECK(result.steps == 3);
 }
 
+// A program that changes nothing: rows = 2 x beside the sum.
+PlanWriter rows_plan() {
+  PlanWriter writer;
+  const int x = writer.input("x", {"N", "1"});
+  writer.step("toy_sum", {x}, {writer.output("loss", {})});
+  writer.scale(x, writer.output("rows", {"N", "1"}), 2);
+  return writer;
+}
+
+void rows_are_collected() {
+  Executable executable(rows_plan().plan(), toy_options(2), &find_toy);
+  for (int64_t batch : {1, 3, 4, 10, 99}) {
+    LoopOptions options;
+    options.batch = batch;
+    const LoopResult result = loop(executable, counting(10), options);
+    CHECK(result.means.size() == 1);
+    CHECK(result.collected.size() == 1);
+    CHECK((result.collected[0].info.shape == Shape{10, 1}));
+    const float* rows = reinterpret_cast<const float*>(result.collected[0].data.data());
+    for (int64_t i = 0; i < 10; ++i) CHECK(rows[i] == 2 * static_cast<float>(i + 1));
+  }
+}
+
+void rows_are_collected_in_the_order_of_the_loop() {
+  Executable executable(rows_plan().plan(), toy_options(), &find_toy);
+  LoopOptions options;
+  options.batch = 7;
+  options.shuffle = true;
+  options.state = {3, 17};
+  std::vector<int64_t> order(60);
+  shuffle_rows(3, 17, order);
+  const LoopResult result = loop(executable, counting(60), options);
+  const float* rows = reinterpret_cast<const float*>(result.collected[0].data.data());
+  for (size_t i = 0; i < 60; ++i) CHECK(rows[i] == 2 * static_cast<float>(order[i] + 1));
+}
+
+void measuring_goes_on_after_infinite_losses() {
+  Executable executable(rows_plan().plan(), toy_options(), &find_toy);
+  std::vector<float> x = counting(10);
+  x[1] = INFINITY;
+  LoopOptions options;
+  options.batch = 2;
+  const LoopResult result = loop(executable, x, options);
+  CHECK(result.not_finite_step == -1);
+  CHECK(result.rows == 10);
+  CHECK(std::isinf(result.means[0]));
+}
+
+void too_few_rows_join_the_last_batch() {
+  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  LoopOptions options;
+  options.batch = 4;
+  options.least_rows = 2;
+  for (bool shuffle : {false, true}) {
+    options.shuffle = shuffle;
+    const LoopResult nine = loop(executable, counting(9), options);
+    CHECK(nine.steps == 2);
+    CHECK(nine.rows == 9);
+    CHECK(nine.means[2] == 2);  // the clock `steps`
+    CHECK(loop(executable, counting(10), options).steps == 3);
+    CHECK(loop(executable, counting(8), options).steps == 2);
+    CHECK(loop(executable, counting(1), options).steps == 1);
+  }
+  options.shuffle = false;
+  const LoopResult nine = loop(executable, counting(9), options);
+  CHECK(nine.means[0] == (4 * 10 + 5 * 35) / 9.0);  // 1..4, and 5..9
+}
+
+void outputs_that_are_neither_numbers_nor_rows_are_refused() {
+  for (const char* second : {"N", "2*N-N"}) {
+    PlanWriter writer = rows_plan();
+    const int x = writer.input("y", {"N", second});
+    writer.scale(x, writer.output("square", {"N", second}), 1);
+    Executable executable(writer.plan(), toy_options(), &find_toy);
+    const std::vector<float> data(9, 1);
+    const char* values = reinterpret_cast<const char*>(data.data());
+    CHECK_ERROR(run_loop(executable, 0, {{values, {3, 1}}, {values, {3, 3}}}, {}, {}),
+                "output `square` of program `main` is no number");
+  }
+}
+
 void wrong_data_is_refused() {
   Executable executable(loop_plan().plan(), toy_options(), &find_toy);
   const std::vector<float> x = counting(12);
@@ -150,12 +231,19 @@ void wrong_data_is_refused() {
 }  // namespace
 
 int main() {
-  return run_tests({{"averages by batch size", averages_by_batch_size},
-                    {"clocks continue", clocks_continue},
-                    {"shuffling sees every row once", shuffling_sees_every_row_once},
-                    {"shuffling follows the order", shuffling_follows_the_order},
-                    {"the callback can stop", the_callback_can_stop},
-                    {"the callback may throw", the_callback_may_throw},
-                    {"infinite losses end the loop", infinite_losses_end_the_loop},
-                    {"wrong data is refused", wrong_data_is_refused}});
+  return run_tests(
+      {{"averages by batch size", averages_by_batch_size},
+       {"clocks continue", clocks_continue},
+       {"shuffling sees every row once", shuffling_sees_every_row_once},
+       {"shuffling follows the order", shuffling_follows_the_order},
+       {"the callback can stop", the_callback_can_stop},
+       {"the callback may throw", the_callback_may_throw},
+       {"infinite losses end the loop", infinite_losses_end_the_loop},
+       {"measuring goes on after infinite losses", measuring_goes_on_after_infinite_losses},
+       {"rows are collected", rows_are_collected},
+       {"rows are collected in the order of the loop", rows_are_collected_in_the_order_of_the_loop},
+       {"too few rows join the last batch", too_few_rows_join_the_last_batch},
+       {"outputs that are neither numbers nor rows are refused",
+        outputs_that_are_neither_numbers_nor_rows_are_refused},
+       {"wrong data is refused", wrong_data_is_refused}});
 }
