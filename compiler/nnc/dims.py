@@ -230,6 +230,25 @@ def lower_bound(value: Dim) -> float:
     return total
 
 
+def is_at_least(value: Dim, bound: int) -> bool:
+    """Whether a dimension is certainly no less where every symbol is at least 1."""
+    return _at_ones(value) >= bound and _grows(value)
+
+
+def _at_ones(value: Dim) -> int:
+    return value if isinstance(value, int) else value.evaluate(dict.fromkeys(value.symbols(), 1))
+
+
+def _grows(value: Dim) -> bool:
+    """Whether a dimension is the sum of products that grow with every symbol."""
+    if isinstance(value, int):
+        return True
+    inner = [atom.left for monomial, _ in value.terms for atom in monomial if atom.left is not None]
+    return all(coefficient > 0 for monomial, coefficient in value.terms if monomial) and all(
+        _grows(part) and _at_ones(part) >= 0 for part in inner
+    )
+
+
 def _atom_lower_bound(atom: Atom) -> float:
     if atom.kind == "symbol":
         return 0

@@ -18,6 +18,7 @@ import numpy as np
 from nnlang import syntax
 
 from . import passes
+from .dims import Poly, is_at_least
 from .elaborate import Elaborated, elaborate, read_source
 from .graph import Graph, Type
 from .lower import combine
@@ -133,7 +134,8 @@ def describe(
         plain = elaborated.section.plain
         manifest["training"] = {
             "inputs": _inputs(elaborated.graphs["train"], double),
-            "metrics": [name for name, _ in elaborated.graphs["train"].outputs[1:]],
+            "metrics": [metric.name.text for metric in elaborated.section.metrics],
+            "statistics": _statistics(elaborated.graphs["train"]),
             "directory": source.directory or "",
             **plain,
         }
@@ -142,6 +144,19 @@ def describe(
 
 def _inputs(graph: Graph, double: bool) -> list[dict[str, Any]]:
     return [_interface(i.name, i.value.type, double) for i in graph.inputs if i.role == "data"]
+
+
+def _statistics(graph: Graph) -> list[dict[str, str]]:
+    """Where a training step takes statistics that may be of one value, and the number of values as
+    a dimension, each once.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for node in graph.nodes:
+        count = node.op.statistic_count([operand.type for operand in node.operands])
+        if isinstance(count, Poly) and not is_at_least(count, 2):
+            place = {"path": node.origin.path, "source": node.origin.source}
+            found.setdefault(str(count), {"values": str(count), **place})
+    return list(found.values())
 
 
 def _interface(name: str, type: Type, double: bool) -> dict[str, Any]:
@@ -172,9 +187,11 @@ def stage_text(path_or_text: str | Path, stage: str, program: str, options: Opti
     if program not in elaborated.graphs:
         from nnlang.diagnostics import DiagnosticError, diagnostic
 
+        reason = "has no training section"
+        if elaborated.section is not None:
+            reason = "has no metric that is not a mean over rows"
         found = diagnostic(
-            "N0511",
-            f"`{elaborated.net}` has no training section, so there is no `{program}` program",
+            "N0511", f"`{elaborated.net}` {reason}, so there is no `{program}` program"
         )
         raise DiagnosticError([found], elaborated.sources)
     if stage in ("graph", "gradient"):

@@ -38,7 +38,7 @@ DETAILS: dict[str, str] = {
 }
 
 STAGES = ("syntax", "graph", "gradient", "optimized", "plan")
-PROGRAMS = ("predict", "evaluate", "train")
+PROGRAMS = ("predict", "evaluate", "train", "evaluate_metrics", "train_metrics")
 PRECISIONS = ("default", "strict", "double")
 
 

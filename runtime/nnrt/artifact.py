@@ -221,6 +221,11 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
         for key in ("batch", "epochs"):
             require(isinstance(training.get(key), int) and training[key] > 0, f"`training.{key}`")
         require(isinstance(training.get("seed"), int), "`training.seed`")
+        places = training.get("statistics", [])
+        require(is_list_of(places, dict), "`training.statistics`")
+        for key in ("values", "path", "source"):
+            texts = [place.get(key) for place in places]
+            require(is_list_of(texts, str), "`training.statistics`")
     require(is_list_of(manifest.get("summary", []), dict), "`summary`")
     require(isinstance(manifest.get("step", 0), int), "`step`")
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnrt import validate
+from nnrt.batches import least_batch, step_count
 from nnrt.errors import Error
 from nnrt.history import History, Record
+from nnrt.measure import Metrics, check_room, measured, running
 
 if TYPE_CHECKING:
     from nnrt.model import Model
     from nnrt.progress import JsonLog, Progress
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Metrics = dict[str, float]
 
 EVALUATION_BATCH = 256
 SEED_LIMIT = 2**64
@@ -88,18 +89,16 @@ def evaluate(model: Model, data: Any, batch: int) -> Metrics:
     from nnrt.data import known_classes
 
     given = resolve(data, section["inputs"], classes=known_classes(section))
-    return measure(model, columns(model, "evaluate", given, "evaluation"), positive(batch, "batch"))
+    found = columns(model, "evaluate", given, "evaluation")
+    check_room(model, "evaluate", found.arrays, found.rows)
+    return measure(model, found, positive(batch, "batch"))
 
 
 def measure(model: Model, data: Columns, batch: int) -> Metrics:
     result = model.engine.loop("evaluate", data.arrays, batch)
     if result["interrupted"]:
         raise KeyboardInterrupt
-    return dict(zip(["loss", *metric_names(model)], result["means"], strict=True))
-
-
-def metric_names(model: Model) -> list[str]:
-    return list((model.training or {}).get("metrics", []))
+    return measured(model, "evaluate", result, data.arrays)
 
 
 def training_section(model: Model) -> dict[str, Any]:
@@ -145,6 +144,10 @@ def fit(
         progress=choose(progress),
         callback=callback,
     )
+    run.least = least_batch(model, run.train.arrays, run.train.rows, run.batch)
+    check_room(model, "train", run.train.arrays, run.train.rows)
+    if run.held is not None:
+        check_room(model, "evaluate", run.held.arrays, run.held.rows)
     if not model.engine.begin_training():
         raise Error(f"`{model.net}` is being trained already, by another call of `fit`.", "N0722")
     try:
@@ -206,6 +209,7 @@ class Run:
     progress: Progress
     callback: Callable[[Record], Any] | None
     log: JsonLog | None = None
+    least: int = 1  # rows of a batch
 
     def train_epochs(self) -> History:
         history = History()
@@ -231,11 +235,10 @@ class Run:
     def train_epoch(self, epoch: int, history: History) -> Record | None:
         """The record of an epoch, or None where Ctrl-C ended it."""
         model = self.model
-        steps = math.ceil(self.train.rows / self.batch)
-        names = ["loss", *metric_names(model)]
+        steps = step_count(self.train.rows, self.batch, self.least)
 
         def report(done: int, rows: int, means: Sequence[float]) -> None:
-            metrics = dict(zip(names, means, strict=True))
+            metrics = running(model, "train", means)
             self.progress.batch(epoch, done, metrics.pop("loss"), metrics)
 
         started = time.perf_counter()
@@ -249,6 +252,7 @@ class Run:
             (epoch - 1) * steps,
             self.epochs * steps,
             report,
+            self.least,
         )
         model.step += result["steps"]
         seconds = time.perf_counter() - started
@@ -258,7 +262,7 @@ class Run:
             history.interrupted = True
             return None
         record: Record = {"epoch": epoch}
-        record.update(zip(names, result["means"], strict=True))
+        record.update(measured(model, "train", result, self.train.arrays, self.seed))
         if self.held is not None:
             for name, value in measure(model, self.held, max(self.batch, EVALUATION_BATCH)).items():
                 record[f"validation_{name}"] = value

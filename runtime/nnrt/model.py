@@ -14,7 +14,7 @@ from nnrt import validate
 from nnrt._engine import Engine
 from nnrt.errors import Error
 from nnrt.parameters import Variables
-from nnrt.programs import data_inputs, pruned
+from nnrt.programs import data_inputs, pruned, rest_of
 
 if TYPE_CHECKING:
     from nnrt._engine import BindingInfo
@@ -138,7 +138,9 @@ class Model:
 
     def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
         """Write the model to one file; with `training`, also what is needed to train it further."""
-        programs = ["predict", "evaluate", *(["train"] if training else [])]
+        programs = ["predict"]
+        for program in ["evaluate", *(["train"] if training else [])]:
+            programs += [program, rest_of(program)]
         plan = pruned(self.plan, [name for name in programs if self.has_program(name)])
         kept = {variable["name"] for variable in plan["variables"]}
         manifest = dict(self.manifest)
@@ -237,7 +239,10 @@ class Model:
         )
 
     def evaluate(self, data: Any, batch: int = 256) -> dict[str, float]:
-        """Loss and metrics over `data`, which takes the forms that `fit` takes."""
+        """Loss and metrics of all rows of `data`, which takes the forms that `fit` takes.
+
+        `batch` changes memory and time, no number.
+        """
         from nnrt.fitting import evaluate
 
         return evaluate(self, data, batch)

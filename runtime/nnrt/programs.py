@@ -23,6 +23,29 @@ def data_inputs(plan: Mapping[str, Any], program: str) -> list[Input]:
     ]
 
 
+def numbers(plan: Mapping[str, Any], program: str) -> list[str]:
+    """The outputs of a program that are numbers, in its order: what a pass averages."""
+    source = plan["programs"][program]
+    return [
+        item["name"] for item in source["outputs"] if not source["buffers"][item["buffer"]]["shape"]
+    ]
+
+
+def open_sizes(inputs: Sequence[Input], arrays: Sequence[Any]) -> dict[str, int]:
+    """What the open dimensions of the inputs are in these arrays."""
+    return {
+        dim: size
+        for item, array in zip(inputs, arrays, strict=True)
+        for dim, size in zip(item.shape, array.shape, strict=True)
+        if isinstance(dim, str) and dim.isidentifier()
+    }
+
+
+def rest_of(program: str) -> str:
+    """The program that computes, from the rows of a whole set, the metrics that are no means."""
+    return f"{program}_metrics"
+
+
 def pruned(plan: Mapping[str, Any], programs: Sequence[str]) -> dict[str, Any]:
     """The plan with these programs alone, and only the variables that they use."""
     used = sorted(

@@ -27,7 +27,9 @@ APART = ("epoch", "seconds", "samples_per_second", "learning_rate")
 
 @runtime_checkable
 class Progress(Protocol):
-    """What `Model.fit` reports to. Epochs count from 1; metrics are means over the epoch so far."""
+    """What `Model.fit` reports to. Epochs count from 1. During an epoch, metrics are means over the
+    epoch so far; a metric that is no mean over rows is in the record of the epoch alone.
+    """
 
     def start(self, epochs: int, samples: int, batch: int) -> None: ...
 

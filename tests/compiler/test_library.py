@@ -80,6 +80,10 @@ train M {{
     variables = values_of(made, "train", given or {})
     inputs = {**arrays, "factor": factor, **clock}
     outputs, updates = interpret.run(graph, inputs, variables, double=True)
+    if "train_metrics" in made.graphs:
+        rest = made.graphs["train_metrics"]
+        rows = {item.name: outputs.pop(item.name) for item in rest.inputs}
+        outputs.update(interpret.run(rest, rows, double=True)[0])
     return outputs, {name.rsplit(".", 1)[-1]: value for name, value in updates.items()}, factor
 
 

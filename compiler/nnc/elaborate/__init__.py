@@ -17,6 +17,7 @@ import numpy as np
 from nnlang import syntax
 from nnlang.diagnostics import MAX_ERRORS, Diagnostic, DiagnosticError, diagnostic, suggest
 
+from .. import set_metrics
 from ..graph import Graph, Value, Variable
 from .context import Context, Limit, Mistake, VariableSpec, is_known
 from .initial import initial_values
@@ -35,7 +36,9 @@ class Elaborated:
     net: str
     recipe: str | None
     settings: dict[str, Any]
-    graphs: dict[str, Graph]  # "predict"; with a training section "evaluate" and "train"
+    # "predict"; with a training section "evaluate" and "train", and for each of these, where it has
+    # metrics that are no means over rows, "evaluate_metrics" and "train_metrics".
+    graphs: dict[str, Graph]
     section: Recipe | None
     sources: dict[str, syntax.Source]
     loaded: tuple[str, ...] = ()  # names of parameters taken from `load`
@@ -123,13 +126,20 @@ def _assemble(
             loaded = load_weights(context, reading, values, module.source.directory)
         _stop(context.diagnostics, loader)
     graphs = {}
+    rests = {}
     for program, (network, trained) in built.items():
         outputs: list[tuple[str, Value]] = [
             (name, tensor.value) for name, tensor in network.context.outputs
         ]
         if trained is not None:
             outputs = [(name, tensor.value) for name, tensor in trained.scalars]
-        graphs[program] = _graph(network, outputs, trained, values)
+        graph = _graph(network, outputs, trained, values)
+        if trained is not None:
+            graph, rest = set_metrics.split(graph, network.nodes, program == "train")
+            if rest is not None:
+                rests[set_metrics.name_of_rest(program)] = rest
+        graphs[program] = graph
+    graphs.update(rests)
     recipe = section.name.text if section is not None and section.name else None
     return Elaborated(net.name.text, recipe, settings, graphs, reading, loader.sources, loaded)
 

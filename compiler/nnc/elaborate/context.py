@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from nnlang import syntax
 from nnlang.diagnostics import MAX_ERRORS, Diagnostic, Label
 
-from ..graph import Builder, Origin, Value
+from ..graph import Builder, Node, Origin, Value
 from ..ops.base import ShapeError
 from .scope import Paths
 from .values import Tensor, shape_text
@@ -275,6 +275,8 @@ class Context:
         try:
             with self.at(span):
                 results = self.builder.emit_all(name, [t.value for t in operands], **attributes)
+            if self.training:
+                self.check_statistics(self.builder.nodes[-1])
         except ShapeError as error:
             self.shape_mistake(error, name, shown or name, operands, span)
         if len(self.builder.nodes) > NODE_LIMIT:
@@ -286,6 +288,19 @@ class Context:
             )
         text = self.snippet(span)
         return tuple(Tensor(value, span, text) for value in results)
+
+    @staticmethod
+    def check_statistics(node: Node) -> None:
+        """Raises ShapeError where a training step would take statistics of single values."""
+        count = node.op.statistic_count([operand.type for operand in node.operands])
+        if isinstance(count, int) and count < 2:
+            raise ShapeError(
+                f"`{node.op.name}` takes each mean and variance of {count} "
+                f"value{'' if count == 1 else 's'}, so its result is the same for every input",
+                operands=(0,),
+                expected="at least 2 values",
+                help="leave it out here, or give it more values",
+            )
 
     def emit(
         self, name: str, *operands: Tensor, span: syntax.Span, shown: str = "", **attributes: Any
