@@ -183,12 +183,13 @@ class Builder:
         if token.text in syntax.DTYPES:
             return token.text
         meant = _OTHER_DTYPES.get(token.text) or suggest(token.text, (*syntax.DTYPES, "like"))
-        self.report(
-            "N0113",
-            token.span(self.file),
-            f"there is no element type `{token.text}`",
-            f"write `{meant}`" if meant else "the types are " + ", ".join(syntax.DTYPES),
-        )
+        help_text = f"write one of {', '.join(syntax.AVAILABLE)}"
+        if meant in (*syntax.AVAILABLE, "like"):
+            help_text = f"write `{meant}`"
+        elif meant is not None:
+            help_text += f"; `{meant}` is not available"
+        message = f"there is no element type `{token.text}`"
+        self.report("N0113", token.span(self.file), message, help_text)
         return meant or "f32"
 
     def make_scalar_type(self, parts: list[Any], span: Span) -> syntax.TensorType:
@@ -288,9 +289,6 @@ class Builder:
             small = word.text.lower()
             self.report("N0112", span, f"`{word.text}` is spelt `{small}`", f"write `{small}`")
             return syntax.Bool(value, span=span)
-        if word.text == "None":
-            help_text = "leave the argument out, or give a value that stands for none"
-            self.report("N0112", span, "there is no `None`", help_text)
         return Name(word.text, span=span)
 
     def make_attribute(self, parts: list[Any], span: Span) -> syntax.Attribute:
@@ -315,6 +313,10 @@ class Builder:
     def make_list(self, parts: list[Any], span: Span) -> syntax.List:
         return syntax.List(tuple(part for part in parts if part is not None), span=span)
 
+    def make_comprehension(self, parts: list[Any], span: Span) -> syntax.Comprehension:
+        value, *patterns, iterable, condition = parts
+        return syntax.Comprehension(value, _pattern(patterns), iterable, condition, span=span)
+
     def make_tuple(self, parts: list[Any], span: Span) -> syntax.Tuple:
         return syntax.Tuple(tuple(part for part in parts if part is not None), span=span)
 
@@ -335,7 +337,8 @@ class Builder:
         return syntax.Binary("not in", left, right, span=span, operator_span=place)
 
     def make_index(self, parts: list[Any], span: Span) -> syntax.Index:
-        return syntax.Index(parts[0], tuple(parts[1:]), span=span)
+        value, *items = parts
+        return syntax.Index(value, tuple(_index_item(item) for item in items), span=span)
 
     def make_slice(self, parts: list[Any], span: Span) -> syntax.Slice:
         start, stop, step = parts
@@ -399,6 +402,11 @@ class Builder:
         else:
             statements = None if otherwise is None else (_as_if(otherwise),)
         return PartialIf(condition, self.body_of(body), statements, span=span)
+
+
+def _index_item(item: Any) -> Any:
+    is_none = isinstance(item, Name) and item.text == "None"
+    return syntax.NewAxis(span=item.span) if is_none else item
 
 
 def _pattern(patterns: list[Any]) -> Any:

@@ -75,6 +75,7 @@ def check(file: syntax.File) -> list[Diagnostic]:
         checker.item(item)
         nodes = list(syntax.walk(item))
         checker.objects(nodes, namespaces)
+        checker.nones(nodes)
         partial += [node for node in nodes if isinstance(node, PartialIf)]
     for node in partial:
         checker.partial_if(node)
@@ -113,8 +114,6 @@ class _Checker:
                 self.misplaced(statement, place)
             elif isinstance(statement, syntax.Input) and not top:
                 self.misplaced(statement, place, nested=True)
-            elif isinstance(statement, syntax.Assign) and place == "train":
-                self.key(statement)
             elif isinstance(statement, syntax.Scan) and not statement.targets:
                 self.unnamed_scan(statement, place, last)
             self.nested_bodies(statement, place)
@@ -152,15 +151,6 @@ class _Checker:
         else:
             help_text = _WHERE_IT_BELONGS.get(type(statement), "remove it")
         self.report("N0114", statement.span, f"`{word}` has no place in {where}", help_text)
-
-    def key(self, statement: syntax.Assign) -> None:
-        if len(statement.targets) > 1:
-            self.report(
-                "N0114",
-                statement.span,
-                "a training section sets one key at a time",
-                "write one `key = value` a line",
-            )
 
     def unnamed_scan(self, scan: syntax.Scan, place: str, last: bool) -> None:
         if place == "block" and last:
@@ -202,26 +192,38 @@ class _Checker:
                 "write `if condition { a } else { b }`",
             )
         else:
-            self.report(
-                "N0116",
-                node.span,
-                "a branch of this `if` gives no value",
-                "end each branch with the value: `{ y = f(x)` ... `y }`",
-            )
+            helps = ["end each branch with the value: `{ y = f(x)` ... `y }`"]
+            for branch in (node.then, node.otherwise):
+                sign = _leading_sign(branch)
+                if sign is not None:
+                    helps.insert(
+                        0,
+                        f"a line that starts with `{sign.operator}` goes on with the line above; "
+                        f"write a value that starts so in parentheses: `({sign.operator}x)`",
+                    )
+            self.report("N0116", node.span, "a branch of this `if` gives no value", *helps[:1])
+
+    def nones(self, nodes: list[Node]) -> None:
+        """`None` where it is no new axis of an index; `nodes` are those of an item."""
+        for node in nodes:
+            if isinstance(node, syntax.Name) and node.text == "None":
+                help_text = "leave the argument out, or give a value that stands for none"
+                self.report("N0112", node.span, "there is no `None`", help_text)
 
     def objects(self, nodes: list[Node], namespaces: set[str]) -> None:
         """`x.relu()` where `x` is a value: a habit of languages with methods; `nodes` are those of
-        an item.
+        an item. What is no call may be a part of something shared, `e.table`.
         """
         attributes = [node for node in nodes if isinstance(node, syntax.Attribute)]
         if not attributes:
             return
-        bound = {
-            name.text
-            for node in nodes
-            for name in _bound_names(node)
-            if name.text not in namespaces
-        }
+        bound: set[str] = set()
+        unknown: set[str] = set()  # may be something shared, or what a net gives
+        for node in nodes:
+            names = {name.text for name in _bound_names(node)} - namespaces
+            bound |= names
+            if not _is_certain(node):
+                unknown |= names
         called = {id(node.function) for node in nodes if isinstance(node, syntax.Call)}
         for node in attributes:
             if not isinstance(node.value, syntax.Name):
@@ -231,14 +233,35 @@ class _Checker:
                 continue
             if id(node) in called:
                 help_text = f"write `{value} -> {name}`"
-            else:
+            elif value not in unknown:
                 help_text = f"write `{name}({value})`"
+            else:
+                continue
             self.report("N0112", node.span, "values have no methods or attributes", help_text)
 
 
 def _has_own_check(node: Node) -> bool:
     """Whether a node is a statement, which `body` looks at by itself."""
     return isinstance(node, Bare) or type(node) in _NAMES or isinstance(node, syntax.Assign)
+
+
+def _is_certain(node: Node) -> bool:
+    """Whether a node that binds a name gives it a number, a list or a tensor for certain."""
+    if isinstance(node, syntax.Assign):
+        return isinstance(
+            node.value,
+            (syntax.Number, syntax.String, syntax.Bool, syntax.List, syntax.Unary, syntax.Binary),
+        )
+    return isinstance(node, (syntax.Input, syntax.Param, syntax.State))
+
+
+def _leading_sign(branch: tuple[Any, ...] | None) -> syntax.Binary | None:
+    """The sign that starts the last line of a branch, where it goes on with the line above."""
+    last = branch[-1] if branch else None
+    value = last.value if isinstance(last, syntax.Assign) else None
+    if not isinstance(value, syntax.Binary) or value.operator not in ("+", "-"):
+        return None
+    return value if value.operator_span.line > value.left.span.end_line else None
 
 
 def _bound_names(node: Node) -> tuple[syntax.Name, ...]:

@@ -221,7 +221,10 @@ def _line_too_short(trouble: Trouble) -> Repair | None:
         return None
     help_text = "write the value behind it"
     if before.kind in _OPERATORS:
-        help_text += ", or put the whole in parentheses to go on in the next line"
+        help_text += f", or start the next line with `{before.text}`"
+        if before.text in ("//", "not"):
+            help_text = "write the value behind it, or put the whole in parentheses to go on in "
+            help_text += "the next line"
     end = before.span(trouble.file)
     found = diagnostic(
         "N0121",
@@ -256,6 +259,22 @@ def _reserved_name(trouble: Trouble) -> Repair | None:
         put=[trouble.put("NAME", token.text)],
         drop=1,
     )
+
+
+def _for_in_a_list(trouble: Trouble) -> Repair | None:
+    """`sum(a for x in xs)`, `[a for x in xs for y in ys]` and `[for x in xs]`"""
+    opener = trouble.opener()
+    if trouble.token.kind != "FOR" or opener is None or opener.kind == "LBRACE":
+        return None
+    inside = trouble.tokens[trouble.tokens.index(opener) : trouble.position]
+    if opener.kind != "LSQB":
+        message, help_text = "a `for` in a value makes a list", "write it in square brackets: "
+        return _repair(trouble, "N0101", message, help_text + "`[f(x) for x in items]`")
+    if any(token.kind == "FOR" for token in inside):
+        message = "a list runs over one `for`"
+        return _repair(trouble, "N0101", message, "write a list in the list: `[[...] for x in xs]`")
+    message = "the value comes before the `for` of a list, and it is one value"
+    return _repair(trouble, "N0101", message, "write `[f(x) for x in items]`")
 
 
 def _statement_as_value(trouble: Trouble) -> Repair | None:
@@ -483,6 +502,18 @@ def _unquoted(trouble: Trouble) -> Repair | None:
     )
 
 
+def _operator_behind_pipe(trouble: Trouble) -> Repair | None:
+    """`x -> f + y`, and a line that starts with an operator behind one with a pipe"""
+    sign = trouble.token.text
+    if trouble.token.kind not in _OPERATORS - {"NOT"} or trouble.behind_value():
+        return None
+    if not trouble.accepts("ARROW"):
+        return None
+    message = f"`->` binds loosest, so `{sign}` cannot follow a pipe"
+    help_text = f"put the pipe in parentheses: `(x -> f) {sign} y`"
+    return _repair(trouble, "N0101", message, help_text)
+
+
 def _insertion(trouble: Trouble) -> Repair | None:
     """One token that, put in front, makes the text right."""
     for kind, text, statements in _INSERTIONS:
@@ -549,6 +580,7 @@ _EXPLANATIONS: tuple[Callable[[Trouble], Repair | None], ...] = (
     _start_of_item,
     _line_too_short,
     _after_arrow,
+    _for_in_a_list,
     _statement_as_value,
     _reserved_name,
     _single_equal,
@@ -559,6 +591,7 @@ _EXPLANATIONS: tuple[Callable[[Trouble], Repair | None], ...] = (
     _misspelt_statement,
     _unnamed_output,
     _unquoted,
+    _operator_behind_pipe,
     _insertion,
     _two_statements,
     _anything,

@@ -3,17 +3,18 @@
 Takes the text of a file that parses, gives the same program in the house's layout: four spaces, 100
 columns, one empty line at most, comments kept, the keys of a training section aligned. Keeps true:
 the result parses to an equal tree, and formatting it again changes nothing. Line breaks before
-`->`, behind the `=` of a block, in brackets that end in a comma and around the body of an `if` are
-the writer's; where a line is too long, breaks are added.
+`->` and operators, behind the `=` of a block, in brackets that end in a comma and around the body
+of an `if` are the writer's; where a line is too long, breaks are added.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from nnlang.layout import OPERATORS
 from nnlang.lexer import Token
 from nnlang.parser import parse
-from nnlang.pieces import Body, Bracket, Item, Leaf, Note, Piece, Statement, split
+from nnlang.pieces import Body, Bracket, Item, Leaf, Note, Piece, Statement, ends_value, split
 
 WIDTH = 100
 _INDENT = 4
@@ -68,11 +69,16 @@ def _takes_comma(pieces: list[Piece], index: int) -> bool:
     bracket = pieces[index]
     assert isinstance(bracket, Bracket)
     if bracket.opener.kind == "LSQB":
-        return True
+        return not any(_is_for(piece) for item in bracket.items for piece in item.pieces)
     before = pieces[index - 1] if index else None
     if isinstance(before, Leaf) and before.token.kind == "NAME":
         return before.token.text != "like"
     return bracket.has_comma
+
+
+def _is_for(piece: Piece) -> bool:
+    """Whether a piece is the `for` of a list `[f(x) for x in items]`."""
+    return isinstance(piece, Leaf) and piece.token.kind == "FOR"
 
 
 def _needs_comma(pieces: list[Piece], index: int) -> bool:
@@ -86,23 +92,29 @@ def _needs_comma(pieces: list[Piece], index: int) -> bool:
 
 def _flat(pieces: list[Piece], in_index: bool = False, own_line: bool = False) -> str | None:
     """Pieces on one line, or None where they cannot be; `own_line` keeps the writer's breaks before
-    `->`.
+    `->` and operators.
     """
     words: list[str] = []
-    for index, piece in enumerate(pieces):
+    for index in range(len(pieces)):
         part = _flat_piece(pieces, index)
         if part is None:
             return None
-        if own_line and index and isinstance(piece, Leaf) and _breaks(piece):
+        if own_line and _breaks(pieces, index):
             return None
         words.append(_gap(pieces, index, in_index) + part)
     return "".join(words)
 
 
-def _breaks(leaf: Leaf) -> bool:
-    """Whether a `->` starts a line whatever the width."""
-    commented = bool(leaf.trailing_before or leaf.notes_before)
-    return leaf.token.kind == "ARROW" and (leaf.starts_line or commented)
+def _breaks(pieces: list[Piece], index: int) -> bool:
+    """Whether a `->` or an operator starts a line whatever the width."""
+    leaf = pieces[index]
+    if not index or not isinstance(leaf, Leaf):
+        return False
+    kind = leaf.token.kind
+    joins = kind in OPERATORS or kind == "NOT"
+    if kind != "ARROW" and not (joins and ends_value(pieces[index - 1])):
+        return False
+    return leaf.starts_line or bool(leaf.trailing_before or leaf.notes_before)
 
 
 def _flat_piece(pieces: list[Piece], index: int) -> str | None:
@@ -156,11 +168,17 @@ class _Run:
         return self.indent if self.item else self.indent + _INDENT
 
     def may_break(self, index: int) -> bool:
-        """Whether a line may end before a piece: at `->`, in brackets also at an operator."""
+        """Whether a line may end before a piece: at `->` and where the writer broke it, in brackets
+        also at other operators and at the parts of a list `[f(x) for x in items if c]`.
+        """
+        if not self.item and _breaks(self.pieces, index):
+            return True
         kind = _kinds(self.pieces[index])[0]
         if kind in ("PLUS", "MINUS"):
             return self.item and not _is_unary(self.pieces, index)
-        return kind == "ARROW" or (self.item and kind in ("AND", "OR"))
+        if kind == "IF":
+            return any(_is_for(piece) for piece in self.pieces[:index])
+        return kind == "ARROW" or (self.item and kind in ("AND", "OR", "FOR"))
 
 
 class _Printer:
@@ -287,8 +305,10 @@ class _Printer:
         assert isinstance(leaf, Leaf)
         if not run.may_break(index):
             return False
-        if not run.item and _breaks(leaf):
+        if not run.item and _breaks(run.pieces, index):
             return True
+        if leaf.token.kind in ("FOR", "IF"):
+            return run.open_bodies
         width = head = 0
         for ahead in range(index, len(run.pieces)):
             if ahead > index and run.may_break(ahead):
@@ -408,7 +428,7 @@ def _behind_equal(pieces: list[Piece]) -> int | None:
     if flat is not None and len(flat) <= WIDTH:
         return None
     header = _flat(pieces[: index + 1])
-    by_hand = any(isinstance(each, Leaf) and _breaks(each) for each in pieces)
+    by_hand = any(_breaks(pieces, each) for each in range(len(pieces)))
     return index + 1 if not by_hand and header is not None and len(header) <= WIDTH else None
 
 

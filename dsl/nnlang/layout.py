@@ -23,6 +23,12 @@ _STATEMENT_WORDS = _ITEM_WORDS | {
     "CONST", "ASSERT",
 }  # fmt: skip
 _HEADER_WORDS = frozenset({"NET", "BLOCK", "RULE", "TRAIN", "FOR", "REPEAT", "SCAN", "IF", "ELSE"})
+OPERATORS = frozenset(
+    {"PLUS", "MINUS", "STAR", "SLASH", "SLASHES", "PERCENT", "MATRIX", "POWER", "OR", "AND"}
+    | {"COMPARISON", "IN"}
+)
+"""The operators between two values. A line that starts with one goes on with the line above: no
+statement starts so."""
 _MAX_REPAIRS = 20
 
 
@@ -120,10 +126,31 @@ def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
                 return _Mismatch(position, stack[-1], suspect)
         elif first and stack:
             inner = tokens[stack[-1]].kind
-            if kind in _ITEM_WORDS or (kind in _STATEMENT_WORDS and inner != "LBRACE"):
+            statement = kind in _STATEMENT_WORDS and inner != "LBRACE"
+            if statement and inner == "LSQB" and kind == "FOR":
+                statement = not _ends_list(tokens, position)
+            if kind in _ITEM_WORDS or statement:
                 return _Mismatch(position, stack[-1], suspect)
         first = kind == LINE
     return None
+
+
+def _ends_list(tokens: list[Token], position: int) -> bool:
+    """Whether a `for` at a position is that of a list `[f(x) for x in items]`, not a statement: the
+    list ends before a body in braces begins.
+    """
+    depth = 0
+    choice = False
+    for token in tokens[position + 1 :]:
+        if token.kind == "RSQB" and depth == 0:
+            return True
+        if token.kind == "LBRACE" and depth == 0 and not choice:
+            return False
+        choice = choice or token.kind in ("IF", "ELSE")
+        depth += (token.kind in _CLOSERS) - (token.kind in ("RPAR", "RSQB", "RBRACE"))
+        if depth < 0:
+            return False
+    return False
 
 
 def _indents(tokens: list[Token]) -> dict[int, int]:
@@ -279,7 +306,7 @@ def _drop_lines(tokens: list[Token]) -> list[Token]:
     kept: list[Token] = []
     stack: list[str] = []
     line: Token | None = None
-    for token in tokens:
+    for position, token in enumerate(tokens):
         kind = token.kind
         if kind == LINE:
             if line is None:
@@ -287,7 +314,8 @@ def _drop_lines(tokens: list[Token]) -> list[Token]:
             continue
         if line is not None:
             in_body = not stack or stack[-1] == "LBRACE"
-            if in_body and kept and _counts(kept[-1].kind, kind):
+            goes_on = kind in OPERATORS or (kind == "NOT" and tokens[position + 1].kind == "IN")
+            if in_body and kept and not goes_on and _counts(kept[-1].kind, kind):
                 kept.append(Token(NEWLINE, "\n", line.start, line.end, line.line, line.column))
             line = None
         if kind in _CLOSERS:

@@ -56,7 +56,7 @@ _FOREIGN: dict[str, tuple[str, str]] = {
     "≠": ("!=", "write `!=`"),
     "…": ("...", "write three dots, `...`"),
     "\xa0": ("", "it looks like a space; type a plain space in its place"),
-    "\\": ("", "a line goes on inside parentheses, or on the next line after `->`"),
+    "\\": ("", "a line goes on in the next one, which starts with the operator or `->`"),
     "?": ("", "a choice is written `if condition { a } else { b }`"),
     "$": ("", "names are made of letters, digits and `_`"),
 }

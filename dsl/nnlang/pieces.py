@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nnlang.layout import NEWLINE, lay_out
+from nnlang.layout import NEWLINE, OPERATORS, lay_out
 from nnlang.lexer import Comment, Token, lex
 from nnlang.tables import END, load_tables
 
 _CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE"})
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Note:
 @dataclass(slots=True)
 class Leaf:
     """A token. `starts_line` tells whether it is the first on its line; the comments are those
-    before a `->`.
+    before a `->` or an operator that starts a line.
     """
 
     token: Token
@@ -49,7 +50,7 @@ class Item:
 @dataclass(slots=True)
 class Bracket:
     """Parentheses or square brackets; `forced` where a line end behind the opening one and a comma
-    before the closing one ask for a line for each item.
+    before the closing one ask for a line for each item. A list `[f(x) for x in items]` is one item.
     """
 
     opener: Token
@@ -83,6 +84,11 @@ class Statement:
 
 
 Piece = Leaf | Bracket | Body
+
+
+def ends_value(piece: Piece) -> bool:
+    """Whether a value may end with a piece, so that an operator behind it has two sides."""
+    return not isinstance(piece, Leaf) or piece.token.kind in _VALUE_ENDS
 
 
 def split(text: str, name: str) -> tuple[list[Statement], list[Note]]:
@@ -165,7 +171,7 @@ class _Splitter:
             kind = self.token.kind
             if kind in (NEWLINE, "RBRACE", END) or kind in stops:
                 return
-            if into and not (kind == "ARROW" and not stops):
+            if into and not (self.may_start_line(into[-1]) and not stops):
                 self.hoist(statement)
             if kind in ("LPAR", "LSQB"):
                 into.append(self.bracket(statement))
@@ -173,6 +179,13 @@ class _Splitter:
                 into.append(self.body())
             else:
                 into.append(self.leaf())
+
+    def may_start_line(self, before: Piece) -> bool:
+        """Whether the next token goes on with a statement on a line of its own."""
+        token = self.token
+        if token.kind != "ARROW" and (token.kind not in OPERATORS or not ends_value(before)):
+            return False
+        return token.kind == "ARROW" or token.line > self.line
 
     def hoist(self, statement: Statement) -> None:
         """Move comments that have no place of their own to the front of the statement."""
@@ -193,9 +206,10 @@ class _Splitter:
         has_comma = last_comma = False
         opens_line = self.token.line > opener.line
         notes = self.inner_notes(self.pending())
+        stops = (closer,) if self.is_comprehension(opener) else ("COMMA", closer)
         while self.token.kind != closer:
             item = Item(notes=notes)
-            self.pieces(statement, item.pieces, ("COMMA", closer))
+            self.pieces(statement, item.pieces, stops)
             notes = []
             self.item_comments(item, notes)
             last_comma = self.token.kind == "COMMA"
@@ -206,6 +220,17 @@ class _Splitter:
             items.append(item)
         self.take()
         return Bracket(opener, items, has_comma, opens_line and last_comma, notes)
+
+    def is_comprehension(self, opener: Token) -> bool:
+        """Whether a `for` stands in the bracket just opened."""
+        depth = 0
+        for token in self.tokens[self.position :]:
+            depth += (token.kind in _CLOSERS) - (token.kind in _CLOSERS.values())
+            if depth < 0:
+                break
+            if depth == 0 and token.kind == "FOR":
+                return opener.kind == "LSQB"
+        return False
 
     def item_comments(self, item: Item, notes: list[Note]) -> None:
         """Comments behind an item: beside it, or for the next one."""

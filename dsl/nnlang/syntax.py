@@ -19,6 +19,8 @@ DTYPES = (
     "bool",
 )  # fmt: skip
 """The element types a tensor type may name."""
+AVAILABLE = ("f32", "f64", "i32", "i64", "u8", "bool")
+"""Those that this version of the compiler has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,16 @@ class List(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Comprehension(Node):
+    """`[f(x) for f in layers if c]`: a list of the value for each item."""
+
+    value: Expression
+    pattern: Pattern
+    iterable: Expression
+    condition: Expression | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuple(Node):
     """`(a, b)`, and `a, b` after `=`, `return` and `yield`."""
 
@@ -192,11 +204,16 @@ class Spread(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class NewAxis(Node):
+    """`None` in an index: an axis of size 1."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Index(Node):
-    """`x[:, 0]`; the items are expressions, slices and `...`."""
+    """`x[:, 0]`; the items are expressions, slices, `...` and `None`."""
 
     value: Expression
-    items: tuple[Expression | Slice | Spread, ...]
+    items: tuple[Expression | Slice | Spread | NewAxis, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -238,6 +255,7 @@ Expression = (
     | Bool
     | Attribute
     | List
+    | Comprehension
     | Tuple
     | Unary
     | Binary
@@ -249,7 +267,7 @@ Expression = (
 )
 
 Pattern = Name | Tuple
-"""What `for` and `scan` bind: a name, or a tuple of patterns."""
+"""What `for` (of a statement or a list) and `scan` bind: a name, or a tuple of patterns."""
 
 
 # Types
