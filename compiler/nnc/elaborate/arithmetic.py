@@ -18,7 +18,7 @@ from ..graph import FLOATS
 from ..ops.base import ShapeError
 from .context import Context
 from .sides import shape_help, unequal_sides
-from .values import Tensor, describe, is_dim, is_integer, is_number, written
+from .values import Tensor, describe, is_dim, is_integer, is_number, tensor_help, written
 
 LARGEST = 2**62  # of whole numbers at compile time
 LONGEST = 1_000_000  # of lists at compile time
@@ -58,7 +58,8 @@ def binary(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any:
         return _lengthened(context, node, left, right)
     if not is_number(left) or not is_number(right):
         wrong, part = (left, node.left) if not is_number(left) else (right, node.right)
-        context.fail("N0306", f"`{sign}` needs numbers or tensors", part.span, describe(wrong))
+        message = f"`{sign}` needs numbers or tensors"
+        context.fail("N0306", message, part.span, describe(wrong), helps=tensor_help(wrong))
     return numbers(context, node, left, right)
 
 
@@ -212,38 +213,49 @@ RANGES = {
 
 def as_tensor(context: Context, value: Any, dtype: str, span: syntax.Span) -> Tensor:
     """A compile-time number or truth value as a scalar tensor of a type that can hold it."""
+    check_element(context, value, dtype, span)
+    with context.at(span):
+        if isinstance(value, Poly):
+            made = context.builder.emit("dimension", value=value, dtype=dtype)
+        else:
+            made = context.builder.constant(value, dtype)
+    return Tensor(made, span, context.snippet(span))
+
+
+def check_element(context: Context, value: Any, dtype: str, span: syntax.Span) -> None:
+    """Fail where a compile-time value cannot be an element of a type."""
     if not is_number(value) and not isinstance(value, bool):
         context.fail("N0306", "a number or a tensor is needed", span, describe(value))
     if dtype == "bool" and not isinstance(value, bool):
         context.fail("N0302", "true or false is needed", span, describe(value))
-    with context.at(span):
-        if isinstance(value, Poly):
-            made = context.builder.emit("dimension", value=value, dtype=dtype)
-            return Tensor(made, span, context.snippet(span))
-        low, high = RANGES[dtype]
-        whole = isinstance(value, int) or value.is_integer()
-        if not low <= value <= high or (dtype not in FLOATS and not whole):
-            kind = "numbers" if dtype in FLOATS else "whole numbers"
-            context.fail(
-                "N0302",
-                f"{written(value)} does not fit {dtype}",
-                span,
-                f"{dtype} holds {kind} from {low} to {high}",
-                helps=["convert the tensor beside it first: `f32(...)`"]
-                if dtype not in FLOATS
-                else [],
-            )
-        made = context.builder.constant(value, dtype)
-    return Tensor(made, span, context.snippet(span))
+    if isinstance(value, Poly):
+        return
+    low, high = RANGES[dtype]
+    whole = isinstance(value, int) or value.is_integer()
+    if not low <= value <= high or (dtype not in FLOATS and not whole):
+        kind = "numbers" if dtype in FLOATS else "whole numbers"
+        helps = ["convert the tensor beside it first: `f32(...)`"] if dtype not in FLOATS else []
+        context.fail(
+            "N0302",
+            f"{written(value)} does not fit {dtype}",
+            span,
+            f"{dtype} holds {kind} from {low} to {high}",
+            helps=helps,
+        )
 
 
 def literal(context: Context, value: Any, beside: Tensor, sign: str, span: syntax.Span) -> Tensor:
     """A number as a scalar tensor of the element type beside it (f32 where a true division makes
     one).
     """
+    return as_tensor(context, value, literal_type(context, value, beside, sign, span), span)
+
+
+def literal_type(context: Context, value: Any, beside: Tensor, sign: str, span: syntax.Span) -> str:
+    """The element type that a number takes beside a tensor."""
     dtype = beside.dtype
     if isinstance(value, bool):
-        return as_tensor(context, value, "bool", span)
+        return "bool"
     if sign in ("/", "**") and dtype not in FLOATS:
         dtype = dtype if sign == "/" and is_dim(value) else "f32"
     if dtype == "bool":
@@ -262,7 +274,7 @@ def literal(context: Context, value: Any, beside: Tensor, sign: str, span: synta
             f"{value} beside {context.provenance(beside)}",
             helps=["convert the integers first: `f32(...)`"],
         )
-    return as_tensor(context, value, dtype, span)
+    return dtype
 
 
 def tensors(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any:
@@ -271,7 +283,8 @@ def tensors(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any
         context.fail("N0306", f"`{sign}` does not work on tensors", node.operator_span)
     for value, part in ((left, node.left), (right, node.right)):
         if not isinstance(value, Tensor) and not is_number(value) and not isinstance(value, bool):
-            context.fail("N0306", f"`{sign}` needs numbers or tensors", part.span, describe(value))
+            message = f"`{sign}` needs numbers or tensors"
+            context.fail("N0306", message, part.span, describe(value), helps=tensor_help(value))
     if not isinstance(left, Tensor):
         left = literal(context, left, right, sign, node.left.span)
     if not isinstance(right, Tensor):
@@ -321,7 +334,8 @@ def broadcastable(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 def matmul(context: Context, node: syntax.Binary, left: Any, right: Any) -> Tensor:
     for value, part in ((left, node.left), (right, node.right)):
         if not isinstance(value, Tensor):
-            context.fail("N0306", "`@` needs tensors on both sides", part.span, describe(value))
+            message = "`@` needs tensors on both sides"
+            context.fail("N0306", message, part.span, describe(value), helps=tensor_help(value))
     try:
         with context.at(node.span):
             made = context.builder.emit("matmul", left.value, right.value)

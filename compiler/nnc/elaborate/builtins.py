@@ -22,6 +22,7 @@ from . import arithmetic, tensor_functions
 from .arithmetic import LARGEST, LONGEST
 from .context import Context
 from .functions import function, numbers_of, tensor
+from .lists import alone, beside
 from .values import (
     Arguments,
     Builtin,
@@ -30,6 +31,7 @@ from .values import (
     describe,
     is_integer,
     is_number,
+    tensor_help,
     written,
 )
 
@@ -47,10 +49,12 @@ NUMBERS: dict[str, Callable[[float], Any]] = {
 def _mathematics(name: str) -> Builtin:
     @function(name, "x")
     def run(context: Context, span: syntax.Span, x: Any) -> Any:
+        x = alone(context, x, span)
         if isinstance(x, Tensor):
             return context.emit(name, x, span=span)
         if isinstance(x, Poly) or not is_number(x):
-            context.fail("N0306", f"`{name}` needs a number or a tensor", span, describe(x))
+            message = f"`{name}` needs a number or a tensor"
+            context.fail("N0306", message, span, describe(x), helps=tensor_help(x))
         try:
             found = NUMBERS[name](x)
         except (ValueError, OverflowError, ZeroDivisionError):
@@ -63,14 +67,12 @@ def _mathematics(name: str) -> Builtin:
 def _extreme(name: str, node: str, choose: Callable[..., Any]) -> Builtin:
     @function(name, "a", "b")
     def run(context: Context, span: syntax.Span, a: Any, b: Any) -> Any:
+        a, b = _listed(context, name, a, b, span)
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
             if not is_number(a) or not is_number(b):
-                context.fail(
-                    "N0306",
-                    f"`{name}` needs numbers or tensors",
-                    span,
-                    describe(b if is_number(a) else a),
-                )
+                wrong = b if is_number(a) else a
+                message = f"`{name}` needs numbers or tensors"
+                context.fail("N0306", message, span, describe(wrong), helps=tensor_help(wrong))
             if isinstance(a, Poly) or isinstance(b, Poly):
                 return _extreme_dim(context, span, name, a, b)
             return choose(a, b)
@@ -100,6 +102,12 @@ def _extreme_dim(context: Context, span: syntax.Span, name: str, a: Any, b: Any)
     )
 
 
+def _listed(context: Context, name: str, a: Any, b: Any, span: syntax.Span) -> tuple[Any, Any]:
+    """Two operands, a list among them as a tensor."""
+    a = beside(context, a, b, name, span)
+    return a, beside(context, b, a, name, span)
+
+
 def _pair(context: Context, name: str, a: Any, b: Any, span: syntax.Span) -> tuple[Tensor, Tensor]:
     """Two operands of which one is a tensor, as tensors of one element type."""
     for value in (a, b):
@@ -116,7 +124,7 @@ def _pair(context: Context, name: str, a: Any, b: Any, span: syntax.Span) -> tup
 def select(context: Context, span: syntax.Span, chosen: Any, a: Any, b: Any) -> Any:
     if isinstance(chosen, bool):
         return a if chosen else b
-    tensor(context, chosen, "select", span)
+    chosen = tensor(context, chosen, "select", span)
     if chosen.dtype != "bool":
         context.fail(
             "N0302",
@@ -125,6 +133,7 @@ def select(context: Context, span: syntax.Span, chosen: Any, a: Any, b: Any) -> 
             f"condition: {context.provenance(chosen)}",
             helps=["compare: `select(x > 0, a, b)`"],
         )
+    a, b = _listed(context, "select", a, b, span)
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         a = arithmetic.as_tensor(context, a, "f32", span)
     a, b = _pair(context, "select", a, b, span)
@@ -134,19 +143,19 @@ def select(context: Context, span: syntax.Span, chosen: Any, a: Any, b: Any) -> 
 # Shapes and lists
 
 
-@function("shape", "x")
+@function("shape", "x", of_tensors=False)
 def shape(context: Context, span: syntax.Span, x: Any) -> Any:
     return tuple(tensor(context, x, "shape", span).shape)
 
 
-@function("rank", "x")
+@function("rank", "x", of_tensors=False)
 def rank(context: Context, span: syntax.Span, x: Any) -> Any:
-    if isinstance(x, (tuple, list)):
+    if isinstance(x, tuple):
         return len(x)
     return len(tensor(context, x, "rank", span).shape)
 
 
-@function("len", "items")
+@function("len", "items", of_tensors=False)
 def length(context: Context, span: syntax.Span, items: Any) -> Any:
     if not isinstance(items, (list, tuple, str)):
         context.fail(
@@ -159,7 +168,7 @@ def length(context: Context, span: syntax.Span, items: Any) -> Any:
     return len(items)
 
 
-@function("range", "start", ("stop", None), ("step", 1))
+@function("range", "start", ("stop", None), ("step", 1), of_tensors=False)
 def range_(context: Context, span: syntax.Span, start: Any, stop: Any, step: Any) -> Any:
     if stop is None:
         start, stop = 0, start
@@ -174,7 +183,7 @@ def range_(context: Context, span: syntax.Span, start: Any, stop: Any, step: Any
     return list(range(start, stop, step))
 
 
-@function("product", "items")
+@function("product", "items", of_tensors=False)
 def product_(context: Context, span: syntax.Span, items: Any) -> Any:
     found = numbers_of(context, items, "product", span)
     floats = any(isinstance(item, float) for item in found)
@@ -182,7 +191,7 @@ def product_(context: Context, span: syntax.Span, items: Any) -> Any:
     return whole(context, result, span)
 
 
-@function("text", "value")
+@function("text", "value", of_tensors=False)
 def text(context: Context, span: syntax.Span, value: Any) -> Any:
     """A value in words, for the message of an `assert`."""
     if isinstance(value, str):
@@ -190,22 +199,22 @@ def text(context: Context, span: syntax.Span, value: Any) -> Any:
     return describe(value) if isinstance(value, Tensor) else written(value)
 
 
-@function("is_tensor", "x")
+@function("is_tensor", "x", of_tensors=False)
 def is_tensor(context: Context, span: syntax.Span, x: Any) -> Any:
     return isinstance(x, Tensor)
 
 
-@function("is_list", "x")
+@function("is_list", "x", of_tensors=False)
 def is_list(context: Context, span: syntax.Span, x: Any) -> Any:
     return isinstance(x, (list, tuple))
 
 
-@function("is_number", "x")
+@function("is_number", "x", of_tensors=False)
 def is_number_(context: Context, span: syntax.Span, x: Any) -> Any:
     return is_number(x) and not isinstance(x, Poly)
 
 
-@function("is_integer", "x")
+@function("is_integer", "x", of_tensors=False)
 def is_integer_(context: Context, span: syntax.Span, x: Any) -> Any:
     """Whether the elements of a tensor are whole numbers; whether a value is one, known when
     compiling.
@@ -213,12 +222,12 @@ def is_integer_(context: Context, span: syntax.Span, x: Any) -> Any:
     return x.dtype in INTEGERS if isinstance(x, Tensor) else is_integer(x)
 
 
-@function("is_text", "x")
+@function("is_text", "x", of_tensors=False)
 def is_text(context: Context, span: syntax.Span, x: Any) -> Any:
     return isinstance(x, str)
 
 
-@function("int", "x")
+@function("int", "x", of_tensors=False)
 def int_(context: Context, span: syntax.Span, x: Any) -> Any:
     if not is_number(x):
         context.fail(
@@ -243,7 +252,11 @@ def _operator(op: Operator) -> Builtin:
 
     def run(context: Context, given: Arguments) -> Any:
         assert given.span is not None
-        operands = [tensor(context, value, name, place) for value, place in given.positional]
+        first = next((value for value, _ in given.positional if isinstance(value, Tensor)), None)
+        listed = [
+            (beside(context, value, first, name, place), place) for value, place in given.positional
+        ]
+        operands = [tensor(context, value, name, place) for value, place in listed]
         for key, (_, place) in given.named.items():
             if key not in op.attributes:
                 meant = suggest(key, op.attributes)
@@ -268,7 +281,9 @@ def _operator(op: Operator) -> Builtin:
         results = context.emit_all(op.name, operands, given.span, name, **attributes)
         return results[0] if len(results) == 1 else results
 
-    return Builtin(name, run, shown)
+    needs = [(operand.lstrip("*"), True) for operand in op.operands]
+    needs += [(attribute, False) for attribute in op.attributes]
+    return Builtin(name, run, shown, needs=tuple(needs) if op.operands else ())
 
 
 HIDDEN = ("constant", "dimension", "random_uniform", "random_normal", "orthogonal")

@@ -10,13 +10,24 @@ from nnlang import syntax
 from nnlang.diagnostics import suggest
 
 from .context import STANDARD, Context, Frame
-from .expressions import checked_dtype, evaluate, sibling
+from .expressions import checked_dtype, evaluate_value, sibling
+from .kept import joined, missing
 from .patterns import match_type
 from .remembered import remembered
 from .scope import Binding, Paths, Scope
-from .values import Arguments, Block, Builtin, Deferred, Instance, is_plain, written
+from .values import (
+    Arguments,
+    Block,
+    Builtin,
+    Deferred,
+    Instance,
+    describe,
+    is_number,
+    is_plain,
+    written,
+)
 
-__all__ = ["apply", "call", "checked_dtype", "signature"]
+__all__ = ["apply", "call", "checked_dtype", "keep", "signature"]
 
 
 def call(context: Context, function: Any, given: Arguments, span: syntax.Span) -> Any:
@@ -26,8 +37,8 @@ def call(context: Context, function: Any, given: Arguments, span: syntax.Span) -
     if isinstance(function, Instance):
         return call_instance(context, function, given, span)
     if isinstance(function, Deferred):
-        joined = function.arguments.after(given, span)
-        return call(context, function.function, joined, span)
+        whole = function.arguments.after(given, span)
+        return call(context, function.function, whole, span)
     assert isinstance(function, Builtin)
     if given.label is not None:
         context.fail(
@@ -37,6 +48,25 @@ def call(context: Context, function: Any, given: Arguments, span: syntax.Span) -
             helps=[f"leave out `as {given.label}`"],
         )
     return function.implementation(context, given)
+
+
+def keep(context: Context, function: Any, given: Arguments, span: syntax.Span) -> Deferred:
+    """A call that lacks its first argument, as a value. Raises Mistake."""
+    block, whole = joined(function, given)
+    if given.label is not None:
+        context.fail(
+            "N0402",
+            f"`as {given.label}` names a use of `{block.name}`, and this is none yet",
+            span,
+            "lacks " + " and ".join(f"`{name}`" for name in missing(function, given)),
+            helps=[f"name the use: `x -> ... as {given.label}`"],
+        )
+    if isinstance(block, Block):
+        names = [name for name, _ in block.needs]
+        check_arguments(context, block.name, names, whole, span, lambda: shown_call(block))
+    if isinstance(function, Deferred):
+        return Deferred(function.function, function.arguments.after(given, span))
+    return Deferred(function, given)
 
 
 def apply(context: Context, function: Any, leading: Sequence[Any], span: syntax.Span) -> Any:
@@ -51,14 +81,23 @@ def signature(
     """`dense(x, units, bias = true)`, from the text; without the leading ones that a place
     supplies.
     """
+    return _signature(definition.name.text, definition.parameters[supplied:], source)
+
+
+def _signature(name: str, parameters: Sequence[syntax.Parameter], source: str) -> str:
     parts = []
-    for parameter in definition.parameters[supplied:]:
+    for parameter in parameters:
         default = ""
         if parameter.default is not None:
             text = source[parameter.default.span.start : parameter.default.span.end]
             default = f" = {' '.join(text.split())}"
         parts.append(parameter.name.text + default)
-    return f"{definition.name.text}({', '.join(parts)})"
+    return f"{name}({', '.join(parts)})"
+
+
+def shown_call(function: Block, supplied: int = 0) -> str:
+    """The signature of what is called: of a net its inputs, then its settings."""
+    return _signature(function.name, function.parameters[supplied:], function.module.source.text)
 
 
 def call_block(context: Context, function: Block, given: Arguments, span: syntax.Span) -> Any:
@@ -96,10 +135,10 @@ def use_paths(context: Context, name: str, given: Arguments, span: syntax.Span) 
 
 def call_instance(context: Context, instance: Instance, given: Arguments, span: syntax.Span) -> Any:
     """Use a shared instance: its paths start afresh, so parameters are met again."""
-    joined = instance.arguments.after(given, span)
+    whole = instance.arguments.after(given, span)
     before, context.shared = context.shared, instance.block.name
     try:
-        return build(context, instance.block, joined, span, Paths(instance.paths.prefix))
+        return build(context, instance.block, whole, span, Paths(instance.paths.prefix))
     finally:
         context.shared = before
 
@@ -111,11 +150,13 @@ def build(
     scope = Scope(function.module.scope)
     bind_arguments(context, function, given, span, scope)
     words = functools.partial(_call_text, function, given, dict(scope.names))
-    context.enter(Frame(function.name, words, span, definition))
+    context.enter(Frame(function.name, words, span, definition, function.kind))
     try:
         with context.path(paths):
+            if isinstance(definition, syntax.Net):
+                return sibling("network").run_inside(context, scope, definition)
             if not isinstance(definition.body, tuple):
-                return evaluate(context, scope, definition.body)
+                return evaluate_value(context, scope, definition.body)
             return sibling("statements").run_body(
                 context, scope, definition.body, function.name, definition.name.span
             )
@@ -128,7 +169,7 @@ def _call_text(function: Block, given: Arguments, names: Mapping[str, Binding]) 
     name.
     """
     parts = []
-    for position, parameter in enumerate(function.definition.parameters):
+    for position, parameter in enumerate(function.parameters):
         key = parameter.name.text
         if position >= len(given.positional) and key not in given.named:
             continue
@@ -142,13 +183,17 @@ def _call_text(function: Block, given: Arguments, names: Mapping[str, Binding]) 
 def bind_arguments(
     context: Context, function: Block, given: Arguments, span: syntax.Span, scope: Scope
 ) -> None:
-    """Bind each parameter to its argument or default, in order; then match the shape patterns."""
-    parameters = function.definition.parameters
+    """Bind each parameter to its argument or default, in order, and match the shape patterns; a
+    parameter that a pattern names comes before the pattern.
+    """
+    parameters = function.parameters
     name = function.name
 
     def shown() -> str:
-        return signature(function.definition, function.module.source.text, given.supplied)
+        return shown_call(function, given.supplied)
 
+    if function.kind == "net":
+        _check_settings(context, function, given, span, shown)
     check_arguments(context, name, [p.name.text for p in parameters], given, span, shown)
     missing = [
         parameter.name.text
@@ -169,7 +214,8 @@ def bind_arguments(
             notes=[f"`{shown()}`"],
             helps=[f"give it by name: `{', '.join(f'{key} = ...' for key in missing)}`"],
         )
-    for position, parameter in enumerate(parameters):
+    for position in function.binding_order:
+        parameter = parameters[position]
         key = parameter.name.text
         if position < len(given.positional):
             value, place = given.positional[position]
@@ -177,11 +223,43 @@ def bind_arguments(
             value, place = given.named[key]
         else:
             assert parameter.default is not None
-            value, place = evaluate(context, scope, parameter.default), parameter.default.span
+            value, place = evaluate_value(context, scope, parameter.default), parameter.default.span
         if parameter.type is not None:
-            match_type(context, scope, parameter, value, place, name, span)
+            value = match_type(context, scope, parameter, value, place, name, span)
         own = None if place.file.startswith(STANDARD) or position < given.supplied else place
         scope.bind(key, value, "argument", parameter.name.span, own)
+
+
+def _check_settings(
+    context: Context,
+    function: Block,
+    given: Arguments,
+    span: syntax.Span,
+    shown: Callable[[], str],
+) -> None:
+    """A net takes its inputs by position, its settings by name, each of the kind of its default."""
+    for parameter in function.definition.parameters:
+        value, place = given.named.get(parameter.name.text, (0, span))
+        if isinstance(parameter.default, syntax.Number) and not is_number(value):
+            context.fail(
+                "N0404",
+                f"the setting `{parameter.name.text}` must be a number",
+                place,
+                describe(value),
+                others=[(parameter.default.span, "its default is a number")],
+            )
+    inputs = len(function.parameters) - len(function.definition.parameters)
+    if len(given.positional) > inputs:
+        takes = f"{inputs} input" + "s" * (inputs != 1)
+        setting = next((p.name.text for p in function.definition.parameters), "")
+        context.fail(
+            "N0401",
+            f"too many inputs for the net `{function.name}`",
+            given.positional[inputs][1],
+            f"it takes {takes}",
+            notes=[f"`{shown()}`"],
+            helps=[f"give settings by name: `{setting} = ...`"] if setting else [],
+        )
 
 
 def _named(parameters: Sequence[syntax.Parameter], name: str) -> syntax.Parameter:

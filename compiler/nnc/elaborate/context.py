@@ -49,6 +49,7 @@ class Frame:
     words: Callable[[], str]
     span: syntax.Span
     definition: Any
+    kind: str = "block"
 
 
 class _Meanwhile:
@@ -107,6 +108,7 @@ class Context:
     work: int = 0  # expressions evaluated and statements executed so far
     streams: dict[str, int] = field(default_factory=dict)
     initializing: str | None = None  # the variable whose initializer runs
+    answering: bool = False  # while a net is built for inference, which draws no numbers
     shared: str = ""  # the shared instance being called
     remembered: dict[Hashable, Any] = field(default_factory=dict)
     snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
@@ -159,10 +161,12 @@ class Context:
         if any(other.definition is frame.definition for other in self.frames):
             self.fail(
                 "N0207",
-                f"the block `{frame.name}` is used inside itself",
+                f"the {frame.kind} `{frame.name}` is used inside itself",
                 frame.span,
                 f"while `{frame.name}` is being built",
-                helps=["write the repetition as `repeat` or `for`: blocks cannot be recursive"],
+                helps=[
+                    f"write the repetition as `repeat` or `for`: {frame.kind}s cannot be recursive"
+                ],
             )
         if len(self.frames) >= FRAME_LIMIT:
             self.fail(

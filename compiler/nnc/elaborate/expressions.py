@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NoReturn
@@ -15,9 +15,11 @@ from nnlang import syntax
 from nnlang.diagnostics import suggest
 
 from ..graph import DTYPES
-from . import arithmetic, indexing
+from . import arithmetic, indexing, lists
 from .arithmetic import weighed
 from .context import STANDARD, Context, Mistake
+from .kept import joined, missing
+from .members import member
 from .scope import Scope
 from .values import (
     Arguments,
@@ -26,6 +28,7 @@ from .values import (
     Deferred,
     Instance,
     Namespace,
+    Outputs,
     Poison,
     Tensor,
     describe,
@@ -45,11 +48,21 @@ def evaluate(context: Context, scope: Scope, node: syntax.Expression) -> Any:
     return _EVALUATE[type(node)](context, scope, node)
 
 
+def evaluate_value(context: Context, scope: Scope, node: syntax.Expression) -> Any:
+    """The value of an expression that is passed on, not computed with: a call that lacks its first
+    argument is kept, to be called later.
+    """
+    if isinstance(node, syntax.Call):
+        context.spend(1, node.span)
+        return _call(context, scope, node, keeps=True)
+    return evaluate(context, scope, node)
+
+
 def evaluate_binding(context: Context, scope: Scope, node: syntax.Expression) -> Any:
     """The value of an expression that is given a name: a plain name counts as where the value comes
     from.
     """
-    value = evaluate(context, scope, node)
+    value = evaluate_value(context, scope, node)
     if isinstance(node, syntax.Name) and isinstance(value, Tensor):
         return Tensor(value.value, node.span, node.text)
     return value
@@ -63,13 +76,6 @@ def _name(context: Context, scope: Scope, node: syntax.Name) -> Any:
         unknown_name(context, scope, node)
     if isinstance(binding.value, Poison):
         raise Mistake(None)
-    if binding.kind == "net":
-        context.fail(
-            "N0306",
-            f"`{node.text}` is a net, not a value",
-            node.span,
-            helps=["write what nets share as a `block`, and call that"],
-        )
     if binding.kind == "state":
         return context.current.get(binding.value, binding.value)
     return binding.value
@@ -103,25 +109,7 @@ def fail_unknown(context: Context, node: syntax.Name, candidates: Iterable[str])
 
 
 def _attribute(context: Context, scope: Scope, node: syntax.Attribute) -> Any:
-    value = evaluate(context, scope, node.value)
-    if not isinstance(value, Namespace):
-        context.fail(
-            "N0306",
-            "only a namespace has members",
-            node.value.span,
-            describe(value),
-            helps=[f"call it with a pipe: `x -> {node.name.text}`"],
-        )
-    if node.name.text not in value.members:
-        meant = suggest(node.name.text, value.members)
-        context.fail(
-            "N0205",
-            f"`{value.name}` has no `{node.name.text}`",
-            node.name.span,
-            "not known",
-            helps=[f"did you mean `{meant}`?"] if meant else [],
-        )
-    return value.members[node.name.text]
+    return member(context, scope, node, evaluate(context, scope, node.value))
 
 
 def _number(context: Context, scope: Scope, node: syntax.Number) -> int | float:
@@ -142,7 +130,8 @@ def _binary(context: Context, scope: Scope, node: syntax.Binary) -> Any:
         and left == (node.operator == "or")
     ):
         return left
-    return arithmetic.binary(context, node, left, evaluate(context, scope, node.right))
+    right = evaluate(context, scope, node.right)
+    return arithmetic.binary(context, node, *lists.operands(context, node, left, right))
 
 
 def condition(context: Context, scope: Scope, node: syntax.Expression, word: str) -> bool:
@@ -182,7 +171,7 @@ def _index(context: Context, scope: Scope, node: syntax.Index) -> Any:
                 for e in (item.start, item.stop, item.step)
             ]
             parts.append(slice(*ends))
-        elif isinstance(item, syntax.Spread):
+        elif isinstance(item, (syntax.Spread, syntax.NewAxis)):
             parts.append(item)
         else:
             parts.append(evaluate(context, scope, item))
@@ -215,7 +204,8 @@ def arguments(
     positional = list(leading)
     named: dict[str, tuple[Any, syntax.Span]] = {}
     keys: dict[str, syntax.Span] = {}
-    rules = function.rule_parameters if isinstance(function, Block) else frozenset()
+    block, _ = joined(function, Arguments(span=call.span))
+    rules = block.rule_parameters if isinstance(block, Block) else frozenset()
     for argument in call.arguments:
         key: Any = argument.name.text if argument.name is not None else len(positional)
         if later is not None and isinstance(argument.value, syntax.Call):
@@ -223,7 +213,7 @@ def arguments(
         elif key in rules:
             value = defer(context, scope, argument.value, Later(1))
         else:
-            value = evaluate(context, scope, argument.value)
+            value = evaluate_value(context, scope, argument.value)
         if argument.name is None:
             positional.append((value, given_place(scope, argument.value)))
             continue
@@ -245,15 +235,6 @@ def callee(context: Context, scope: Scope, node: syntax.Expression) -> Any:
     """The value of what a call calls: a block, a function, a shared instance or a call kept for
     later.
     """
-    if isinstance(node, syntax.Name) and node.text not in scope.names:
-        binding = scope.find(node.text)
-        if binding is not None and binding.kind == "net":
-            context.fail(
-                "N0408",
-                f"`{node.text}` is a net and cannot be called",
-                node.span,
-                helps=["write what nets share as a `block`, and call that"],
-            )
     function = evaluate(context, scope, node)
     if not isinstance(function, (Block, Builtin, Instance, Deferred)):
         name, place = context.snippet(node.span), given_place(scope, node)
@@ -274,14 +255,19 @@ def made_here(context: Context, value: Any, span: syntax.Span, before: Any = Non
     if isinstance(value, Tensor):
         shape = before.shape if isinstance(before, Tensor) else None
         return Tensor(value.value, span, context.snippet(span), shape)
+    if isinstance(value, Outputs):
+        made = [made_here(context, item, span) for item in value]
+        return Outputs(list(zip(value.names, made, strict=True)))
     if isinstance(value, (tuple, list)) and any(isinstance(item, Tensor) for item in value):
         return type(value)(made_here(context, item, span) for item in value)
     return value
 
 
-def _call(context: Context, scope: Scope, node: syntax.Call) -> Any:
+def _call(context: Context, scope: Scope, node: syntax.Call, keeps: bool = False) -> Any:
     function = callee(context, scope, node.function)
     given = arguments(context, scope, node, function)
+    if keeps and missing(function, given):
+        return sibling("calls").keep(context, function, given, node.span)
     first = given.positional[0][0] if given.positional else None
     return made_here(
         context, sibling("calls").call(context, function, given, node.span), node.span, first
@@ -304,11 +290,16 @@ def _pipe(context: Context, scope: Scope, node: syntax.Pipe) -> Any:
 
 def _share(context: Context, scope: Scope, node: syntax.Share) -> Any:
     function = callee(context, scope, node.call.function)
-    if not isinstance(function, Block):
-        context.fail("N0408", "`share` needs a block", node.call.function.span, describe(function))
     given = arguments(context, scope, node.call, function)
+    is_shared = isinstance(function, Instance)
+    function, whole = joined(function, given)
+    if is_shared or not isinstance(function, Block):
+        place, words = node.call.function.span, describe(function)
+        if is_shared:
+            words = f"a shared `{function.name}` already"
+        context.fail("N0408", "`share` needs a block", place, words)
     paths = sibling("calls").use_paths(context, function.name, given, node.call.span)
-    return Instance(function, replace(given, label=None), paths)
+    return Instance(function, replace(whole, label=None), paths)
 
 
 @dataclass(frozen=True)
@@ -328,7 +319,7 @@ class Later:
             return function.deferred
         if not isinstance(function, Block):
             return False
-        return not self.takes_values or len(function.definition.parameters) >= self.supplies
+        return not self.takes_values or len(function.parameters) >= self.supplies
 
 
 def defer(context: Context, scope: Scope, node: syntax.Expression, later: Later) -> Any:
@@ -337,6 +328,10 @@ def defer(context: Context, scope: Scope, node: syntax.Expression, later: Later)
     """
     if isinstance(node, syntax.List):
         return [defer(context, scope, item, later) for item in node.items]
+    if isinstance(node, syntax.Comprehension):
+        return comprehension(
+            context, scope, node, lambda inner: defer(context, inner, node.value, later)
+        )
     if isinstance(node, syntax.IfExpression):
         return _if(context, scope, node, later)
     if not isinstance(node, syntax.Call):
@@ -352,6 +347,25 @@ def defer(context: Context, scope: Scope, node: syntax.Expression, later: Later)
         kept = function.arguments
         return Deferred(function.function, kept.after(given, kept.span or node.span))
     return Deferred(function, given)
+
+
+def comprehension(
+    context: Context,
+    scope: Scope,
+    node: syntax.Comprehension,
+    value_in: Callable[[Scope], Any],
+) -> list[Any]:
+    """`[f(x) for x in items if c]`: the values for the items, whose names are seen here only."""
+    statements = sibling("statements")
+    found: list[Any] = []
+    for item in statements.items_of(context, scope, node.iterable):
+        context.spend(1, node.span)
+        inner = Scope(scope)
+        statements.bind_locally(context, inner, node.pattern, item, node.iterable.span)
+        if node.condition is None or condition(context, inner, node.condition, "if"):
+            found.append(value_in(inner))
+    weighed(context, found, node.span)
+    return found
 
 
 def dimension(context: Context, scope: Scope, node: syntax.Expression) -> Any:
@@ -412,10 +426,13 @@ _EVALUATE: dict[type, Any] = {
     syntax.Bool: lambda context, scope, node: node.value,
     syntax.Attribute: _attribute,
     syntax.List: lambda context, scope, node: weighed(
-        context, [evaluate(context, scope, item) for item in node.items], node.span
+        context, [evaluate_value(context, scope, item) for item in node.items], node.span
     ),
     syntax.Tuple: lambda context, scope, node: weighed(
-        context, tuple(evaluate(context, scope, item) for item in node.items), node.span
+        context, tuple(evaluate_value(context, scope, item) for item in node.items), node.span
+    ),
+    syntax.Comprehension: lambda context, scope, node: comprehension(
+        context, scope, node, lambda inner: evaluate_value(context, inner, node.value)
     ),
     syntax.Unary: _unary,
     syntax.Binary: _binary,

@@ -10,7 +10,8 @@ from nnlang import syntax
 from ..dims import Poly
 from .calls import check_arguments
 from .context import Context
-from .values import Arguments, Builtin, Tensor, describe, is_dim, is_number, written
+from .lists import alone
+from .values import Arguments, Builtin, Tensor, describe, is_dim, is_number, tensor_help, written
 
 REQUIRED = object()
 
@@ -55,10 +56,10 @@ def signature_of(name: str, parameters: Sequence[tuple[str, Any]]) -> str:
 
 
 def function(
-    name: str, *parameters: Any, deferred: bool = False
+    name: str, *parameters: Any, deferred: bool = False, of_tensors: bool = True
 ) -> Callable[[Callable[..., Any]], Builtin]:
     """Make a Builtin of `implementation(context, span, *values)`; a parameter is a name or (name,
-    default).
+    default). A call of a function `of_tensors` that lacks its first argument can be kept.
     """
     listed = [(p, REQUIRED) if isinstance(p, str) else p for p in parameters]
 
@@ -66,15 +67,19 @@ def function(
         def run(context: Context, given: Arguments) -> Any:
             return implementation(context, given.span, *bind(context, name, given, listed))
 
-        return Builtin(name, run, signature_of(name, listed), deferred)
+        needs = tuple((key, default is REQUIRED) for key, default in listed) if of_tensors else ()
+        return Builtin(name, run, signature_of(name, listed), deferred, needs)
 
     return wrap
 
 
 def tensor(context: Context, value: Any, name: str, span: syntax.Span) -> Tensor:
-    if not isinstance(value, Tensor):
-        context.fail("N0306", f"`{name}` needs a tensor", span, describe(value))
-    return value
+    """A tensor, or a list of numbers as one."""
+    made = alone(context, value, span)
+    if not isinstance(made, Tensor):
+        message = f"`{name}` needs a tensor"
+        context.fail("N0306", message, span, describe(value), helps=tensor_help(value))
+    return made
 
 
 def number(context: Context, value: Any, name: str, span: syntax.Span) -> float:

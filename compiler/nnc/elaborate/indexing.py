@@ -6,11 +6,10 @@ from typing import Any
 
 from nnlang import syntax
 
-from ..dims import dim_max
 from .context import Context
 from .values import Tensor, describe, is_dim, is_integer
 
-IndexPart = Any  # an evaluated expression, a syntax.Spread, or a `slice` of evaluated parts
+IndexPart = Any  # an evaluated expression, a Spread, a NewAxis, or a `slice` of evaluated parts
 
 
 def index(context: Context, node: syntax.Index, value: Any, parts: list[IndexPart]) -> Any:
@@ -23,6 +22,11 @@ def index(context: Context, node: syntax.Index, value: Any, parts: list[IndexPar
     if len(parts) != 1:
         context.fail("N0305", "a list takes one index", node.span, f"{len(parts)} indices")
     part = parts[0]
+    if isinstance(part, syntax.NewAxis):
+        helps = ["write the list in square brackets: `[items]`"]
+        context.fail(
+            "N0305", "only a tensor gets a new axis", part.span, describe(value), helps=helps
+        )
     if isinstance(part, slice):
         ends = (part.start, part.stop, part.step)
         if not all(end is None or is_integer(end) for end in ends) or part.step == 0:
@@ -46,8 +50,9 @@ def _index_tensor(
     context: Context, node: syntax.Index, value: Tensor, parts: list[IndexPart]
 ) -> Tensor:
     rank = len(value.shape)
-    given = sum(not isinstance(part, syntax.Spread) for part in parts)
-    if given > rank or len(parts) - given > 1:
+    given = sum(not isinstance(part, (syntax.Spread, syntax.NewAxis)) for part in parts)
+    spreads = sum(isinstance(part, syntax.Spread) for part in parts)
+    if given > rank or spreads > 1:
         context.fail(
             "N0305",
             f"{given} indices for {rank} axes",
@@ -60,36 +65,41 @@ def _index_tensor(
             axes += [(slice(None), item.span)] * (rank - given)
         else:
             axes.append((part, item.span))
-    axes += [(slice(None), node.span)] * (rank - len(axes))
-    begin, end, step, kept = [], [], [], []
-    for (part, span), size in zip(axes, value.shape, strict=True):
+    old = sum(not isinstance(part, syntax.NewAxis) for part, _ in axes)
+    axes += [(slice(None), node.span)] * (rank - old)
+    made = _cut(context, node, value, axes)
+    sizes = iter(made.shape)
+    kept: list[Any] = []
+    for part, _ in axes:
+        size = 1 if isinstance(part, syntax.NewAxis) else next(sizes)
+        if isinstance(part, (slice, syntax.NewAxis)):
+            kept.append(size)
+    if len(axes) > rank or len(kept) != rank:
+        made = context.emit("reshape", made, span=node.span, shown="[ ]", shape=tuple(kept))
+    if made is value:
+        return value
+    return Tensor(made.value, node.span, context.snippet(node.span))
+
+
+def _cut(
+    context: Context, node: syntax.Index, value: Tensor, axes: list[tuple[IndexPart, syntax.Span]]
+) -> Tensor:
+    """The part of a tensor that the indices keep, with all its axes."""
+    own = [(part, span) for part, span in axes if not isinstance(part, syntax.NewAxis)]
+    begin, end, step = [], [], []
+    for (part, span), size in zip(own, value.shape, strict=True):
         if isinstance(part, slice):
             first, last, stride = _extent(context, part, size, span)
-            kept.append(_count(first, last, stride))
         else:
             first = _position(context, part, size, span, value)
             last, stride = first + 1, 1
         begin.append(first)
         end.append(last)
         step.append(stride)
-    if all(isinstance(p, slice) and p == slice(None) for p, _ in axes):
+    if all(isinstance(part, slice) and part == slice(None) for part, _ in own):
         return value
-    made = context.emit(
-        "slice",
-        value,
-        span=node.span,
-        shown="[ ]",
-        begin=tuple(begin),
-        end=tuple(end),
-        step=tuple(step),
-    )
-    if len(kept) != rank:
-        made = context.emit("reshape", made, span=node.span, shape=tuple(kept))
-    return Tensor(made.value, node.span, context.snippet(node.span))
-
-
-def _count(first: Any, last: Any, stride: int) -> Any:
-    return dim_max((last - first + stride - 1) // stride, 0)
+    cut = {"begin": tuple(begin), "end": tuple(end), "step": tuple(step)}
+    return context.emit("slice", value, span=node.span, shown="[ ]", **cut)
 
 
 def _position(context: Context, part: Any, size: Any, span: syntax.Span, value: Tensor) -> Any:
@@ -108,13 +118,20 @@ def _position(context: Context, part: Any, size: Any, span: syntax.Span, value: 
 
 
 def _extent(context: Context, part: slice, size: Any, span: syntax.Span) -> tuple[Any, Any, int]:
+    """Where a slice begins, where it ends (excluded, -1 is before the first) and its step."""
     stride = 1 if part.step is None else part.step
-    if not is_integer(stride) or stride < 1:
+    if not is_integer(stride) or stride == 0:
         context.fail(
-            "N0305", "the step of a slice must be a positive integer", span, describe(stride)
+            "N0305",
+            "the step of a slice must be a whole number other than 0",
+            span,
+            describe(stride),
         )
+    backwards = stride < 0
+    lowest, highest = (-1, size - 1) if backwards else (0, size)
+    defaults = (highest, lowest) if backwards else (lowest, highest)
     bounds = []
-    for bound, default in ((part.start, 0), (part.stop, size)):
+    for bound, default in zip((part.start, part.stop), defaults, strict=True):
         if bound is None:
             bounds.append(default)
             continue
@@ -122,8 +139,8 @@ def _extent(context: Context, part: slice, size: Any, span: syntax.Span) -> tupl
             context.fail("N0305", "the ends of a slice must be integers", span, describe(bound))
         position = size + bound if isinstance(bound, int) and bound < 0 else bound
         if isinstance(position, int):
-            position = max(position, 0)
-            if isinstance(size, int):
-                position = min(position, size)
+            position = max(position, lowest)
+            if isinstance(highest, int):
+                position = min(position, highest)
         bounds.append(position)
     return bounds[0], bounds[1], stride

@@ -13,6 +13,7 @@ from .arithmetic import as_tensor
 from .calls import apply
 from .context import Context, Mistake, VariableSpec
 from .drawing import Drawing, draw
+from .lists import alone
 from .scope import Paths
 from .values import Deferred, Tensor, describe, is_number
 
@@ -60,6 +61,7 @@ def first_value(context: Context, spec: VariableSpec) -> Array | Drawing:
     if isinstance(rule, Deferred):
         place = rule.arguments.span or place
         rule = apply(inner, rule, [shape], place)
+    rule = alone(inner, rule, place, spec.value.dtype)
     if isinstance(rule, Tensor):
         if rule.shape not in (shape, ()):
             inner.fail(
@@ -76,7 +78,7 @@ def first_value(context: Context, spec: VariableSpec) -> Array | Drawing:
         return np.broadcast_to(np.asarray(rule, dtype), shape)  # one number: no memory
     inner.fail(
         "N0404",
-        f"the first value of `{spec.node.name.text}` must be a number or an initializer",
+        f"the first value of `{spec.node.name.text}` must be a number, a list or an initializer",
         place,
         describe(rule),
         helps=["for example `he_uniform()` or `zeros()`"],

@@ -111,7 +111,7 @@ class Loader:
         elif isinstance(item, syntax.Net):
             check_parameters(context, item)
             module.nets[name] = item
-            scope.bind(name, None, "net", place)
+            scope.bind(name, Block(item, module), "net", place)
         elif isinstance(item, syntax.Const):
             value = evaluate(context, scope, item.value)
             known_constant(context, item, value)
@@ -163,7 +163,7 @@ class Loader:
                 self.modules[key] = self.load(source, prelude(self).scope)
             finally:
                 self.loading.pop()
-        members = {n: b.value for n, b in self.modules[key].scope.names.items() if b.kind != "net"}
+        members = {name: b.value for name, b in self.modules[key].scope.names.items()}
         return Namespace(item.namespace, members)
 
     def shown(self, path: Path, item: syntax.Use) -> str:

@@ -15,7 +15,7 @@ from nnlang.diagnostics import suggest
 
 from .context import Context, Mistake
 from .expressions import fail_unknown
-from .scope import Scope, bound_names
+from .scope import Scope, bound_names, dimension_names, names_in_list
 
 KEYS = (
     "data",
@@ -68,15 +68,16 @@ def _check_item(
     bound = bound_names(item) if not isinstance(item, syntax.Const) else []
     known = {name.text for name in bound}
     _check_known(context, item, known, scope)
+    _check_hidden(context, item, bound, scope)
     if isinstance(item, syntax.Const):
         return
-    _check_hidden(context, bound, scope)
     used = _wanted(item, known, scope)
     for section in sections:
-        inputs = {name.text for name in _section_inputs(section)}
-        used |= _wanted(section, known | inputs, scope)
+        names = {name.text for name in _section_names(section)}
+        used |= _wanted(section, known | names, scope)
+    shapes = {name.text for part in (item, *sections) for name in _shape_names(part)}
     for parameter in item.parameters:
-        _check_parameter(context, item, parameter, used)
+        _check_parameter(context, item, parameter, used | shapes)
     for node in syntax.walk(item):
         if (
             isinstance(node, (syntax.Param, syntax.State, syntax.Input))
@@ -96,30 +97,45 @@ def _check_section(
             "N0509", f"there is no net `{item.net.text}`", item.net.span, "not known", helps=helps
         )
         return
-    bound = _section_inputs(item)
-    known = {name.text for name in (*bound, *bound_names(nets[item.net.text]))}
+    bound = _section_names(item)
+    of_net = bound_names(nets[item.net.text])
+    known = {name.text for name in (*bound, *of_net)}
     _check_known(context, item, known, scope)
-    _check_hidden(context, bound, scope)
+    _check_hidden(context, item, bound, scope)
     used = _wanted(item, known, scope)
     for node in item.body:
         if isinstance(node, syntax.Input) and node.name.text not in used:
             _unused(context, node, item.net.text, bound)
     _check_keys(context, item)
+    _check_own_names(context, item, of_net, known, scope)
 
 
-def _section_inputs(item: syntax.Train) -> list[syntax.Name]:
-    return [
-        name for node in item.body if isinstance(node, syntax.Input) for name in bound_names(node)
-    ]
+def own_names(node: syntax.TrainStatement) -> tuple[syntax.Name, ...]:
+    """The names that a statement of a training section makes: those that are no keys."""
+    if not isinstance(node, syntax.Assign) or any(name.text in KEYS for name in node.targets):
+        return ()
+    return node.targets
 
 
-def _unknown(item: syntax.Item, bound: set[str], scope: Scope) -> Iterator[syntax.Name]:
+def _section_names(item: syntax.Train) -> list[syntax.Name]:
+    found: list[syntax.Name] = []
+    for node in item.body:
+        found += bound_names(node) if isinstance(node, syntax.Input) else own_names(node)
+    return found
+
+
+def _shape_names(item: syntax.Node) -> list[syntax.Name]:
+    """The names in the shapes of inputs and arguments."""
+    return [name for node in syntax.walk(item) for name in dimension_names(node)]
+
+
+def _unknown(item: syntax.Node, bound: set[str], scope: Scope) -> Iterator[syntax.Name]:
     for name in sorted(used_names(item), key=lambda name: name.span.start):
         if name.text not in bound and name.text != "training" and scope.find(name.text) is None:
             yield name
 
 
-def _wanted(item: syntax.Item, bound: set[str], scope: Scope) -> set[str]:
+def _wanted(item: syntax.Node, bound: set[str], scope: Scope) -> set[str]:
     """The names that an item uses, and those that its unknown ones were probably meant to be: a
     misspelt use is one mistake, not two."""
     used = {name.text for name in used_names(item)}
@@ -138,11 +154,15 @@ def _check_known(context: Context, item: syntax.Item, bound: set[str], scope: Sc
             context.report(mistake)
 
 
-def _check_hidden(context: Context, bound: Iterable[syntax.Name], scope: Scope) -> None:
+def _check_hidden(
+    context: Context, item: syntax.Item, bound: Iterable[syntax.Name], scope: Scope
+) -> None:
     """No name of a body hides a constant of the file or of the language."""
-    for name in bound:
+    shapes = {id(name) for name in _shape_names(item)}  # a constant there is a use
+    local = [name for node in syntax.walk(item) for name in names_in_list(node)]
+    for name in {id(name): name for name in (*bound, *local)}.values():
         known = scope.find(name.text)
-        if known is not None and known.kind == "constant":
+        if id(name) not in shapes and known is not None and known.kind == "constant":
             context.report_failure(
                 "N0203",
                 f"`{name.text}` is a constant and cannot be given another value",
@@ -201,9 +221,16 @@ def _check_keys(context: Context, item: syntax.Train) -> None:
     seen: dict[str, syntax.Span] = {}
     for node in item.body:
         if isinstance(node, syntax.Assign):
+            if own_names(node):
+                continue
             name, what = node.targets[0], "`{}` is set twice"
-            if name.text not in KEYS:
-                unknown_key(context, name.text, name.span)
+            if len(node.targets) > 1:
+                context.report_failure(
+                    "N0114",
+                    "a training section sets one key at a time",
+                    node.span,
+                    helps=["write one `key = value` a line"],
+                )
                 continue
         elif isinstance(node, syntax.Metric):
             name, what = node.name, "the metric `{}` exists already"
@@ -232,15 +259,48 @@ def _check_keys(context: Context, item: syntax.Train) -> None:
         seen.setdefault(key, name.span)
 
 
+def _check_own_names(
+    context: Context,
+    item: syntax.Train,
+    of_net: Iterable[syntax.Name],
+    known: set[str],
+    scope: Scope,
+) -> None:
+    """Names that are no keys: each made once, nowhere else, and used; else a key is misspelt."""
+    made = {name.text: (name.span, "first here, in the net") for name in reversed([*of_net])}
+    uses = [(node, _wanted(node, known, scope)) for node in item.body]
+    for node in item.body:
+        if isinstance(node, syntax.Input):
+            made[node.name.text] = (node.name.span, "first here")
+    for node in item.body:
+        names = own_names(node)
+        used = {name for other, found in uses if other is not node for name in found}
+        if names and not any(name.text in used for name in names):
+            unknown_key(context, names[0].text, names[0].span)
+            continue
+        for name in names:
+            if name.text in made:
+                context.report_failure(
+                    "N0202",
+                    f"`{name.text}` exists already",
+                    name.span,
+                    "made again here",
+                    others=[made[name.text]],
+                    helps=["use another name"],
+                )
+            made.setdefault(name.text, (name.span, "first here"))
+
+
 def unknown_key(context: Context, key: str, span: syntax.Span) -> None:
     meant = _HABITS.get(key) or suggest(key, (*KEYS, "metric", "freeze", "load", "input"))
     example = {"metric": f"metric {key} = ...", "freeze": 'freeze "pattern"', "load": 'load "file"'}
+    keys = "the keys are " + ", ".join(f"`{name}`" for name in KEYS)
     context.report_failure(
         "N0501",
         f"a training section has no key `{key}`",
         span,
         "not known",
-        notes=["the keys are " + ", ".join(f"`{k}`" for k in KEYS)] if not meant else [],
+        notes=[] if meant else [keys, "a name of your own is fine where something uses it"],
         helps=[f"did you mean `{example.get(meant, meant)}`?"] if meant else [],
     )
 
@@ -274,6 +334,13 @@ def used_names(item: syntax.Node) -> Iterator[syntax.Name]:
         node = pending.pop()
         if isinstance(node, syntax.Name):
             yield node
+            continue
+        if isinstance(node, syntax.Comprehension):
+            pending.append(node.iterable)
+            own = {name.text for name in names_in_list(node)}
+            for inner in (node.value, node.condition):
+                if inner is not None:
+                    yield from (name for name in used_names(inner) if name.text not in own)
             continue
         skipped = _NO_USE.get(type(node), ())
         if isinstance(node, syntax.Output) and node.value is not None:

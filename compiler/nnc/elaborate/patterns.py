@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from nnlang import syntax
 
 from .context import STANDARD, Context
 from .expressions import checked_dtype, evaluate
+from .lists import alone
 from .scope import Scope
 from .values import Tensor, describe, is_dim, shape_text
+
+
+@dataclass(frozen=True)
+class _Size:
+    """One dimension of a list that a pattern spreads, `...sizes`."""
+
+    size: Any
+    name: syntax.Name
+
+    @property
+    def span(self) -> syntax.Span:
+        return self.name.span
 
 
 class _Match:
@@ -69,8 +83,23 @@ class _Match:
             found = shape_text(self.value.shape)
         return f"`{self.key}` of `{self.block}` must be {expected}, found {found}"
 
+    def known_spreads(self, pattern: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A pattern with the dimensions of a list that is known in the place of its `...list`."""
+        parts: list[Any] = []
+        for part in pattern:
+            name = part.value if isinstance(part, syntax.Spread) else None
+            if not isinstance(name, syntax.Name) or self.is_new(name.text):
+                parts.append(part)
+                continue
+            known = evaluate(self.context, self.scope, name)
+            if not isinstance(known, (list, tuple)) or not all(is_dim(size) for size in known):
+                self.context.fail("N0306", "`...` needs a shape", name.span, describe(known))
+            parts += [_Size(size, name) for size in known]
+        return tuple(parts)
+
     def dimensions(self, pattern: tuple[Any, ...]) -> None:
         shape = self.value.shape
+        pattern = self.known_spreads(pattern)
         spreads = [i for i, part in enumerate(pattern) if isinstance(part, syntax.Spread)]
         fixed = len(pattern) - len(spreads)
         if len(spreads) > 1:
@@ -84,7 +113,7 @@ class _Match:
             at = spreads[0]
             spread = pattern[at]
             after = len(pattern) - at - 1
-            if isinstance(spread.value, syntax.Name) and spread.value.text not in self.scope.names:
+            if isinstance(spread.value, syntax.Name) and self.is_new(spread.value.text):
                 middle = tuple(shape[at : len(shape) - after])
                 self.scope.bind(spread.value.text, middle, "dimension", spread.span, self.place)
             pairs = pairs[:at] + list(
@@ -93,12 +122,21 @@ class _Match:
         for part, size in pairs:
             self.dimension(part, size)
 
+    def is_new(self, name: str) -> bool:
+        """Whether a name in a shape is bound by it: the block does not have it, and it is no
+        constant.
+        """
+        if name in self.scope.names:
+            return False
+        known = self.scope.find(name)
+        return known is None or known.kind != "constant"
+
     def dimension(self, part: Any, size: Any) -> None:
         scope, context = self.scope, self.context
-        if isinstance(part, syntax.Name) and part.text not in scope.names:
+        if isinstance(part, syntax.Name) and self.is_new(part.text):
             scope.bind(part.text, size, "dimension", part.span, self.place)
             return
-        expected = evaluate(context, scope, part)
+        expected = part.size if isinstance(part, _Size) else evaluate(context, scope, part)
         if not is_dim(expected):
             context.fail(
                 "N0303",
@@ -110,11 +148,12 @@ class _Match:
             return
         others = []
         if isinstance(part, syntax.Name):
-            first = scope.names[part.text].given
+            known = scope.names.get(part.text)
+            first = known.given if known is not None else None
             message = f"`{part.text}` of `{self.block}` is {expected}, found {size} in `{self.key}`"
             if first is not None and first is not self.place:
                 others.append((first, f"{part.text} = {expected}"))
-        elif isinstance(part, syntax.Number):
+        elif isinstance(part, (syntax.Number, _Size)):
             message = self.whole(self.written)
         else:
             message = (
@@ -145,12 +184,14 @@ def match_type(
     place: syntax.Span,
     block: str,
     call: syntax.Span,
-) -> None:
+) -> Tensor:
     """Match a tensor with the shape in a signature; names in it are bound, or must agree when they
-    are.
+    are. Gives the tensor, also of a list.
     """
     pattern = parameter.type
     assert pattern is not None
+    if isinstance(value, list):
+        value = alone(context, value, place, _element_type(context, scope, pattern))
     if not isinstance(value, Tensor):
         written = context.snippet(pattern.span)
         key = parameter.name.text
@@ -166,13 +207,23 @@ def match_type(
         other = evaluate(context, scope, pattern.value)
         if not isinstance(other, Tensor) or other.value.type != value.value.type:
             match.fail(match.whole(describe(other)))
-        return
+        return value
     if (
         pattern.dtype is not None
         and checked_dtype(context, pattern.dtype, pattern.span) != value.dtype
     ):
         match.fail(match.whole(match.written), [f"convert it: `{pattern.dtype}(...)`"])
     match.dimensions(pattern.dimensions)
+    return value
+
+
+def _element_type(context: Context, scope: Scope, pattern: syntax.TypeExpression) -> str | None:
+    """The element type that a signature asks for."""
+    if isinstance(pattern, syntax.TensorType):
+        dtype = pattern.dtype
+        return checked_dtype(context, dtype, pattern.span) if dtype is not None else None
+    other = evaluate(context, scope, pattern.value)
+    return other.dtype if isinstance(other, Tensor) else None
 
 
 def rank_help(expected: int, value: Tensor, file: str) -> list[str]:

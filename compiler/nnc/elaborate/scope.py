@@ -100,8 +100,10 @@ class Scope:
         return [name for name in names if not name.startswith("_")]
 
 
-def bound_names(item: syntax.Node) -> list[syntax.Name]:
-    """Every name that something inside an item binds, in the order of the text."""
+def bound_names(item: syntax.Node, local: bool = True) -> list[syntax.Name]:
+    """Every name that something inside an item binds, in the order of the text; with `local` also
+    those of lists `[f(x) for x in items]`, which nothing outside the list sees.
+    """
     found: list[syntax.Name] = []
     for node in syntax.walk(item):
         if isinstance(node, (syntax.Assign, syntax.Scan)):
@@ -116,14 +118,29 @@ def bound_names(item: syntax.Node) -> list[syntax.Name]:
             found.append(node.name)
         if isinstance(node, (syntax.For, syntax.Scan)):
             found += [part for part in syntax.walk(node.pattern) if isinstance(part, syntax.Name)]
-        if isinstance(node, (syntax.Input, syntax.Parameter)) and isinstance(
-            node.type, syntax.TensorType
-        ):
-            for part in node.type.dimensions:
-                name = part.value if isinstance(part, syntax.Spread) else part
-                if isinstance(name, syntax.Name):
-                    found.append(name)
+        if local:
+            found += names_in_list(node)
+        found += dimension_names(node)
     return found
+
+
+def names_in_list(node: syntax.Node) -> list[syntax.Name]:
+    """The names that a list `[f(x) for x in items]` binds."""
+    if not isinstance(node, syntax.Comprehension):
+        return []
+    return [part for part in syntax.walk(node.pattern) if isinstance(part, syntax.Name)]
+
+
+def dimension_names(node: syntax.Node) -> list[syntax.Name]:
+    """The names in the shape of an input or argument. Those of settings, arguments and constants
+    are uses; others are bound by the shape.
+    """
+    if not isinstance(node, (syntax.Input, syntax.Parameter)):
+        return []
+    if not isinstance(node.type, syntax.TensorType):
+        return []
+    parts = [p.value if isinstance(p, syntax.Spread) else p for p in node.type.dimensions]
+    return [part for part in parts if isinstance(part, syntax.Name)]
 
 
 @dataclass(eq=False)

@@ -13,9 +13,29 @@ from nnlang import syntax
 from ..graph import FLOATS, Type
 from .arithmetic import as_tensor
 from .context import STANDARD, Context, Limit, Mistake, VariableSpec
-from .expressions import Later, condition, defer, evaluate, evaluate_binding, shape_of_type
+from .expressions import (
+    Later,
+    condition,
+    defer,
+    evaluate,
+    evaluate_binding,
+    evaluate_value,
+    shape_of_type,
+)
+from .lists import alone
 from .scope import Scope, bound_names
-from .values import POISON, Poison, Tensor, describe, is_dim, is_plain, shape_text, written
+from .values import (
+    POISON,
+    Outputs,
+    Poison,
+    Tensor,
+    describe,
+    is_dim,
+    is_plain,
+    shape_text,
+    tensor_help,
+    written,
+)
 
 ELEMENT_LIMIT = 2**31
 
@@ -34,23 +54,10 @@ def run_body(
     """Run a block's statements and give what it returns; all mistakes of a user's block are
     reported.
     """
-    failed = False
     try:
-        for statement in body:
-            try:
-                execute(context, scope, statement)
-            except Limit:
-                raise
-            except Mistake as mistake:
-                if statement.span.file.startswith(STANDARD):
-                    raise
-                context.report(mistake)
-                poison(scope, statement)
-                failed = True
+        run_statements(context, scope, body)
     except ReturnValue as returned:
         return returned.value
-    if failed:
-        raise Mistake(None)
     context.fail(
         "N0409",
         f"the block `{name}` returns nothing",
@@ -58,6 +65,24 @@ def run_body(
         "no `return` was reached",
         helps=["end it with `return ...`"],
     )
+
+
+def run_statements(context: Context, scope: Scope, body: tuple[syntax.Statement, ...]) -> None:
+    """Run statements; all mistakes in a user's text are reported before it ends with one."""
+    failed = False
+    for statement in body:
+        try:
+            execute(context, scope, statement)
+        except Limit:
+            raise
+        except Mistake as mistake:
+            if statement.span.file.startswith(STANDARD):
+                raise
+            context.report(mistake)
+            poison(scope, statement)
+            failed = True
+    if failed:
+        raise Mistake(None)
 
 
 def execute(context: Context, scope: Scope, statement: syntax.Statement) -> None:
@@ -90,7 +115,7 @@ def execute_each(
 
 
 def poison(scope: Scope, statement: Any) -> None:
-    for name in bound_names(statement):
+    for name in bound_names(statement, local=False):
         scope.bind(name.text, POISON, "value", name.span)
 
 
@@ -182,6 +207,7 @@ def _next_state(context: Context, key: Any, target: syntax.Name, value: Any) -> 
             others=[(spec.node.name.span, "declared here")],
             helps=["assign it inside `if training { ... }`"],
         )
+    value = alone(context, value, target.span, spec.value.dtype)
     if not isinstance(value, Tensor):
         value = as_tensor(context, value, spec.value.dtype, target.span)
     declared = (spec.node.type.span, f"declared {spec.value.type}")
@@ -281,7 +307,7 @@ def declare(
 
 
 def _return(context: Context, scope: Scope, node: syntax.Return) -> None:
-    raise ReturnValue(evaluate(context, scope, node.value))
+    raise ReturnValue(evaluate_value(context, scope, node.value))
 
 
 def _if(context: Context, scope: Scope, node: syntax.If) -> None:
@@ -291,20 +317,37 @@ def _if(context: Context, scope: Scope, node: syntax.If) -> None:
 
 
 def _for(context: Context, scope: Scope, node: syntax.For) -> None:
-    items = evaluate(context, scope, node.iterable)
-    if not isinstance(items, (list, tuple, range)):
-        context.fail(
-            "N0306",
-            "`for` runs over a list or a tuple",
-            node.iterable.span,
-            describe(items),
-            helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"],
-        )
-    for item in items:
+    for item in items_of(context, scope, node.iterable):
         context.spend(1, node.span)
         bind_pattern(context, scope, node.pattern, item, node.iterable.span)
         for statement in node.body:
             execute(context, scope, statement)
+
+
+def items_of(context: Context, scope: Scope, node: syntax.Expression) -> Any:
+    """What a `for` runs over."""
+    items = evaluate(context, scope, node)
+    if not isinstance(items, (list, tuple, range)):
+        context.fail(
+            "N0306",
+            "`for` runs over a list or a tuple",
+            node.span,
+            describe(items),
+            helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"],
+        )
+    return items
+
+
+def bind_locally(
+    context: Context, scope: Scope, pattern: Any, value: Any, span: syntax.Span
+) -> None:
+    """Bind the names of a pattern in this scope, whatever they mean outside."""
+    if isinstance(pattern, syntax.Name):
+        scope.bind(pattern.text, value, "value", pattern.span)
+        return
+    parts = unpack(context, value, len(pattern.items), span)
+    for part, item in zip(pattern.items, parts, strict=True):
+        bind_locally(context, scope, part, item, span)
 
 
 def bind_pattern(
@@ -421,7 +464,11 @@ def _output(context: Context, scope: Scope, node: syntax.Output) -> None:
     with context.path(context.paths.binding(name)):
         value = evaluate_binding(context, scope, source)
     if not isinstance(value, Tensor):
-        context.fail("N0306", f"the output `{name}` must be a tensor", source.span, describe(value))
+        message, helps = f"the output `{name}` must be a tensor", tensor_help(value)
+        if isinstance(value, Outputs):
+            text = source.text if isinstance(source, syntax.Name) else "..."
+            helps = [f"give out one of them: `{text}.{value.names[0]}`"]
+        context.fail("N0306", message, source.span, describe(value), helps=helps)
     if name in context.output_places:
         context.fail(
             "N0202",

@@ -12,6 +12,7 @@ from ..graph import DTYPES, INTEGERS
 from . import arithmetic
 from .context import Context
 from .functions import REQUIRED, bind, function, number, numbers_of, tensor
+from .lists import alone, beside, holds_numbers
 from .values import (
     Arguments,
     Builtin,
@@ -66,15 +67,36 @@ def _flag(context: Context, value: Any, name: str, key: str, span: syntax.Span) 
     return value
 
 
+def _total(context: Context, items: Any, span: syntax.Span) -> Any:
+    total: Any = 0
+    for item in numbers_of(context, items, "sum", span):
+        total = total + item
+    return total
+
+
+def _is_symbolic(value: Any) -> bool:
+    return isinstance(value, Poly)
+
+
+def _of_numbers(context: Context, name: str, items: list[Any], span: syntax.Span) -> Any:
+    """A list of numbers as one number, known when compiling."""
+    if name == "reduce_max":
+        return max(items)
+    if name == "reduce_min":
+        return min(items)
+    total = _total(context, items, span)
+    return total if name == "sum" else total / len(items)
+
+
 def _reduction(name: str, node: str) -> Builtin:
     @function(name, "x", ("axes", None), ("keep", False))
     def run(context: Context, span: syntax.Span, x: Any, axes: Any, keep: Any) -> Any:
-        if name == "sum" and isinstance(x, (list, tuple)):
-            total: Any = 0
-            for item in numbers_of(context, x, name, span):
-                total = total + item
-            return total
-        tensor(context, x, name, span)
+        if axes is None and keep is False:
+            if name == "sum" and (isinstance(x, tuple) or x == []):
+                return _total(context, x, span)
+            if holds_numbers(x) and x and (name == "sum" or not any(map(_is_symbolic, x))):
+                return _of_numbers(context, name, x, span)
+        x = tensor(context, x, name, span)
         if x.dtype == "bool" and node in ("reduce_sum", "reduce_mean"):
             x = arithmetic.cast(context, x, "f32")
         found = axes_of(context, name, axes, x, span)
@@ -88,7 +110,7 @@ def _reduction(name: str, node: str) -> Builtin:
 
 @function("argmax", "x", ("axis", -1), ("keep", False))
 def argmax(context: Context, span: syntax.Span, x: Any, axis: Any, keep: Any) -> Any:
-    tensor(context, x, "argmax", span)
+    x = tensor(context, x, "argmax", span)
     at = one_axis(context, "argmax", axis, x, span)
     keepdims = _flag(context, keep, "argmax", "keep", span)
     return context.emit("argmax", x, span=span, axis=at, keepdims=keepdims)
@@ -103,7 +125,7 @@ def _dims(context: Context, value: Any, name: str, span: syntax.Span) -> tuple[A
 
 @function("reshape", "x", "shape")
 def reshape(context: Context, span: syntax.Span, x: Any, shape: Any) -> Any:
-    tensor(context, x, "reshape", span)
+    x = tensor(context, x, "reshape", span)
     dims = list(_dims(context, shape, "reshape", span))
     holes = [i for i, dim in enumerate(dims) if is_integer(dim) and dim == -1]
     if len(holes) > 1:
@@ -134,7 +156,8 @@ def broadcast(context: Context, span: syntax.Span, x: Any, shape: Any) -> Any:
 
 @function("transpose", "x", ("axes", None))
 def transpose(context: Context, span: syntax.Span, x: Any, axes: Any) -> Any:
-    count = len(tensor(context, x, "transpose", span).shape)
+    x = tensor(context, x, "transpose", span)
+    count = len(x.shape)
     listed = list(range(count))[::-1] if axes is None else axes
     order: list[int] = []
     if isinstance(listed, (list, tuple)):
@@ -171,18 +194,20 @@ def _concat(context: Context, given: Arguments) -> Any:
         items = [(item, items[0][1]) for item in items[0][0]]
     if not items:
         context.fail("N0403", "`concat` needs at least one tensor", given.span, "none given")
-    for item, place in items:
+    first = next((item for item, _ in items if isinstance(item, Tensor)), None)
+    tensors = [beside(context, item, first, "concat", place) for item, place in items]
+    for item, (_, place) in zip(tensors, items, strict=True):
         if not isinstance(item, Tensor):
             helps = ["name the axis: `axis = 1`"] if is_integer(item) else []
             context.fail("N0306", "`concat` needs tensors", place, describe(item), helps=helps)
-    at = one_axis(context, "concat", axis, items[0][0], given.span)
-    return context.emit("concat", *(item for item, _ in items), span=given.span, axis=at)
+    at = one_axis(context, "concat", axis, tensors[0], given.span)
+    return context.emit("concat", *tensors, span=given.span, axis=at)
 
 
 @function("split", "x", "parts", ("axis", -1))
 def split(context: Context, span: syntax.Span, x: Any, parts: Any, axis: Any) -> Any:
     """`parts` equal pieces, or pieces of the sizes in a list."""
-    tensor(context, x, "split", span)
+    x = tensor(context, x, "split", span)
     at = one_axis(context, "split", axis, x, span)
     size = x.shape[at]
     if isinstance(parts, (list, tuple)):
@@ -213,7 +238,7 @@ def split(context: Context, span: syntax.Span, x: Any, parts: Any, axis: Any) ->
 
 @function("one_hot", "x", "classes")
 def one_hot(context: Context, span: syntax.Span, x: Any, classes: Any) -> Any:
-    tensor(context, x, "one_hot", span)
+    x = tensor(context, alone(context, x, span, "i64"), "one_hot", span)
     if x.dtype not in INTEGERS:
         context.fail("N0302", "`one_hot` needs integers", span, context.provenance(x))
     if not is_integer(classes) or classes < 1:
@@ -236,6 +261,7 @@ def stop_gradient(context: Context, span: syntax.Span, x: Any) -> Any:
 @function("uniform", "shape", ("low", 0.0), ("high", 1.0), deferred=True)
 def uniform(context: Context, span: syntax.Span, shape: Any, low: Any, high: Any) -> Any:
     """Evenly spread from `low` up to `high`."""
+    _for_training(context, "uniform", span)
     return _drawn(context, "uniform", "random_uniform", span, shape, low, high, spread=True)
 
 
@@ -259,6 +285,21 @@ def _for_first_values(context: Context, name: str, span: syntax.Span) -> None:
             span,
             "used in a network",
             helps=["inside a network draw with `uniform` or `bernoulli`"],
+        )
+
+
+def _for_training(context: Context, name: str, span: syntax.Span) -> None:
+    """A net answers the same to the same input, so it draws numbers in training only."""
+    if context.answering:
+        context.fail(
+            "N0415",
+            f"`{name}` draws numbers outside of training: every answer would use the same ones",
+            span,
+            "used in inference",
+            helps=[
+                "draw in training only: `if training { ... } else { ... }`",
+                "or take the numbers as an input: `input noise: f32[N, ...]`",
+            ],
         )
 
 
@@ -297,10 +338,12 @@ def _constant(context: Context, given: Arguments) -> Any:
 @function("bernoulli", "shape", "probability")
 def bernoulli(context: Context, span: syntax.Span, shape: Any, probability: Any) -> Any:
     """1 with the given probability, else 0, as f32."""
+    _for_training(context, "bernoulli", span)
     dims = _dims(context, shape, "bernoulli", span)
     drawn = context.emit(
         "random_uniform", span=span, shape=dims, stream=context.stream(), dtype="f32"
     )
+    probability = alone(context, probability, span)
     if not isinstance(probability, Tensor):
         chance = number(context, probability, "bernoulli", span)
         probability = arithmetic.as_tensor(context, chance, "f32", span)
@@ -311,6 +354,7 @@ def bernoulli(context: Context, span: syntax.Span, shape: Any, probability: Any)
 def _convert(dtype: str) -> Builtin:
     @function(dtype, "x")
     def run(context: Context, span: syntax.Span, x: Any) -> Any:
+        x = alone(context, x, span, dtype)
         if isinstance(x, Tensor):
             return context.emit("cast", x, span=span, dtype=dtype) if x.dtype != dtype else x
         if not is_number(x) and not isinstance(x, bool):
@@ -333,7 +377,9 @@ def functions() -> dict[str, Builtin]:
     ):  # fmt: skip
         table[made.name] = made
     table["constant"] = Builtin("constant", _constant, "constant(value)", deferred=True)
-    table["concat"] = Builtin("concat", _concat, "concat(a, b, ..., axis = -1)")
+    table["concat"] = Builtin(
+        "concat", _concat, "concat(a, b, ..., axis = -1)", needs=(("a", True), ("axis", False))
+    )
     for dtype in DTYPES:
         table[dtype] = _convert(dtype)
     return table

@@ -25,7 +25,7 @@ from .calls import apply
 from .context import Context, Limit, Mistake, VariableSpec
 from .expressions import Later, defer, evaluate
 from .module import Loader
-from .names import KEYS, unknown_key
+from .names import KEYS, own_names, unknown_key
 from .network import Network, declare_input, given_value
 from .scope import Paths, Scope
 from .statements import execute_each
@@ -52,9 +52,12 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass(eq=False)
 class Recipe:
-    """A training section sorted out: its expressions by key and its plain settings."""
+    """A training section sorted out: its expressions by key, its plain settings, and names of its
+    own.
+    """
 
     section: syntax.Train
+    own: list[syntax.Assign] = field(default_factory=list)
     expressions: dict[str, syntax.Expression] = field(default_factory=dict)
     plain: dict[str, Any] = field(default_factory=lambda: dict(DEFAULTS))
     inputs: list[syntax.Input] = field(default_factory=list)
@@ -76,11 +79,13 @@ def read_section(
     overrides: Mapping[str, Any],
     loader: Loader,
 ) -> Recipe:
-    """Sort the statements of a section by key; each mistake is kept in the context."""
+    """Sort the statements of a section by key, declare its inputs and make its own names; each
+    mistake is kept in the context.
+    """
     recipe = Recipe(section)
     overridden = dict(overrides)
-
-    def read(context: Context, scope: Scope, node: syntax.TrainStatement) -> None:
+    keys: list[syntax.Assign] = []
+    for node in section.body:
         if isinstance(node, syntax.Input):
             recipe.inputs.append(node)
         elif isinstance(node, syntax.Metric):
@@ -89,10 +94,17 @@ def read_section(
             recipe.freeze.append(node.pattern)
         elif isinstance(node, syntax.Load):
             recipe.load.append(node.path)
+        elif own_names(node):
+            recipe.own.append(node)
         elif node.targets[0].text not in overridden:
-            set_key(context, scope, recipe, node.targets[0].text, node.value, node.value.span)
+            keys.append(node)
 
-    execute_each(context, scope, section.body, read)
+    def read(context: Context, scope: Scope, node: syntax.Assign) -> None:
+        set_key(context, scope, recipe, node.targets[0].text, node.value, node.value.span)
+
+    execute_each(context, scope, recipe.inputs, declare_input)
+    execute_each(context, scope, recipe.own)
+    execute_each(context, Scope(scope), keys, read)
     for key, given in overridden.items():
         try:
             place = section.net.span
@@ -165,7 +177,6 @@ def build_section(
     context.subject = recipe.name
     trained = Trained(recipe, [], [], set())
     loss = None
-    execute_each(context, scope, recipe.inputs, declare_input)
     try:
         check_batch(context, recipe)
         loss = build_loss(context, scope, recipe)

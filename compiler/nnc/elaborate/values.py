@@ -7,7 +7,7 @@ the language.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -43,20 +43,65 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A `block` or `rule` of a file, ready to be called."""
+    """A `block`, `rule` or `net` of a file, ready to be called."""
 
-    definition: syntax.Block | syntax.Rule
+    definition: syntax.Block | syntax.Rule | syntax.Net
     module: Module
 
     @property
     def name(self) -> str:
         return self.definition.name.text
 
+    @property
+    def kind(self) -> str:
+        """`block`, `rule` or `net`."""
+        return type(self.definition).__name__.lower()
+
+    @cached_property
+    def parameters(self) -> tuple[syntax.Parameter, ...]:
+        """What a call gives: of a net the inputs, then the settings."""
+        inputs: tuple[syntax.Parameter, ...] = ()
+        if isinstance(self.definition, syntax.Net):
+            inputs = tuple(
+                syntax.Parameter(item.name, item.type, None, span=item.span)
+                for item in self.definition.body
+                if isinstance(item, syntax.Input)
+            )
+        return (*inputs, *self.definition.parameters)
+
+    @cached_property
+    def needs(self) -> tuple[tuple[str, bool], ...]:
+        """The names of the parameters, and whether a call must give them."""
+        return tuple((p.name.text, p.default is None) for p in self.parameters)
+
+    @cached_property
+    def binding_order(self) -> tuple[int, ...]:
+        """The positions of the parameters as they are bound: in the order of the text, but those
+        that the shape of another one names before that one.
+        """
+        positions = {parameter.name.text: at for at, parameter in enumerate(self.parameters)}
+        order: dict[int, bool] = {}  # whether a position is done
+
+        def add(at: int) -> None:
+            if at in order:
+                return
+            order[at] = False
+            type_ = self.parameters[at].type
+            for node in syntax.walk(type_) if type_ is not None else ():
+                if isinstance(node, syntax.Name) and node.text in positions:
+                    add(positions[node.text])
+            order.pop(at)
+            order[at] = True
+
+        for at in range(len(self.parameters)):
+            add(at)
+        return tuple(order)
+
     @cached_property
     def rule_parameters(self) -> frozenset[int | str]:
         """Names and positions of the parameters that take rules: their default is a block."""
         found: set[int | str] = set()
-        for position, parameter in enumerate(self.definition.parameters):
+        for position, parameter in enumerate(self.parameters):
             if isinstance(parameter.default, syntax.Name):
                 binding = self.module.scope.find(parameter.default.text)
                 if binding is not None and isinstance(binding.value, (Block, Builtin)):
@@ -72,6 +117,7 @@ class Builtin:
     implementation: Callable[[Context, Arguments], Any]
     signature: str
     deferred: bool = False  # named for later where a rule is expected: the place supplies the shape
+    needs: tuple[tuple[str, bool], ...] = ()  # as of blocks; empty where a call is never kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +127,25 @@ class Instance:
     block: Block
     arguments: Arguments
     paths: Paths
+
+
+class Outputs(tuple[Tensor, ...]):
+    """What a net with several outputs gives as a block: a tuple, also with the outputs' names."""
+
+    names: tuple[str, ...]
+
+    def __new__(cls, outputs: Sequence[tuple[str, Tensor]]) -> Outputs:
+        made = super().__new__(cls, [tensor for _, tensor in outputs])
+        made.names = tuple(name for name, _ in outputs)
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A place in the paths of something shared: `encoder.dense`, which holds `weight`."""
+
+    instance: Instance
+    path: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,14 +252,43 @@ def describe(value: Any) -> str:
         kind = "list" if isinstance(value, list) else "tuple"
         return f"the {kind} {written(value)}" if len(value) <= 4 else f"a {kind} of {len(value)}"
     if isinstance(value, Block):
-        kind = "rule" if isinstance(value.definition, syntax.Rule) else "block"
-        return f"the {kind} `{value.name}`"
+        return f"the {value.kind} `{value.name}`"
     if isinstance(value, Builtin):
         return f"the function `{value.name}`"
     if isinstance(value, Instance):
         return f"a shared `{value.block.name}`"
+    if isinstance(value, Part):
+        return f"the part `{value.path}` of a shared `{value.instance.block.name}`"
     if isinstance(value, Deferred):
-        return "a call kept for later"
+        return _described_call(value)
     if isinstance(value, Namespace):
         return f"the namespace `{value.name}`"
     return "nothing"
+
+
+def _described_call(value: Deferred) -> str:
+    """A call kept for later, with what it lacks: "`dense(64)`, which lacks `x`"."""
+    text, lacks = _kept_call(value)
+    words = " and ".join(f"`{name}`" for name in lacks)
+    return f"`{text}`, which lacks {words}" if lacks else "a call kept for later"
+
+
+def _kept_call(value: Deferred) -> tuple[str, list[str]]:
+    """A call kept for later in words, and what it lacks."""
+    from .kept import joined, missing
+
+    function, given = joined(value, Arguments(span=value.arguments.span))
+    parts = [written(item) for item, _ in given.positional]
+    parts += [f"{key} = {written(item)}" for key, (item, _) in given.named.items()]
+    return f"{function.name}({', '.join(parts)})", missing(function, given)
+
+
+def tensor_help(value: Any) -> list[str]:
+    """What to type where a tensor is needed and something else stands."""
+    if isinstance(value, list):
+        return ["make the list a tensor: `f32([...])`"]
+    if isinstance(value, Deferred):
+        text, lacks = _kept_call(value)
+        if len(lacks) == 1:
+            return [f"give it its `{lacks[0]}`: `{lacks[0]} -> {text}`"]
+    return []
