@@ -155,6 +155,13 @@ OPTIONS: tuple[Option, ...] = (
         "FRACTION|PATH",
         "the train section's `validation`",
     ),
+    Option(
+        ("--skip-bad",),
+        "leave out images that cannot be read, and say which",
+        ("train", "evaluate", "predict"),
+        "nnrt.data.open(skip_bad=True)",
+        kind="flag",
+    ),
     Option(("--quiet",), "print only the results", ("train",), "fit(progress=False)", kind="flag"),
     Option(
         ("--log",),

@@ -37,17 +37,33 @@ def positive(value: Any, name: str) -> int:
 def resolve(
     data: Any,
     inputs: Sequence[Mapping[str, Any]],
+    section: Mapping[str, Any],
     directory: str = "",
-    optional: Sequence[Mapping[str, Any]] = (),
-    classes: Mapping[str, tuple[str, ...]] | None = None,
+    aside: Sequence[Mapping[str, Any]] = (),
+    closed: bool = True,
 ) -> Mapping[str, Any]:
-    """Data in any of its forms as values by name. A relative path starts at `directory`."""
+    """Data in any of its forms as values by name. A relative path starts at `directory`.
+
+    Files are read as the training data of `section` was; see `nnrt.data.open` for the others.
+    """
     names = [item["name"] for item in inputs]
     if isinstance(data, (str, os.PathLike)):
+        from nnrt.data import known_classes, known_columns
         from nnrt.data import open as open_data
 
-        return open_data(data, inputs, directory=directory, optional=optional, classes=classes)
+        return open_data(
+            data,
+            inputs,
+            directory=directory,
+            aside=aside,
+            classes=known_classes(section),
+            columns=known_columns(section),
+            closed=closed,
+        )
     if isinstance(data, Mapping):
+        from nnrt.data import check_learned
+
+        check_learned(data, section, closed)
         return data
     if hasattr(data, "files") and hasattr(data, "__getitem__"):  # an open .npz
         return {name: data[name] for name in data.files}
@@ -86,9 +102,7 @@ def evaluate(model: Model, data: Any, batch: int) -> Metrics:
     section = training_section(model)
     if not model.has_program("evaluate"):
         raise Error(f"`{model.net}` was saved without its evaluate program.", "N0721")
-    from nnrt.data import known_classes
-
-    given = resolve(data, section["inputs"], classes=known_classes(section))
+    given = resolve(data, section["inputs"], section)
     found = columns(model, "evaluate", given, "evaluation")
     check_room(model, "evaluate", found.arrays, found.rows)
     return measure(model, found, positive(batch, "batch"))
@@ -130,7 +144,7 @@ def fit(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise Error(f"`seed` must be a whole number, and is {seed!r}.", "N0731")
     seed = int(seed) % SEED_LIMIT
-    train, held = choose_data(model, section, data, validation, seed)
+    train, held, kept = choose_data(model, section, data, validation, seed)
     from nnrt.progress import choose
 
     run = Run(
@@ -150,6 +164,7 @@ def fit(
         check_room(model, "evaluate", run.held.arrays, run.held.rows)
     if not model.engine.begin_training():
         raise Error(f"`{model.net}` is being trained already, by another call of `fit`.", "N0722")
+    section.update(kept)
     try:
         with ExitStack() as stack:
             if log is not None:
@@ -163,12 +178,12 @@ def fit(
 
 def choose_data(
     model: Model, section: dict[str, Any], data: Any, validation: Any, seed: int
-) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """The arrays to train on, and those to measure on.
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None, dict[str, Any]]:
+    """The arrays to train on, those to measure on, and what the section keeps of the data.
 
     Paths that are given start at the working directory, those of the train section at its file.
     """
-    from nnrt.data import known_classes
+    from nnrt.data import learned
 
     data_directory = validation_directory = ""
     if data is None:
@@ -177,13 +192,11 @@ def choose_data(
             raise Error("no data is given, and the train section names none.", "N0701")
         if validation is None:
             validation, validation_directory = section.get("validation") or None, data_directory
-    known = known_classes(section)
-    train = resolve(data, section["inputs"], data_directory, classes=known)
-    classes = {**known, **getattr(train, "classes", {})}
-    section["classes"] = {name: list(texts) for name, texts in classes.items()}
+    train = resolve(data, section["inputs"], section, data_directory, closed=model.step > 0)
+    kept = learned(section, train)
     fraction = validation if isinstance(validation, (int, float)) else None
     if validation is None or fraction == 0 or not model.has_program("evaluate"):
-        return train, None
+        return train, None, kept
     if fraction is not None:
         from nnrt.data import split
 
@@ -191,8 +204,9 @@ def choose_data(
         also = [item["name"] for item in section["inputs"]]
         arrays = validate.checked(validate.match(train, inputs, also), inputs)
         named = {item.name: array for item, array in zip(inputs, arrays, strict=True)}
-        return split(named, float(fraction), seed)
-    return train, resolve(validation, section["inputs"], validation_directory, classes=classes)
+        return *split(named, float(fraction), seed), kept
+    held = resolve(validation, section["inputs"], {**section, **kept}, validation_directory)
+    return train, held, kept
 
 
 @dataclass

@@ -16,7 +16,13 @@ INPUTS: list[dict[str, Any]] = [
     {"name": "x", "dtype": "f32", "shape": ["N", 2]},
     {"name": "label", "dtype": "i64", "shape": ["N"]},
 ]
-SECTION = {"data": "d.csv", "validation": 0.25, "seed": 7, "directory": "/nets"}
+SECTION: dict[str, Any] = {
+    "data": "d.csv",
+    "validation": 0.25,
+    "seed": 7,
+    "directory": "/nets",
+    "inputs": INPUTS,
+}
 
 
 def test_the_train_section_says_what_options_do_not() -> None:
@@ -47,35 +53,36 @@ def tables(tmp_path: Path) -> Path:
 
 def test_a_fraction_is_held_out(tables: Path) -> None:
     plan = Plan(Place("d.csv", str(tables)), 0.25, 7)
-    parts = datasets.load(plan, INPUTS, {})
+    parts = datasets.load(plan, SECTION, closed=False)
     assert parts.validation is not None
     assert datasets.rows(parts.data) == 6 and datasets.rows(parts.validation) == 2
-    again = datasets.load(plan, INPUTS, {}).validation
+    again = datasets.load(plan, SECTION, closed=False).validation
     assert again is not None and (again["x"] == parts.validation["x"]).all()
 
 
 def test_validation_data_uses_the_classes_of_the_training_data(tables: Path) -> None:
     plan = Plan(Place("d.csv", str(tables)), Place("v.csv", str(tables)), 0)
-    parts = datasets.load(plan, INPUTS, {})
-    assert parts.classes == {"label": ("a", "b")}
+    parts = datasets.load(plan, SECTION, closed=False)
+    assert parts.learned["classes"] == {"label": ["a", "b"]}
     assert parts.validation is not None and parts.validation["label"].tolist() == [1]
 
 
 def test_the_artifact_remembers_its_data(tables: Path) -> None:
     plan = Plan(Place("d.csv", str(tables)), Place("v.csv", str(tables)), 5)
-    kept = datasets.remembered(plan, datasets.load(plan, INPUTS, {}))
+    kept = datasets.remembered(plan, datasets.load(plan, SECTION, closed=False))
     assert kept == {
         "data": str(tables / "d.csv"),
         "validation": str(tables / "v.csv"),
         "seed": 5,
         "classes": {"label": ["a", "b"]},
+        "columns": {"x": ["p", "q"]},
     }
     assert datasets.choose(kept, None, None, None).data == Place(str(tables / "d.csv"))
 
 
 def test_a_wrong_fraction_is_a_mistake(tables: Path) -> None:
     with pytest.raises(Error, match="between 0 and 1"):
-        datasets.load(Plan(Place("d.csv", str(tables)), 1.5, 0), INPUTS, {})
+        datasets.load(Plan(Place("d.csv", str(tables)), 1.5, 0), SECTION, closed=False)
 
 
 def test_outputs_as_csv() -> None:
@@ -83,20 +90,20 @@ def test_outputs_as_csv() -> None:
         "p": np.array([[0.25, 0.75], [0.5, 0.125]], np.float32),
         "size": np.array([3, 4]),
     }
-    assert predict.as_csv(outputs, (), None, ()) == "p.0,p.1,size\n0.25,0.75,3\n0.5,0.125,4\n"
-    text = predict.as_csv(outputs, ("a.png", "b.png"), 1, ("cat", "dog"))
+    assert predict.as_csv(outputs, (), None, {}) == "p.0,p.1,size\n0.25,0.75,3\n0.5,0.125,4\n"
+    text = predict.as_csv(outputs, ("a.png", "b.png"), 1, {"p": ("cat", "dog")})
     assert text == "file,p.top_1,p.value_1,size\na.png,dog,0.75,3\nb.png,cat,0.5,4\n"
 
 
 def test_the_largest_values_are_in_order_and_no_more_than_there_are() -> None:
     outputs = {"p": np.array([[0.25, 0.5, 0.25]], np.float32)}
-    text = predict.as_csv(outputs, (), 9, ())
+    text = predict.as_csv(outputs, (), 9, {})
     assert text.splitlines()[1] == "1,0.5,0,0.25,2,0.25"
 
 
 def test_outputs_without_rows() -> None:
-    assert predict.as_csv({"p": np.zeros((0, 2))}, (), None, ()) == "p.0,p.1\n"
-    assert predict.as_csv({"s": np.float32(1.5)}, (), None, ()) == "s\n1.5\n"
+    assert predict.as_csv({"p": np.zeros((0, 2))}, (), None, {}) == "p.0,p.1\n"
+    assert predict.as_csv({"s": np.float32(1.5)}, (), None, {}) == "s\n1.5\n"
 
 
 def test_python_takes_paths_and_keeps_classes(

@@ -30,9 +30,10 @@ def test_arrays_meet_inputs_by_name(digits: Path) -> None:
     assert arrays.notes == ("digits.npz: not used: `weight`",)
 
 
-def test_optional_arrays_come_only_where_they_are(digits: Path) -> None:
+def test_arrays_set_aside_are_neither_read_nor_noted(digits: Path) -> None:
     mask = {"name": "mask", "dtype": "bool", "shape": ["N"]}
-    assert set(data.open(digits, [IMAGE], optional=[LABEL, mask])) == {"image", "label"}
+    arrays = data.open(digits, [IMAGE], aside=[LABEL, mask])
+    assert set(arrays) == {"image"} and arrays.notes == ("digits.npz: not used: `weight`",)
 
 
 def test_a_missing_array_names_those_that_exist(digits: Path) -> None:

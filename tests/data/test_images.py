@@ -28,7 +28,6 @@ def pets(tmp_path: Path) -> Path:
     save(tmp_path / "cat" / "a.bmp", 6, 4, (0, 255, 0))
     (tmp_path / "cat" / "notes.txt").write_text("not an image")
     (tmp_path / "cat" / ".hidden").write_text("not seen")
-    (tmp_path / "empty").mkdir()
     return tmp_path
 
 
@@ -76,9 +75,9 @@ def test_open_sizes_need_images_of_one_size(pets: Path) -> None:
 
 
 def test_one_image_and_a_flat_folder(pets: Path) -> None:
-    one = data.open(pets / "dog" / "b.png", [GREY], optional=[LABEL])
+    one = data.open(pets / "dog" / "b.png", [GREY], aside=[LABEL])
     assert one["image"].shape == (1, 4, 6, 1) and one.rows == ("b.png",)
-    flat = data.open(pets / "cat", [GREY], optional=[LABEL])
+    flat = data.open(pets / "cat", [GREY], aside=[LABEL])
     assert list(flat) == ["image"] and flat.rows == ("a.bmp", "z.png")
     with pytest.raises(Error, match="needs a folder of images for each class"):
         data.open(pets / "cat", [GREY, LABEL])

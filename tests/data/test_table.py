@@ -45,10 +45,10 @@ def test_prediction_leaves_the_target_aside(tmp_path: Path) -> None:
     path = write(tmp_path, "a,b,target\n1,2,7.5\n")
     assert data.open(path, [FEATURES])["features"].tolist() == [[1, 2]]
     path = write(tmp_path, "a,label,b\n1,9,2\n")
-    arrays = data.open(path, [FEATURES], optional=[LABEL])
-    assert arrays["features"].tolist() == [[1, 2]] and arrays["label"].tolist() == [9]
+    arrays = data.open(path, [FEATURES], aside=[LABEL])
+    assert list(arrays) == ["features"] and arrays["features"].tolist() == [[1, 2]]
     path = write(tmp_path, "a,b\n1,2\n")
-    assert list(data.open(path, [FEATURES], optional=[LABEL])) == ["features"]
+    assert list(data.open(path, [FEATURES], aside=[LABEL])) == ["features"]
 
 
 @pytest.mark.parametrize("style", ["x.0 x.1 x.2", "x_0 x_1 x_2", "x0 x1 x2", "x.1 x.2 x.3"])
@@ -122,8 +122,8 @@ def test_large_whole_numbers_are_exact(tmp_path: Path) -> None:
 BAD_CELLS = [
     ("a,b,label\n1,2,0\n1,two,0\n", "line 3, column `b`: `two` is not a number"),
     ("a,b,label\n1,2,0\n\n1,,0\n", "line 4, column `b`: the cell is empty"),
-    ("a,b,label\n1,2,0\n1,nan,0\n", "line 3, column `b`: `nan` is no finite number"),
-    ("a,b,label\n1,1e999,0\n", "line 2, column `b`: `1e999` is no finite number"),
+    ("a,b,label\n1,2,0\n1,nan,0\n", "line 3, column `b`: `nan` stands for a missing value"),
+    ("a,b,label\n1,1e999,0\n", "line 2, column `b`: `1e999` is too large"),
     ("a,b,label\n1,2,0.5\n", "line 2, column `label`: `0.5` is no whole number"),
     ("a,b,label\n1,2,0\n1,2\n", "line 3: 2 cells where the header has 3"),
     ('a,b,label\n"1\n",2,0\n1,2\n', "line 4: 2 cells where the header has 3"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnc.options import OptionError
+
+if TYPE_CHECKING:
+    from nnrt.data import Arrays
 
 Data = Mapping[str, np.ndarray[Any, Any]]
 
@@ -33,12 +36,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Parts:
-    """The arrays, sentences about them for the user, and the texts behind codes."""
+    """The arrays, sentences about them for the user, and what the artifact keeps of them."""
 
     data: Data
     validation: Data | None
     notes: tuple[str, ...]
-    classes: dict[str, tuple[str, ...]]
+    learned: dict[str, Any]
 
 
 def choose(
@@ -73,21 +76,34 @@ def fraction(text: str) -> float | None:
         return None
 
 
-def load(plan: Plan, inputs: list[Any], classes: Mapping[str, tuple[str, ...]]) -> Parts:
-    """Read all, and hold out the part that the plan says."""
+def load(plan: Plan, training: Mapping[str, Any], *, closed: bool, skip_bad: bool = False) -> Parts:
+    """Read all, and hold out the part that the plan says. `closed`: the model has been trained."""
     from nnrt import data
 
-    place = plan.data
-    arrays = data.open(place.source, inputs, directory=place.directory, classes=classes)
-    codes = {**classes, **arrays.classes}
+    arrays = read(plan.data, training, closed, skip_bad)
+    learned = data.learned(training, arrays)
     if isinstance(plan.validation, Place):
-        place = plan.validation
-        more = data.open(place.source, inputs, directory=place.directory, classes=codes)
-        return Parts(arrays, more, arrays.notes, codes)
+        more = read(plan.validation, {**training, **learned}, True, skip_bad)
+        return Parts(arrays, more, arrays.notes + more.notes, learned)
     if plan.validation is not None:
         kept, held = data.split(arrays, plan.validation, plan.seed)
-        return Parts(kept, held, arrays.notes, codes)
-    return Parts(arrays, None, arrays.notes, codes)
+        return Parts(kept, held, arrays.notes, learned)
+    return Parts(arrays, None, arrays.notes, learned)
+
+
+def read(place: Place, training: Mapping[str, Any], closed: bool, skip_bad: bool) -> Arrays:
+    """A source, read as the training data was, as far as the train section knows it."""
+    from nnrt import data
+
+    return data.open(
+        place.source,
+        training["inputs"],
+        directory=place.directory,
+        classes=data.known_classes(training),
+        columns=data.known_columns(training),
+        closed=closed,
+        skip_bad=skip_bad,
+    )
 
 
 def remembered(plan: Plan, parts: Parts) -> dict[str, Any]:
@@ -97,7 +113,7 @@ def remembered(plan: Plan, parts: Parts) -> dict[str, Any]:
         "data": absolute(plan.data),
         "validation": absolute(held) if isinstance(held, Place) else held,
         "seed": plan.seed,
-        "classes": {name: list(texts) for name, texts in parts.classes.items()},
+        **parts.learned,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from nnc.cli import datasets
 from nnc.cli.common import artifact
@@ -11,7 +12,6 @@ from nnc.options import OptionError
 
 def run(arguments: argparse.Namespace) -> int:
     import nnrt
-    from nnrt.data import known_classes
     from nnrt.progress import values_text
 
     path = artifact(arguments.model)
@@ -27,11 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
         plan = datasets.Plan(plan.data, None, plan.seed)
     elif isinstance(plan.validation, datasets.Place):
         plan = datasets.Plan(plan.validation, None, plan.seed)
-    parts = datasets.load(plan, training["inputs"], known_classes(training))
+    parts = datasets.load(plan, training, closed=True, skip_bad=arguments.skip_bad)
     data = parts.data if parts.validation is None else parts.validation
     held = ", held out" if parts.validation is not None else ""
     batch = arguments.batch if arguments.batch is not None else 256
     result = model.evaluate(dict(data), batch=batch)
+    for note in parts.notes:
+        print(note, file=sys.stderr)
     print(f"{plan.data.source}: {datasets.rows(data):,} rows{held}")
     print(values_text(result))
     return 0

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import sys
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnc.cli.common import artifact, check_writable, write_text
 from nnc.options import OptionError
+
+if TYPE_CHECKING:
+    from nnrt import Model
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,15 +35,25 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError("--top 0 shows nothing: give 1 or more.")
     model = nnrt.load(artifact(arguments.model))
     training = model.training or {}
-    arrays = data.open(arguments.input, model.inputs, optional=training.get("inputs") or ())
-    inputs = {item["name"]: arrays[item["name"]] for item in model.inputs}
-    result = model.predict(inputs, batch=arguments.batch if arguments.batch is not None else 256)
+    arrays = data.open(
+        arguments.input,
+        model.inputs,
+        aside=training.get("inputs") or (),
+        classes=data.known_classes(training),
+        columns=data.known_columns(training),
+        closed=True,
+        skip_bad=arguments.skip_bad,
+    )
+    for note in arrays.notes:
+        print(note, file=sys.stderr)
+    batch = arguments.batch if arguments.batch is not None else 256
+    result = model.predict(dict(arrays), batch=batch)
     names = [item["name"] for item in model.outputs]
     outputs = dict(zip(names, result if len(names) > 1 else (result,), strict=True))
     if output is not None and output.suffix == ".npz":
         np.savez(output, **outputs)
     else:
-        text = as_csv(outputs, arrays.rows, arguments.top, only_classes(training))
+        text = as_csv(outputs, arrays.rows, arguments.top, class_names(model, outputs))
         if output is None:
             print(text, end="")
         else:
@@ -50,18 +64,47 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def only_classes(training: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the classes, where the training data named those of one input."""
+def class_names(model: Model, outputs: Mapping[str, Array]) -> dict[str, tuple[str, ...]]:
+    """The names of the classes that an output tells apart, where the training data named them.
+
+    Of an output with a number for each class, one target has as many classes; an output of whole
+    numbers means the classes of the only target.
+    """
     from nnrt.data import known_classes
 
-    named = list(known_classes(training).values())
-    return named[0] if len(named) == 1 else ()
+    inputs = {item["name"] for item in model.inputs}
+    known = known_classes(model.training or {})
+    targets = [texts for name, texts in known.items() if name not in inputs]
+    named = {}
+    for name, array in outputs.items():
+        if array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind == "f":
+            fitting = [texts for texts in targets if len(texts) == array.shape[1]]
+        else:
+            fitting = [texts for texts in targets if is_codes(array, len(texts))]
+            fitting = fitting if len(targets) == 1 else []
+        if len(fitting) == 1:
+            named[name] = fitting[0]
+    return named
+
+
+def is_codes(array: Array, classes: int) -> bool:
+    """Whether there is one whole number a row, each the number of a class."""
+    one_a_row = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
+    if not one_a_row or array.dtype.kind not in "iu" or not array.size:
+        return False
+    return bool(array.min() >= 0 and array.max() < classes)
 
 
 def as_csv(
-    outputs: Mapping[str, Array], rows: tuple[str, ...], top: int | None, classes: tuple[str, ...]
+    outputs: Mapping[str, Array],
+    rows: tuple[str, ...],
+    top: int | None,
+    classes: Mapping[str, tuple[str, ...]],
 ) -> str:
-    """One line a row of the data: the values of each output, or the largest with their places."""
+    """One line a row of the data: the values of each output, or the largest with their places.
+
+    An output with named classes gives the name of the largest, and then the values under the names.
+    """
     columns: list[Iterator[list[str]]] = []
     header: list[str] = []
     if rows:
@@ -71,14 +114,21 @@ def as_csv(
         shape = (len(array), prod(array.shape[1:])) if array.ndim else (1, 1)
         values = array.reshape(shape)
         width = values.shape[1]
+        names = classes.get(name, ())
         if top is not None and width > 1:
             count = min(top, width)
             for place in range(1, count + 1):
                 header += [f"{name}.top_{place}", f"{name}.value_{place}"]
-            columns.append(largest(values, count, classes if len(classes) == width else ()))
+            columns.append(largest(values, count, names))
+        elif width == 1:
+            header.append(name)
+            columns.append(single(values, names))
+        elif names:
+            header += [name, *(f"{name}.{label}" for label in names)]
+            columns.append(every(values, names))
         else:
-            header += [name] if width == 1 else [f"{name}.{index}" for index in range(width)]
-            columns.append([str(value) for value in row] for row in values)
+            header += [f"{name}.{index}" for index in range(width)]
+            columns.append(every(values, ()))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -87,10 +137,25 @@ def as_csv(
     return text.getvalue()
 
 
-def largest(values: Array, count: int, classes: tuple[str, ...]) -> Iterator[list[str]]:
+def single(values: Array, names: tuple[str, ...]) -> Iterator[list[str]]:
+    for (value,) in values:
+        yield [names[value] if names else str(value)]
+
+
+def every(values: Array, names: tuple[str, ...]) -> Iterator[list[str]]:
     for row in values:
-        order = np.argsort(-row, kind="stable")[:count]
+        yield [*([best(row, names)] if names else []), *map(str, row)]
+
+
+def best(row: Array, names: tuple[str, ...]) -> str:
+    """The name of the largest value: the first one of equal values, as `argmax` decides."""
+    return "nan" if np.isnan(row).any() else names[int(np.argmax(row))]
+
+
+def largest(values: Array, count: int, names: tuple[str, ...]) -> Iterator[list[str]]:
+    for row in values:
+        order = np.argsort(-row.astype(np.float64), kind="stable")[:count]
         cells = []
         for place in order:
-            cells += [classes[place] if classes else str(place), str(row[place])]
+            cells += [names[place] if names else str(place), str(row[place])]
         yield cells

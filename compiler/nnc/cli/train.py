@@ -45,10 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{path} has no train section for `{model.net}`, so nothing says what to learn: "
             f"`train {model.net} {{ loss = … }}`."
         )
-    from nnrt.data import known_classes
-
     plan = datasets.choose(training, arguments.data, arguments.validation, arguments.seed)
-    parts = datasets.load(plan, training["inputs"], known_classes(training))
+    parts = datasets.load(plan, training, closed=model.step > 0, skip_bad=arguments.skip_bad)
     batch = changes.get("batch", training["batch"])
     epochs = changes.get("epochs", training["epochs"])
     if not arguments.quiet:

@@ -10,6 +10,9 @@ by name:
   `table`.
 - a folder with a folder of images for each class, a folder of images, or one image, see `images`.
 
+Data for a trained model is read as its training data was: `known_classes` and `known_columns` of
+its training section say how (`learned` makes them), and `closed` makes any other text an error.
+
 `split` holds out a part. A mistake is an `nnrt.Error` that names the file and the place in it, and
 says what to do.
 """
@@ -18,6 +21,22 @@ from __future__ import annotations
 
 from nnrt.data.sources import open
 from nnrt.data.split import split
-from nnrt.data.types import Arrays, Input, known_classes
+from nnrt.data.types import (
+    Arrays,
+    Input,
+    check_learned,
+    known_classes,
+    known_columns,
+    learned,
+)
 
-__all__ = ["Arrays", "Input", "known_classes", "open", "split"]
+__all__ = [
+    "Arrays",
+    "Input",
+    "check_learned",
+    "known_classes",
+    "known_columns",
+    "learned",
+    "open",
+    "split",
+]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnrt.data.types import Arrays, Input, check_rows, did_you_mean, quoted
+from nnrt.data.types import Arrays, Input, Known, check_rows, did_you_mean, quoted
 from nnrt.errors import Error
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -20,27 +20,40 @@ def open(
     inputs: Iterable[Mapping[str, Any] | Input],
     *,
     directory: str | os.PathLike[str] = "",
-    optional: Iterable[Mapping[str, Any] | Input] = (),
+    aside: Iterable[Mapping[str, Any] | Input] = (),
     classes: Mapping[str, tuple[str, ...]] | None = None,
+    columns: Mapping[str, tuple[str, ...]] | None = None,
+    closed: bool = False,
+    skip_bad: bool = False,
 ) -> Arrays:
-    """The arrays of `source` that meet `inputs`, and those of `optional` that it has.
+    """The arrays of `source` that meet `inputs`.
 
-    A relative source starts at `directory`. `classes` gives the codes of text columns and class
-    folders, so that a second source (the validation data) uses those of the first.
+    Args:
+        directory: where a relative source starts.
+        aside: inputs that are not asked for, whose columns no other input takes: the targets, when
+            a model only predicts.
+        classes: the codes of text columns and class folders, by input.
+        columns: the columns of a table that an input takes, by input.
+        closed: text is read only where `classes` has its codes. Without it, as for the first
+            training data, an input that has no codes gets those of its column or folders.
+        skip_bad: leave out images that cannot be read, and name them in the notes.
     """
     wanted = [Input.of(item) for item in inputs]
     names = {item.name for item in wanted}
-    extra = [item for item in map(Input.of, optional) if item.name not in names]
+    others = [item for item in map(Input.of, aside) if item.name not in names]
+    known = Known(dict(classes or {}), dict(columns or {}), closed)
     path, part = find(os.fspath(source), directory)
     try:
-        arrays = read(path, part, wanted, extra, dict(classes or {}))
+        arrays = read(path, part, wanted, others, known, skip_bad)
     except OSError as error:
         raise Error(
-            f"{path} cannot be read: {error.strerror or error}. Check the file and its "
-            "permissions.",
+            f"{error.filename or path} cannot be read: {error.strerror or error}. Check the file "
+            "and its permissions.",
             "N0741",
         ) from error
-    check_rows(arrays, [*wanted, *extra], str(path))
+    for item in others:
+        arrays.pop(item.name, None)
+    check_rows(arrays, wanted, str(path))
     return arrays
 
 
@@ -48,31 +61,43 @@ def read(
     path: Path,
     part: str,
     wanted: list[Input],
-    extra: list[Input],
-    classes: dict[str, tuple[str, ...]],
+    aside: list[Input],
+    known: Known,
+    skip_bad: bool,
 ) -> Arrays:
-    from nnrt.data import idx, images, npz, table
+    from nnrt.data import idx, images, npz, pixels, table
 
     name = path.name.lower()
-    if path.is_dir():
-        if idx.is_folder(path):
-            return idx.read(path, part or "train", wanted, extra)
-        no_part(path, part)
-        return images.read_folder(path, wanted, extra, classes)
+    folder = path.is_dir()
+    if folder and idx.is_folder(path):
+        only_images(path, skip_bad)
+        return idx.read(path, part or "train", wanted, aside)
     no_part(path, part)
+    if folder:
+        return images.read_folder(path, wanted, known, skip_bad)
+    if path.suffix.lower() in pixels.SUFFIXES:
+        return images.read_file(path, wanted)
+    only_images(path, skip_bad)
     if name.endswith(".npz"):
-        return npz.read(path, wanted, extra)
+        return npz.read(path, wanted, aside)
     if name.endswith(".npy"):
         return npz.read_single(path, wanted)
     if name.endswith(TABLE_SUFFIXES):
-        return table.read(path, wanted, extra, classes)
-    if path.suffix.lower() in images.SUFFIXES:
-        return images.read_file(path, wanted)
+        return table.read(path, wanted, aside, known)
     raise Error(
         f"{path} is no data that can be read here. Give an .npz file, a .csv file with a header, a "
         "folder of IDX files (MNIST), or a folder with one folder of images for each class.",
         "N0746",
     )
+
+
+def only_images(path: Path, skip_bad: bool) -> None:
+    if skip_bad:
+        raise Error(
+            f"{path} is no folder of images, and only bad images can be skipped. Leave out "
+            "`--skip-bad` (in Python `skip_bad`).",
+            "N0746",
+        )
 
 
 def find(source: str, directory: str | os.PathLike[str]) -> tuple[Path, str]:
