@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from nnlang.diagnostics import DiagnosticError
 
     from .api import check, compile
+    from .elaborate import Text
 
 __version__ = "0.1.0"
-__all__ = ["DiagnosticError", "check", "compile"]
+__all__ = ["DiagnosticError", "Text", "check", "compile"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,8 +20,14 @@ def __getattr__(name: str) -> Any:
         from nnlang.diagnostics import DiagnosticError
 
         return DiagnosticError
+    if name == "Text":
+        from .elaborate import Text
+
+        return Text
     if name in __all__:
         from . import api
 
         return getattr(api, name)
-    raise AttributeError(f"module 'nnc' has no attribute {name!r}")
+    from nnrt.habits import no_module_attribute
+
+    raise no_module_attribute("nnc", name)

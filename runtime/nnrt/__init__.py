@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING, Any
 from nnrt.errors import Error
 
 if TYPE_CHECKING:
+    from nnrt import data
     from nnrt.history import History
     from nnrt.model import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Error", "History", "Model", "__version__", "load"]
+__all__ = ["Error", "History", "Model", "__version__", "data", "load"]
 
 _HOMES = {"History": "nnrt.history", "Model": "nnrt.model", "load": "nnrt.model"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "data":
+        from importlib import import_module
+
+        return import_module("nnrt.data")
     if name not in _HOMES:
-        raise AttributeError(f"module `nnrt` has no attribute `{name}`")
+        from nnrt.habits import no_module_attribute
+
+        raise no_module_attribute("nnrt", name)
     from importlib import import_module
 
     value = getattr(import_module(_HOMES[name]), name)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnrt import artifact as files
-from nnrt import validate
+from nnrt import habits, validate
 from nnrt._engine import Engine
+from nnrt.arrays import plain
 from nnrt.errors import Error
 from nnrt.parameters import Variables
 from nnrt.programs import data_inputs, pruned, rest_of
@@ -98,6 +99,13 @@ class Model:
 
         return f"<Model {self.net}({listed(self.inputs)}) -> {listed(self.outputs)}>"
 
+    if not TYPE_CHECKING:  # a type checker knows the attributes
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"a model has no attribute `{name}`")
+            raise habits.no_attribute(name, [*dir(type(self)), *vars(self)])
+
     def summary(self) -> str:
         """A table of layers: shapes, parameters, costs, places in the text."""
         from nnrt.summary import summary
@@ -119,7 +127,7 @@ class Model:
             name = info["name"]
             if name not in weights:
                 raise Error(f"the compiled model has no value for `{name}`.", "N0710")
-            array = weights[name]
+            array = plain(weights[name], f"the value of `{name}`", "value", info["dtype"])
             if array.dtype != validate.DTYPES[info["dtype"]] or array.shape != info["shape"]:
                 raise Error(
                     f"the value of `{name}` is {validate.type_text(array)} and should be "
@@ -136,6 +144,7 @@ class Model:
             for info in self.engine.variables
         }
 
+    @habits.explained("save")
     def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
         """Write the model to one file; with `training`, also what is needed to train it further."""
         programs = ["predict"]
@@ -155,19 +164,22 @@ class Model:
         """The outputs for arrays by position or by name: one array, or a named tuple of several."""
         inputs = self._predict_inputs
         if named or len(positional) != len(inputs):
+            habits.check_call(named, [item.name for item in inputs])
             given = validate.by_name(positional, named, inputs)
             positional = tuple(validate.match(given, inputs))
         arrays = validate.checked(positional, inputs)
         return self.packed(self.engine.call("predict", arrays))
 
+    @habits.explained("predict")
     def predict(self, data: Any, batch: int = 256) -> Any:
         """Like a call, for data of any length: runs in batches and joins the outputs."""
         from nnrt.fitting import positive, resolve
 
         positive(batch, "batch")
-        optional = (self.training or {}).get("inputs", [])
-        extra = [item["name"] for item in optional]
-        given = resolve(data, self.inputs, optional=optional)
+        section = self.training or {}
+        aside = section.get("inputs", [])
+        extra = [item["name"] for item in aside]
+        given = resolve(data, self.inputs, section, aside=aside)
         inputs = self._predict_inputs
         arrays = validate.checked(validate.match(given, inputs, extra), inputs, finite=True)
         symbol = next((item.batch_symbol for item in inputs if item.batch_symbol), None)
@@ -197,6 +209,7 @@ class Model:
 
     # ------------------------------------------------------------ training
 
+    @habits.explained("fit")
     def fit(
         self,
         data: Any = None,
@@ -238,6 +251,7 @@ class Model:
             callback=callback,
         )
 
+    @habits.explained("evaluate")
     def evaluate(self, data: Any, batch: int = 256) -> dict[str, float]:
         """Loss and metrics of all rows of `data`, which takes the forms that `fit` takes.
 
@@ -254,6 +268,7 @@ def _is_repeated_zero(array: Array) -> bool:
     return not any(array.strides) and not any(one.tobytes())
 
 
+@habits.explained("load")
 def load(path: str | os.PathLike[str]) -> Model:
     """The model in a compiled file. Raises `nnrt.Error` for a file that is missing or damaged."""
     found = files.read(path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from nnrt.arrays import plain
 from nnrt.errors import Error
+from nnrt.habits import refuse_call
 from nnrt.validate import converted
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Variables(Mapping[str, Array]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         info = self._infos[self.full_name(name)]
-        array = converted(np.asarray(value), info["dtype"], f"`{info['name']}`")
+        what, dtype = f"`{info['name']}`", info["dtype"]
+        array = converted(plain(value, what, "value", dtype), dtype, what, "value")
         if array.shape != info["shape"]:
             raise Error(
                 f"`{info['name']}` has the shape {list(info['shape'])}, and the array given has "
@@ -50,6 +53,9 @@ class Variables(Mapping[str, Array]):
                 "N0703",
             )
         self._engine.set_variable(info["name"], array)
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        refuse_call(f"{self._kind}s")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from nnrt import advice
+from nnrt.arrays import expression, plain
 from nnrt.errors import Error
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -96,10 +98,14 @@ def checked(values: Sequence[Any], inputs: Sequence[Input], *, finite: bool = Fa
     symbols: dict[str, tuple[int, str]] = {}
     arrays = []
     for value, item in zip(values, inputs, strict=True):
-        array = value if isinstance(value, np.ndarray) else as_array(value, item)
-        check_shape(array, item, symbols)
+        array = value if type(value) is np.ndarray else as_array(value, item)
         if array.dtype != DTYPES[item.dtype]:
-            array = converted(array, item.dtype, f"input `{item.name}`")
+            array = as_array(array, item)
+            if not advice.fits(array.shape, item.shape):
+                raise wrong_shape(array, item, value)
+            named = expression(value, item.name)
+            array = converted(array, item.dtype, f"input `{item.name}`", named)
+        check_shape(array, item, symbols, value)
         if finite and array.dtype.kind == "f":
             check_finite(array, item)
         if item.limit >= 0:
@@ -109,26 +115,23 @@ def checked(values: Sequence[Any], inputs: Sequence[Input], *, finite: bool = Fa
 
 
 def as_array(value: Any, item: Input) -> Array:
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise Error(
-            f"input `{item.name}`: no array can be made of it ({error}).", "N0702"
-        ) from error
+    array = plain(value, f"input `{item.name}`", item.name, item.dtype)
     # Python's floats and whole numbers have no type of their own: they take the input's.
     if not hasattr(value, "dtype") and array.dtype == np.float64 and item.dtype == "f32":
         array = array.astype(np.float32)
     return array
 
 
-def check_shape(array: Array, item: Input, symbols: dict[str, tuple[int, str]]) -> None:
-    """`symbols` collects what each symbol turned out to be, and which input said so."""
+def check_shape(array: Array, item: Input, symbols: dict[str, tuple[int, str]], value: Any) -> None:
+    """`symbols` collects what each symbol turned out to be, and which input said so; `value` is
+    what the array was made of.
+    """
     if array.ndim != len(item.shape):
-        raise Error(wrong_shape(array, item), "N0703")
+        raise wrong_shape(array, item, value)
     for found, declared in zip(array.shape, item.shape, strict=True):
         if isinstance(declared, int):
             if found != declared:
-                raise Error(wrong_shape(array, item), "N0703")
+                raise wrong_shape(array, item, value)
         elif declared.isidentifier():
             known, source = symbols.setdefault(declared, (found, item.name))
             if known != found:
@@ -139,31 +142,21 @@ def check_shape(array: Array, item: Input, symbols: dict[str, tuple[int, str]]) 
                 )
 
 
-def wrong_shape(array: Array, item: Input) -> str:
+def wrong_shape(array: Array, item: Input, value: Any) -> Error:
     text = f"input `{item.name}`: expected {item}, found {type_text(array)}."
-    sizes = [dim for dim in item.shape if isinstance(dim, int)]
-    if len(sizes) + 1 == len(item.shape) and item.batch_symbol:
-        row = int(np.prod(sizes))
-        if row and array.ndim >= 1 and array.size and array.size % row == 0:
-            shape = ", ".join(["-1", *map(str, sizes)])
-            if array.shape == tuple(sizes):
-                return text + f" One row needs its own dimension: `{item.name}[None]`."
-            return text + f" `{item.name}.reshape({shape})` would fit."
-    return text
+    return Error(text + advice.for_shape(array, item, expression(value, item.name)), "N0703")
 
 
-def converted(array: Array, dtype: str, what: str) -> Array:
-    """The array in the wanted type, where that loses nothing that matters."""
+def converted(array: Array, dtype: str, what: str, named: str) -> Array:
+    """The array of numbers in the wanted type, where that loses nothing that matters."""
     wanted = DTYPES[dtype]
     kind = array.dtype.kind
     if array.dtype == wanted:
         return array
-    if kind not in "biuf" or (wanted.kind == "b" and kind != "b"):
-        raise Error(f"{what}: expected {dtype}, found {array.dtype}.", "N0702")
-    if kind == "f" and wanted.kind != "f":
+    if (wanted.kind == "b" and kind != "b") or (kind == "f" and wanted.kind != "f"):
         raise Error(
-            f"{what}: expected {dtype}, found {NAMES.get(array.dtype, array.dtype)}. Round it and "
-            f"convert it yourself, as in `array.astype(np.{wanted.name})`.",
+            f"{what}: expected {dtype}, found {NAMES.get(array.dtype, array.dtype)}."
+            + advice.for_type(array, dtype, wanted, named),
             "N0702",
         )
     if wanted.kind in "iu" and kind != "b" and array.size:
@@ -196,7 +189,8 @@ def check_limit(array: Array, item: Input) -> None:
     where = tuple(int(index) for index in np.argwhere((array < 0) | (array >= item.limit))[0])
     raise Error(
         f"input `{item.name}`: the value {int(array[where])} in row {where[0] if where else 0} is "
-        f"out of range: it must lie between 0 and {item.limit - 1}.",
+        f"out of range: it must lie between 0 and {item.limit - 1}."
+        + advice.for_limit(array, item.limit, item.name),
         "N0706",
     )
 

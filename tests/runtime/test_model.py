@@ -50,7 +50,7 @@ def test_predict_runs_in_batches(model: Model, data: dict[str, Array]) -> None:
         (np.zeros(6, np.float32), "N0703", r"`x.reshape\(-1, 3\)` would fit"),
         (np.zeros((2, 3), np.complex64), "N0702", "found complex64"),
         (np.array([["a", "b", "c"]]), "N0702", "expected f32"),
-        (object(), "N0703", "found object"),
+        (object(), "N0702", "found object"),
         ([[1.0, 2.0], [3.0]], "N0702", "no array can be made"),
     ],
 )

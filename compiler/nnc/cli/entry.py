@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 
 import nnc
 from nnc import options
+from nnc.cli import habits
 from nnc.cli.report import explain
 
 DONE, MISTAKE, USAGE, BUG, INTERRUPTED, NO_READER = 0, 1, 2, 70, 130, 141
@@ -29,21 +29,18 @@ UNKNOWN = re.compile(
     r"argument COMMAND: invalid choice: '(?P<command>[^']*)'|unrecognized arguments: (?P<option>.+)"
 )
 
-OPTION_NAMES = [name for option in options.OPTIONS for name in option.names if option.commands]
-
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in the style of nnc's other errors."""
+    """Says what is wrong in the style of nnc's other errors. `arguments`: those of the process."""
+
+    arguments: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
         wrong = UNKNOWN.match(message)
-        if wrong is not None:
-            known = options.COMMANDS if wrong["command"] else OPTION_NAMES
-            name = (wrong["command"] or wrong["option"]).split()[0].split("=")[0]
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f" Did you mean `{close[0]}`?" if close else ""
-            kind = "command" if wrong["command"] else "argument"
-            message = f"there is no {kind} `{name}`.{meant}"
+        if wrong is not None and wrong["command"]:
+            message = habits.command(wrong["command"])
+        elif wrong is not None:
+            message = habits.answer(*unknown_option(wrong["option"], self.arguments))
         self.exit(USAGE, f"error: {message}\nusage: see `{self.prog} --help`\n")
 
 
@@ -53,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        parsed = parser().parse_args(arguments)
+        top = parser()
+        top.arguments = sys.argv[1:] if arguments is None else arguments
+        parsed = top.parse_args(top.arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
     try:
@@ -72,6 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text, is_bug = explain(error)
         print(text, file=sys.stderr)
         return BUG if is_bug else MISTAKE
+
+
+def unknown_option(rest: str, arguments: Sequence[str]) -> tuple[str, str, str]:
+    """The first option that is not known, its value and the command, as they were typed."""
+    name, _, value = rest.split()[0].partition("=")
+    command = next((item for item in arguments if item in options.COMMANDS), "")
+    place = arguments.index(name) + 1 if name in arguments else len(arguments)
+    if not value and place < len(arguments) and not arguments[place].startswith("-"):
+        value = arguments[place]
+    return name, value, command
 
 
 def parser() -> Parser:

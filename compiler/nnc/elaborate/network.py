@@ -17,6 +17,7 @@ from .calls import signature
 from .context import Context, Mistake
 from .expressions import checked_dtype, dimension, evaluate
 from .module import Loader, Module
+from .outside import unknown_setting
 from .scope import Scope
 from .statements import execute, execute_each, run_statements
 from .values import POISON, Outputs, Tensor, describe, is_number, is_plain
@@ -126,13 +127,16 @@ def bind_settings(
     shown = signature(net, module.source.text)
     for key in settings:
         if key not in names:
-            meant = suggest(key, names)
+            meant, value = suggest(key, names), settings[key]
+            text = value.text if isinstance(value, Text) else None
             context.report_failure(
                 "N0407",
                 f"the net `{net.name.text}` has no setting `{key}`",
                 net.name.span,
                 notes=[f"`{shown}`" if names else "it has no settings"],
-                helps=[f"did you mean `{meant}`?"] if meant else [],
+                helps=[f"did you mean `{meant}`?"]
+                if meant
+                else unknown_setting(key, plain_value(value), text),
             )
     found: dict[str, Any] = {}
     for parameter in net.parameters:

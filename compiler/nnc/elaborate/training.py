@@ -27,11 +27,11 @@ from .expressions import Later, defer, evaluate
 from .module import Loader
 from .names import KEYS, own_names, unknown_key
 from .network import Network, declare_input, given_value
+from .outside import as_expression
 from .scope import Paths, Scope
 from .statements import execute_each
 from .values import Block, Deferred, Tensor, describe, is_number
 
-EXPRESSIONS = ("loss", "regularizer", "optimizer", "learning_rate", "clip")
 PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
     "data": ((str,), "a path in quotes"),
     "validation": ((str, float, int), "a fraction between 0 and 1, or a path in quotes"),
@@ -133,9 +133,7 @@ def set_key(
                 "N0506",
                 f"`{key}` cannot be given as {describe(value)}",
                 span,
-                helps=[
-                    f'give an expression of the language: `nnc.Text("...")`, or `--set {key}=...`'
-                ],
+                helps=[as_expression(key, value)],
             )
         value = syntax.Number(float(value), False, span=span)
     recipe.expressions[key] = value
