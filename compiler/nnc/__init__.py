@@ -31,3 +31,7 @@ def __getattr__(name: str) -> Any:
     from nnrt.habits import no_module_attribute
 
     raise no_module_attribute("nnc", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

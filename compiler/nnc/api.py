@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnlang.diagnostics import Diagnostic, DiagnosticError
 
 from . import driver
-from .elaborate import elaborate, read_source
+from .elaborate import PathOrText, elaborate, read_source
 
 if TYPE_CHECKING:
     from nnrt import Model
 
 
 def compile(
-    path_or_text: str | Path,
+    path_or_text: PathOrText,
     *,
     net: str | None = None,
     recipe: str | None = None,
@@ -49,11 +48,13 @@ def compile(
 
     options = driver.Options(net, recipe, settings, overrides or {}, seed, precision)
     compiled = driver.compile_source(read_source(path_or_text), options)
-    return Model(compiled.manifest, compiled.plan, compiled.weights, compiled.sources)
+    model = Model(compiled.manifest, compiled.plan, compiled.weights, compiled.sources)
+    model.files = compiled.files
+    return model
 
 
 def check(
-    path_or_text: str | Path,
+    path_or_text: PathOrText,
     settings: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[Diagnostic]:

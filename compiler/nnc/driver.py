@@ -19,7 +19,7 @@ from nnlang import syntax
 
 from . import passes
 from .dims import Poly, is_at_least
-from .elaborate import Elaborated, elaborate, read_source
+from .elaborate import Elaborated, PathOrText, elaborate, read_source
 from .graph import Graph, Type
 from .lower import combine
 from .plan import Plan, print_plan
@@ -54,12 +54,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a model is made of."""
+    """What a model is made of; `files`: those that were read for it."""
 
     manifest: dict[str, Any]
     plan: dict[str, Any]
     weights: dict[str, np.ndarray[Any, Any]]
     sources: dict[str, str]
+    files: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -86,7 +87,18 @@ def compile_source(source: syntax.Source, options: Options) -> Compiled:
     manifest = describe(elaborated, options, rows, source)
     used = {name: s.text for name, s in elaborated.sources.items() if _is_own(name)}
     strict = {"strict": int(options.precision == "strict")}
-    return Compiled(manifest, {**plan.to_dict(), **strict}, weights, used)
+    files = files_read(elaborated, source)
+    return Compiled(manifest, {**plan.to_dict(), **strict}, weights, used, files)
+
+
+def files_read(elaborated: Elaborated, source: syntax.Source) -> tuple[str, ...]:
+    """The paths of the sources and of the weights that a training section loads."""
+    own = [s for name, s in elaborated.sources.items() if _is_own(name) and s.directory is not None]
+    files = [Path(s.directory or "", Path(s.name).name) for s in own]
+    section = elaborated.section
+    loads = section.load if section is not None else []
+    files += [Path(source.directory or "", node.value) for node in loads]
+    return tuple(map(str, files))
 
 
 def build(source: syntax.Source, options: Options) -> Elaborated:
@@ -174,7 +186,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def stage_text(path_or_text: str | Path, stage: str, program: str, options: Options) -> str:
+def stage_text(path_or_text: PathOrText, stage: str, program: str, options: Options) -> str:
     """The text of one stage of a program: `syntax`, `graph`, `gradient`, `optimized` or `plan`."""
     source = read_source(path_or_text)
     if stage == "syntax":

@@ -205,6 +205,7 @@ OPTIONS: tuple[Option, ...] = (
         kind="number",
     ),
     Option(("--json",), "print the mistakes as JSON", ("check",), "nnlang.to_json", kind="flag"),
+    Option(("--json",), "print what was found as JSON", ("doctor",), kind="flag"),
     Option(
         ("--check",), "write nothing; exit with 1 if a file would change", ("fmt",), kind="flag"
     ),

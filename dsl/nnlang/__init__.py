@@ -50,3 +50,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'nnlang' has no attribute {name!r}")
     return getattr(import_module(f"nnlang.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

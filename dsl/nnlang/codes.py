@@ -99,7 +99,7 @@ CODES: dict[str, str] = {
     "N0710": "a compiled model that is damaged",
     "N0711": "a compiled model that cannot be read",
     "N0712": "a compiled model of a newer format",
-    "N0713": "a compiled model that cannot be written",
+    "N0713": "an output that cannot be written there",
     "N0720": "what the engine refuses",
     "N0721": "a program that the compiled model does not have",
     "N0722": "training while training",

@@ -8,6 +8,7 @@ go to.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from nnlang.codes import CODES
 from nnlang.syntax import Source, Span
 
 MAX_ERRORS = 20  # that are reported at once
+LIBRARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "std")
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,25 @@ class DiagnosticError(Exception):
         return render_all(self.diagnostics, self.sources)
 
 
-def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A diagnostic as plain data for `json.dumps`."""
+def shown_path(path: str) -> str:
+    """A path as messages show it: from the working directory where that is shorter."""
+    try:
+        relative = os.path.relpath(path)
+    except (ValueError, OSError):  # another drive, or a working directory that is gone
+        return path
+    return relative if len(relative) <= len(path) else path
+
+
+def shown_name(source: Source) -> str:
+    """The path of a source that is a file of the user, else its name."""
+    if source.directory is None or os.path.normpath(source.directory).startswith(LIBRARY):
+        return source.name
+    return shown_path(os.path.join(source.directory, os.path.basename(source.name)))
+
+
+def to_json(diagnostic: Diagnostic, sources: Mapping[str, Source] | None = None) -> dict[str, Any]:
+    """A diagnostic as plain data for `json.dumps`; with `sources`, files by their paths."""
+    names = {name: shown_name(source) for name, source in (sources or {}).items()}
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
@@ -100,7 +119,7 @@ def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
         "message": diagnostic.message,
         "labels": [
             {
-                "file": label.span.file,
+                "file": names.get(label.span.file, label.span.file),
                 "start": label.span.start,
                 "end": label.span.end,
                 "line": label.span.line,

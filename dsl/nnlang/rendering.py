@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nnlang.diagnostics import Diagnostic, Label
+from nnlang.diagnostics import Diagnostic, Label, shown_name
 from nnlang.syntax import Source, Span
 
 _TAB = 4
@@ -127,7 +127,9 @@ class _Renderer:
         label = diagnostic.primary if diagnostic.primary in labels else labels[0]
         assert label is not None
         span = label.span
-        return f"{_clean(span.file)}:{span.line}:{span.column}"
+        source = self.sources.get(span.file)
+        name = shown_name(source) if source is not None else span.file
+        return f"{_clean(name)}:{span.line}:{span.column}"
 
     def excerpt(self, text: str, labels: list[Label], gutter: int) -> list[str]:
         """The labelled lines of one file, with marks below them."""

@@ -9,21 +9,26 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnrt import archive, reading
 from nnrt.errors import Error
+from nnrt.memory import require
 from nnrt.validate import DTYPES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FORMAT = 1
+PARTS = ("manifest.json", "plan.json", "weights.safetensors")
 SOURCES = "sources/"
+HEADER_LIMIT = 100_000_000  # bytes of the names and shapes of weights, as in safetensors itself
 SAFETENSORS = {"f32": "F32", "f64": "F64", "i32": "I32", "i64": "I64", "u8": "U8", "bool": "BOOL"}
+STORED = {text: DTYPES[name] for name, text in SAFETENSORS.items()}
 DATE = (1980, 1, 1, 0, 0, 0)  # always the same, so that equal models are equal files
 
 
@@ -37,32 +42,38 @@ class Artifact:
     sources: dict[str, str]
 
 
-def write(path: str | os.PathLike[str], artifact: Artifact) -> None:
-    import tempfile  # when it is used: a model that is only made and run writes no file
+def write(path: reading.Path, artifact: Artifact, inputs: Iterable[str] = ()) -> None:
+    """Write a compiled model, but never over one of the inputs."""
+    from nnrt import kinds, writing  # when it is used: most models are only made and run
 
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise Error(f"{target} cannot be written: {error.strerror or error}.", "N0713") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write_zip(file, artifact)
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~current_umask()
-        os.chmod(name, mode)
-        os.replace(name, target)
-    except OSError as error:
-        os.unlink(name)
-        raise Error(f"{target} cannot be written: {error.strerror or error}.", "N0713") from error
-    except BaseException:
-        os.unlink(name)
-        raise
+    target = writing.target(path, kinds.MODEL, inputs)
+    placed = replace(artifact, manifest=leaving(artifact.manifest, target.folder))
+    target.write(lambda file: write_zip(file, placed))
 
 
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def leaving(manifest: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """The manifest as a file in `folder` keeps it: the directory of the data starts at the file,
+    and is left out where no path starts at it.
+    """
+    section = manifest.get("training")
+    if not isinstance(section, dict) or "directory" not in section:
+        return dict(manifest)
+    kept = dict(section)
+    paths = [kept.get(key) for key in ("data", "validation")]
+    if not kept["directory"] or not any(isinstance(path, str) for path in paths):
+        del kept["directory"]
+    else:
+        kept["directory"] = os.path.relpath(kept["directory"], folder)
+    return {**manifest, "training": kept}
+
+
+def arriving(manifest: dict[str, Any], folder: str) -> dict[str, Any]:
+    """The manifest of a file in `folder`: the directory of its data in full."""
+    section = manifest.get("training")
+    if not isinstance(section, dict) or not isinstance(section.get("directory"), str):
+        return manifest
+    directory = os.path.normpath(os.path.join(folder, section["directory"]))
+    return {**manifest, "training": {**section, "directory": directory}}
 
 
 def write_zip(file: Any, artifact: Artifact) -> None:
@@ -102,93 +113,105 @@ def pack_weights(weights: Mapping[str, Array]) -> bytes:
     return output.getvalue()
 
 
-def read(path: str | os.PathLike[str]) -> Artifact:
-    source = Path(path)
+def read(path: reading.Path) -> Artifact:
+    source = reading.path_text(path)
     try:
-        content = source.read_bytes()
+        with reading.open_regular(source) as file:
+            found = parse_file(file, os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise Error(f"{source} cannot be read: {error.strerror or error}.", "N0711") from error
-    try:
-        return parse(content)
     except Error as error:
         raise Error(f"{source}: {error}", error.code) from error
+    folder = os.path.dirname(os.path.realpath(source))
+    return replace(found, manifest=arriving(found.manifest, folder))
 
 
 def parse(content: bytes) -> Artifact:
-    if content[:4] != b"PK\x03\x04":
+    return parse_file(io.BytesIO(content), len(content))
+
+
+def parse_file(file: BinaryIO, size: int) -> Artifact:
+    """The parts of a compiled model in a file of `size` bytes, each read once."""
+    if file.read(len(archive.MAGIC)) != archive.MAGIC:
         raise Error("this is not a compiled model (.nnc), or its beginning is damaged.", "N0710")
-    members = unzip(content)
-    missing = [
-        name
-        for name in ("manifest.json", "plan.json", "weights.safetensors")
-        if name not in members
-    ]
-    if missing:
-        raise Error(f"the compiled model is damaged: it has no {missing[0]}.", "N0710")
-    manifest = parse_json(members["manifest.json"], "manifest.json")
+    members = archive.members(file, size)
+    for name in PARTS:
+        if name not in members:
+            raise archive.damaged(f"it has no {name}")
+    require(sum(member.size for member in members.values()), "the compiled model", "N0711")
+    manifest = parse_json(archive.content(file, members["manifest.json"]), "manifest.json")
     check_manifest(manifest)
-    plan = parse_json(members["plan.json"], "plan.json")
-    weights = unpack_weights(members["weights.safetensors"])
+    for name in members:
+        if name not in PARTS and not name.startswith(SOURCES):
+            raise archive.damaged(f"it has a part `{name}`, which no compiled model has")
+    plan = parse_json(archive.content(file, members["plan.json"]), "plan.json")
+    weights = unpack_weights(archive.content(file, members["weights.safetensors"]))
     sources = {
-        name[len(SOURCES) :]: text.decode(errors="replace")
-        for name, text in members.items()
+        name[len(SOURCES) :]: archive.content(file, member).decode(errors="replace")
+        for name, member in members.items()
         if name.startswith(SOURCES)
     }
     return Artifact(manifest, plan, weights, sources)
 
 
 def unzip(content: bytes) -> dict[str, bytes]:
-    import zipfile
-
-    members: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for info in archive.infolist():
-                if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(content):
-                    raise Error(
-                        "the compiled model is damaged: its table of parts is wrong.", "N0710"
-                    )
-                members[info.filename] = archive.read(info)
-    except Error:
-        raise
-    except Exception as error:  # zipfile raises many kinds for damaged files
-        raise Error(f"the compiled model is damaged ({error}).", "N0710") from error
-    return members
+    """The parts of a file as they are, by name."""
+    file = io.BytesIO(content)
+    members = archive.members(file, len(content))
+    return {name: archive.content(file, member) for name, member in members.items()}
 
 
 def parse_json(content: bytes, name: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise archive.damaged(f"{name} has two values for one key")
+        return found
+
     try:
-        value = json.loads(content)
+        value = json.loads(content, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise Error(f"the compiled model is damaged: {name} cannot be read.", "N0710") from error
+        raise archive.damaged(f"{name} cannot be read") from error
     if not isinstance(value, dict):
-        raise Error(f"the compiled model is damaged: {name} holds no object.", "N0710")
+        raise archive.damaged(f"{name} holds no object")
     return value
 
 
 def unpack_weights(content: bytes) -> dict[str, Array]:
-    damaged = Error("the compiled model is damaged: weights.safetensors cannot be read.", "N0710")
-    if len(content) < 8:
-        raise damaged
+    """The arrays of the safetensors format, which cover its data without gaps and overlaps."""
+    damaged = archive.damaged("weights.safetensors cannot be read")
     length = int.from_bytes(content[:8], "little")
-    if length > len(content) - 8:
+    if len(content) < 8 or length > min(len(content) - 8, HEADER_LIMIT):
         raise damaged
     header = parse_json(content[8 : 8 + length], "weights.safetensors")
-    types = {text: DTYPES[name] for name, text in SAFETENSORS.items()}
+    header.pop("__metadata__", None)
     data = memoryview(content)[8 + length :]
+    places: list[tuple[int, int]] = []
     weights: dict[str, Array] = {}
     for name, entry in header.items():
-        if name == "__metadata__":
-            continue
+        if not isinstance(entry, dict) or not is_list_of(entry.get("shape"), int):
+            raise damaged
+        offsets, kind = entry.get("data_offsets"), entry.get("dtype")
+        if not isinstance(offsets, list) or not isinstance(kind, str):
+            raise damaged
+        if len(offsets) != 2 or not is_list_of(offsets, int):
+            raise damaged
+        dtype, shape = STORED.get(kind), entry["shape"]
+        begin, end = offsets
+        if dtype is None or min([0, *shape]) < 0 or not 0 <= begin <= end <= len(data):
+            raise damaged
+        if end - begin != prod(shape) * dtype.itemsize:
+            raise damaged
+        places.append((begin, end))
         try:
-            dtype = types[entry["dtype"]]
-            shape = tuple(int(size) for size in entry["shape"])
-            begin, end = (int(offset) for offset in entry["data_offsets"])
-            if not 0 <= begin <= end <= len(data) or any(size < 0 for size in shape):
-                raise damaged
             weights[name] = np.frombuffer(data[begin:end], dtype).reshape(shape)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:  # a shape that NumPy cannot have
             raise damaged from error
+    places.sort()
+    if [begin for begin, _ in places] != [0, *(end for _, end in places)][: len(places)]:
+        raise damaged
+    if sum(end - begin for begin, end in places) != len(data):
+        raise damaged
     return weights
 
 

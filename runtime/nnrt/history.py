@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
+from nnrt.text import visible
+
 Record = dict[str, Any]
 
 
@@ -46,5 +48,5 @@ class History(Sequence[Record]):
     def __repr__(self) -> str:
         ended = " (interrupted)" if self.interrupted else " (stopped)" if self.stopped else ""
         last = self.records[-1] if self.records else {}
-        values = ", ".join(f"{name}={value:.4g}" for name, value in last.items())
+        values = ", ".join(f"{visible(name)}={value:.4g}" for name, value in last.items())
         return f"<History of {len(self)} epochs{ended}: {values}>"

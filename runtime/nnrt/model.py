@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,16 @@ from nnrt import habits, validate
 from nnrt._engine import Engine
 from nnrt.arrays import plain
 from nnrt.errors import Error
+from nnrt.outputs import Outputs
 from nnrt.parameters import Variables
 from nnrt.programs import data_inputs, pruned, rest_of
+from nnrt.text import visible
 
 if TYPE_CHECKING:
     from nnrt._engine import BindingInfo
     from nnrt.history import History
     from nnrt.progress import Progress
+    from nnrt.reading import Path
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,6 +37,8 @@ class Model:
         weights: a value for each variable of the plan.
         sources: the `.nn` texts the model was compiled from, by name.
     """
+
+    files: tuple[str, ...] = ()  # what it was compiled from in this process: never saved over
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class Model:
         self.parameters = Variables(self.engine, "parameter")
         self.states = Variables(self.engine, "state")
         self._predict_inputs = self.program_inputs("predict") if self.has_program("predict") else []
-        self._outputs = self.result_type()
+        self._outputs = tuple(item["name"] for item in self.manifest["outputs"])
 
     # ------------------------------------------------------------ what it is
 
@@ -97,7 +102,24 @@ class Model:
                 for item in items
             )
 
-        return f"<Model {self.net}({listed(self.inputs)}) -> {listed(self.outputs)}>"
+        return visible(f"<Model {self.net}({listed(self.inputs)}) -> {listed(self.outputs)}>")
+
+    # ------------------------------------------------------------ copies
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For `pickle`, and so for other processes: everything but the engine, made anew."""
+        parts = (self.manifest, self.plan, self.weights(), self.sources)
+        return rebuilt, (*parts, self.step)
+
+    def __copy__(self) -> Model:
+        """A model of its own: weights, the training step and the section are not shared."""
+        parts = (copy.deepcopy(self.manifest), self.plan, self.weights(), self.sources)
+        made = rebuilt(*parts, self.step)
+        made.files = self.files
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self.__copy__()
 
     if not TYPE_CHECKING:  # a type checker knows the attributes
 
@@ -112,7 +134,7 @@ class Model:
 
         return summary(self)
 
-    def describe(self, program: str = "predict", **symbols: int) -> BindingInfo:
+    def describe(self, program: str = "predict", /, **symbols: int) -> BindingInfo:
         """What the engine makes of a program at these sizes: memory, threads, algorithms."""
         return self.engine.describe(program, symbols)
 
@@ -145,8 +167,10 @@ class Model:
         }
 
     @habits.explained("save")
-    def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
-        """Write the model to one file; with `training`, also what is needed to train it further."""
+    def save(self, path: Path, training: bool = False) -> None:
+        """Write the model to one file (`.nnc`), as a whole or not at all; with `training`, also
+        what is needed to train it further. A file there that is no compiled model stays.
+        """
         programs = ["predict"]
         for program in ["evaluate", *(["train"] if training else [])]:
             programs += [program, rest_of(program)]
@@ -156,12 +180,12 @@ class Model:
         if training:
             manifest["step"] = self.step
         weights = {name: array for name, array in self.weights().items() if name in kept}
-        files.write(path, files.Artifact(manifest, plan, weights, self.sources))
+        files.write(path, files.Artifact(manifest, plan, weights, self.sources), self.files)
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, *positional: Any, **named: Any) -> Any:
-        """The outputs for arrays by position or by name: one array, or a named tuple of several."""
+    def __call__(self, /, *positional: Any, **named: Any) -> Any:
+        """The outputs for arrays by position or by name: one array, or several as `Outputs`."""
         inputs = self._predict_inputs
         if named or len(positional) != len(inputs):
             habits.check_call(named, [item.name for item in inputs])
@@ -200,12 +224,8 @@ class Model:
             joined = tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
         return self.packed(joined)
 
-    def result_type(self) -> Any:
-        names = [item["name"] for item in self.manifest["outputs"]]
-        return namedtuple("Outputs", names, rename=True) if len(names) > 1 else None
-
     def packed(self, outputs: tuple[Array, ...]) -> Any:
-        return outputs[0] if self._outputs is None else self._outputs(*outputs)
+        return outputs[0] if len(self._outputs) < 2 else Outputs(self._outputs, outputs)
 
     # ------------------------------------------------------------ training
 
@@ -268,11 +288,24 @@ def _is_repeated_zero(array: Array) -> bool:
     return not any(array.strides) and not any(one.tobytes())
 
 
+def rebuilt(
+    manifest: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    weights: Mapping[str, Array],
+    sources: Mapping[str, str],
+    step: int,
+) -> Model:
+    """A model from what a copy of it keeps."""
+    model = Model(manifest, plan, weights, sources)
+    model.step = step
+    return model
+
+
 @habits.explained("load")
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: Path) -> Model:
     """The model in a compiled file. Raises `nnrt.Error` for a file that is missing or damaged."""
     found = files.read(path)
     try:
         return Model(found.manifest, found.plan, found.weights, found.sources)
     except Error as error:
-        raise Error(f"{os.fspath(path)}: {error}", error.code) from error
+        raise Error(f"{os.fsdecode(path)}: {error}", error.code) from error

@@ -10,6 +10,7 @@ import numpy as np
 from nnrt.arrays import plain
 from nnrt.errors import Error
 from nnrt.habits import refuse_call
+from nnrt.text import visible
 from nnrt.validate import converted
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ class Variables(Mapping[str, Array]):
 
     def __repr__(self) -> str:
         lines = [
-            f"  {name}: {info['dtype']}{list(info['shape'])}" for name, info in self._infos.items()
+            f"  {visible(name)}: {info['dtype']}{list(info['shape'])}"
+            for name, info in self._infos.items()
         ]
         return "\n".join([f"<{len(lines)} of kind {self._kind}>", *lines])
 
 
 def listed(names: Any) -> str:
-    names = [f"`{name}`" for name in names]
+    names = [f"`{visible(name)}`" for name in names]
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

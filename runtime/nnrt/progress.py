@@ -6,16 +6,19 @@ calls in this order. Records are those of the history; `JsonLog` writes each as 
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
 from nnrt.errors import Error
+from nnrt.text import visible
+
+if TYPE_CHECKING:
+    from nnrt.reading import Path
 
 Record = Mapping[str, Any]
 
@@ -152,20 +155,16 @@ def choose(progress: Progress | bool | None = None, stream: TextIO | None = None
 
 
 class JsonLog:
-    """A new file with one line of JSON an epoch, written at once so that others can follow it.
+    """A new file with one line of JSON an epoch, written at once so that others can follow it. An
+    older log there is replaced, and any other file stays.
 
     Numbers that are not finite are written as null, which JSON has and they have not.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        try:
-            self.file = self.path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise Error(
-                f"the log {self.path} cannot be written: {error.strerror or error}. "
-                "Name a file in a folder that exists and can be written."
-            ) from error
+    def __init__(self, path: Path) -> None:
+        from nnrt.writing import open_log
+
+        self.file = io.TextIOWrapper(open_log(path), encoding="utf-8")
 
     def write(self, record: Record) -> None:
         values = {name: plain(value) for name, value in record.items()}
@@ -201,7 +200,7 @@ def epoch_line(record: Record, epochs: int) -> str:
 
 
 def values_text(values: Record) -> str:
-    return "  ".join(f"{name} {number_text(value)}" for name, value in values.items())
+    return "  ".join(f"{visible(name)} {number_text(value)}" for name, value in values.items())
 
 
 def number_text(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnrt import _engine
 from nnrt.errors import Error
+from nnrt.text import visible
 
 if TYPE_CHECKING:
     from nnrt.model import Model
@@ -43,7 +44,7 @@ def batch_symbol(model: Model) -> str:
 
 def row_cells(row: Mapping[str, Any], symbol: str) -> tuple[str, ...]:
     parameters = row.get("parameters", 0)
-    return (
+    cells = (
         str(row.get("path", "")),
         str(row.get("layer", "")),
         str(row.get("shape", "")),
@@ -52,6 +53,7 @@ def row_cells(row: Mapping[str, Any], symbol: str) -> tuple[str, ...]:
         cost_text(row.get("activation_bytes", 0), symbol, bytes_text),
         str(row.get("source", "")),
     )
+    return tuple(visible(cell) for cell in cells)
 
 
 def number_of(value: Any, symbol: str) -> int | None:

@@ -71,13 +71,14 @@ def test_the_artifact_remembers_its_data(tables: Path) -> None:
     plan = Plan(Place("d.csv", str(tables)), Place("v.csv", str(tables)), 5)
     kept = datasets.remembered(plan, datasets.load(plan, SECTION, closed=False))
     assert kept == {
-        "data": str(tables / "d.csv"),
-        "validation": str(tables / "v.csv"),
+        "directory": str(tables),
+        "data": "d.csv",
+        "validation": "v.csv",
         "seed": 5,
         "classes": {"label": ["a", "b"]},
         "columns": {"x": ["p", "q"]},
     }
-    assert datasets.choose(kept, None, None, None).data == Place(str(tables / "d.csv"))
+    assert datasets.choose(kept, None, None, None).data == plan.data
 
 
 def test_a_wrong_fraction_is_a_mistake(tables: Path) -> None:

@@ -12,6 +12,8 @@ from nnc.elaborate import Text
 from nnc.errors import InternalError
 from nnc.options import OptionError
 from nnrt.errors import Error
+from nnrt.kinds import MODEL, SOURCE
+from nnrt.writing import target
 
 
 def test_a_missing_file_names_what_was_meant(tmp_path: Path) -> None:
@@ -23,12 +25,12 @@ def test_a_missing_file_names_what_was_meant(tmp_path: Path) -> None:
 
 
 def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
-    assert common.check_writable(str(tmp_path / "a.nnc")) == tmp_path / "a.nnc"
+    assert common.check_writable(str(tmp_path / "a.nnc"), MODEL) == tmp_path / "a.nnc"
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OptionError, match="is a folder"):
-        common.check_writable(str(tmp_path))
-    with pytest.raises(OptionError, match=r"there is no folder .*nowhere"):
-        common.check_writable(str(tmp_path / "nowhere" / "a.nnc"))
+    with pytest.raises(Error, match="is a folder"):
+        common.check_writable(str(tmp_path), MODEL)
+    with pytest.raises(Error, match=r"there is no folder .*nowhere"):
+        common.check_writable(str(tmp_path / "nowhere" / "a.nnc"), MODEL)
 
 
 def test_text_is_written_whole_or_not_at_all(
@@ -37,15 +39,15 @@ def test_text_is_written_whole_or_not_at_all(
     path = tmp_path / "a.nn"
     path.write_text("old")
     path.chmod(0o640)
-    common.write_text(path, "new")
+    target(path, SOURCE).write_text("new")
     assert path.read_text() == "new" and path.stat().st_mode & 0o777 == 0o640
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="No space left"):
-        common.write_text(path, "newer")
+    with pytest.raises(Error, match="No space left"):
+        target(path, SOURCE).write_text("newer")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 

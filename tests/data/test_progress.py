@@ -88,7 +88,7 @@ def test_quiet_and_own_objects() -> None:
 
 def test_the_log_has_one_line_an_epoch(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    path.write_text("an older run\n")
+    path.write_text('{"epoch": 1, "loss": 3}\n{"epoch": 2, "loss": 2}\n{"epoch": 3, "loss": 1}\n')
     with progress.JsonLog(path) as log:
         log.write({"epoch": 1, "loss": np.float32(0.5), "accuracy": float("nan")})
         # Others may follow a run: what was written is there at once.
@@ -99,7 +99,7 @@ def test_the_log_has_one_line_an_epoch(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(Error, match=r"run\.jsonl cannot be written: No such file or directory"):
+    with pytest.raises(Error, match=r"run\.jsonl cannot be written: there is no folder"):
         progress.JsonLog(tmp_path / "nowhere" / "run.jsonl")
 
 

@@ -16,6 +16,12 @@ BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.nn"))
 
 
+@pytest.fixture(autouse=True)
+def in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages name files from the working directory."""
+    monkeypatch.chdir(BAD)
+
+
 def settings_of(text: str) -> tuple[dict[str, Text], dict[str, Text]]:
     """Settings and overrides that the first line of a file asks for."""
     first = text.partition("\n")[0]

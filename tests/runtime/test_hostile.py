@@ -282,7 +282,7 @@ def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
 
 def test_saving_replaces_the_file_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "line.nnc"
-    path.write_text("old")
+    path.touch()
     path.chmod(0o640)
     make_model().save(path)
     assert nnrt.load(path).net == "Line"

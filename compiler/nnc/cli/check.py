@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nnc.cli.common import Given, existing, given
+from nnc.cli.common import Given, existing, given, say
 from nnc.cli.report import colored
 
 if TYPE_CHECKING:
@@ -19,22 +19,22 @@ def run(arguments: argparse.Namespace) -> int:
     from nnlang import render_all, to_json
 
     chosen = given(arguments.set)
-    found: list[Diagnostic] = []
+    found: list[dict[str, Any]] = []
     for name in arguments.file:
         path = existing(name)
         mistakes, sources, nets = check(path, chosen)
-        found += mistakes
+        found += [to_json(mistake, sources) for mistake in mistakes]
         if arguments.json:
             continue
         if mistakes:
             print(render_all(mistakes, sources, colored()), file=sys.stderr)
             count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
-            print(f"\n{path}: {count}", file=sys.stderr)
+            say(f"\n{path}: {count}", file=sys.stderr)
         else:
             what = ", ".join(nets) if nets else "no nets"
-            print(f"{path}: no mistakes ({what})")
+            say(f"{path}: no mistakes ({what})")
     if arguments.json:
-        print(json.dumps([to_json(mistake) for mistake in found], indent=2))
+        print(json.dumps(found, indent=2))
     return 1 if found else 0
 
 

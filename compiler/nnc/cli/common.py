@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from nnrt.reading import kind_text
+from nnrt.text import bytes_text, visible
 
 from nnc.options import TRAINING_KEYS, OptionError
 
 if TYPE_CHECKING:
     from nnrt import Model
+    from nnrt.kinds import Kind
 
     from nnc.driver import Options
 
 PATHS = ("data", "validation")
 KEY = re.compile(r"^(?:(?P<of>net|train)\.)?(?P<key>[A-Za-z_]\w*)$")
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a text that may hold names from a file: control characters are shown as escapes."""
+    print(visible(text, keep="\n"), file=file, flush=True)
 
 
 def existing(text: str) -> Path:
@@ -29,6 +38,8 @@ def existing(text: str) -> Path:
         return path
     if path.is_dir():
         raise OptionError(f"{path} is a folder, and a file is needed.")
+    if path.exists():
+        raise OptionError(f"{path} is {kind_text(path.stat().st_mode)}, and a file is needed.")
     folder = path.parent
     names = [item.name for item in folder.iterdir()] if folder.is_dir() else []
     close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
@@ -36,35 +47,27 @@ def existing(text: str) -> Path:
     raise OptionError(f"{path} does not exist.{meant}")
 
 
-def check_writable(text: str) -> Path:
-    """The path of a file that can be written, made sure before the work whose result goes there."""
-    path = Path(text)
-    if path.is_dir():
-        raise OptionError(f"{path} is a folder: name a file in it to write to.")
-    if not path.parent.is_dir():
-        raise OptionError(f"{path} cannot be written: there is no folder {path.parent}.")
-    try:
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(13, "permission denied")
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-            pass
-    except OSError as error:
-        raise OptionError(f"{path} cannot be written: {error.strerror or error}.") from error
-    return path
+def check_writable(text: str, kind: Kind, inputs: Iterable[str | Path] = ()) -> Path:
+    """The path of an output, made sure before the work whose result goes there: it can be written,
+    and writing it destroys neither an input nor a file of another kind.
+    """
+    from nnrt.writing import target
+
+    target(text, kind, inputs).probe()
+    return Path(text)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        if path.exists():
-            os.chmod(name, path.stat().st_mode & 0o7777)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+@contextlib.contextmanager
+def messages_aside(outputs: Iterable[str | None]) -> Iterator[None]:
+    """Where an output goes to standard output, all messages go to standard error."""
+    named = [name for name in outputs if name]
+    with contextlib.ExitStack() as stack:
+        if named:
+            from nnrt.writing import is_standard_output
+
+            if any(is_standard_output(name) for name in named):
+                stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,12 @@ def compiled(path: Path, arguments: Any, overrides: Mapping[str, Any] | None = N
     from nnc.elaborate import read_source
 
     result = compile_source(read_source(path), compile_options(arguments, overrides))
-    return Model(result.manifest, result.plan, result.weights, result.sources)
+    model = Model(result.manifest, result.plan, result.weights, result.sources)
+    model.files = result.files
+    return model
 
 
 def size_text(path: Path) -> str:
-    size = path.stat().st_size
-    if size < 1000:
-        return f"{size} bytes"
-    return f"{size / 1000:,.1f} kB" if size < 1_000_000 else f"{size / 1e6:,.1f} MB"
+    if not path.is_file():
+        return "written"
+    return bytes_text(path.stat().st_size)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from nnc.cli.common import check_writable, compiled, existing, size_text
+from nnrt.kinds import MODEL
+
+from nnc.cli.common import check_writable, compiled, existing, say, size_text
 
 
 def run(arguments: argparse.Namespace) -> int:
     path = existing(arguments.file)
-    output = check_writable(arguments.output or f"{path.stem}.nnc")
+    output = check_writable(arguments.output or f"{path.stem}.nnc", MODEL, [path])
     model = compiled(path, arguments)
     model.save(output, training=arguments.training)
-    print(f"{output}: {size_text(output)}")
+    say(f"{output}: {size_text(output)}")
     return 0

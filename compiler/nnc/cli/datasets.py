@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,16 +110,38 @@ def read(place: Place, training: Mapping[str, Any], closed: bool, skip_bad: bool
 def remembered(plan: Plan, parts: Parts) -> dict[str, Any]:
     """What the artifact keeps of its data, so that `evaluate` finds what was held out."""
     held = plan.validation
+    folders = [place.directory for place in places(plan) if place.directory]
+    directory = folders[0] if folders else os.getcwd()
     return {
-        "data": absolute(plan.data),
-        "validation": absolute(held) if isinstance(held, Place) else held,
+        "directory": directory,
+        "data": kept(plan.data, directory),
+        "validation": kept(held, directory) if isinstance(held, Place) else held,
         "seed": plan.seed,
         **parts.learned,
     }
 
 
-def absolute(place: Place) -> str:
-    return str(Path(place.directory, place.source).expanduser().resolve())
+def kept(place: Place, directory: str) -> str:
+    """The source as it starts at `directory`; what is a whole path stays as the user wrote it."""
+    if place.directory or os.path.isabs(os.path.expanduser(place.source)):
+        return place.source
+    return os.path.relpath(place.source, directory)
+
+
+def places(plan: Plan) -> list[Place]:
+    return [place for place in (plan.data, plan.validation) if isinstance(place, Place)]
+
+
+def files(sources: list[Place]) -> list[str]:
+    """The files and folders that the data comes from. What does not exist, reading will say."""
+    from nnrt.data.sources import find
+    from nnrt.errors import Error
+
+    found = []
+    for place in sources:
+        with contextlib.suppress(Error):
+            found.append(str(find(place.source, place.directory)[0]))
+    return found
 
 
 def rows(data: Data) -> int:

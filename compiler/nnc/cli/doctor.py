@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -11,21 +12,25 @@ from pathlib import Path
 
 import nnc
 from nnc import options
+from nnc.cli.common import say
 from nnc.cli.report import headed
 
 PACKAGES = ("numpy", "rich", "safetensors", "pillow")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    del arguments
     found, problem = engine()
     sections = [("versions", versions()), ("processor", processor()), ("engine", found)]
     sections += [("threads", threads()), ("memory", memory()), ("environment", environment())]
+    if arguments.json:
+        facts: dict[str, object] = {title: dict(lines) for title, lines in sections}
+        print(json.dumps({**facts, "problem": problem or None}, indent=2))
+        return 1 if problem else 0
     for title, lines in sections:
-        print(title)
+        say(title)
         width = max((len(name) for name, _ in lines), default=0)
         for name, value in lines:
-            print(f"  {name:<{width}}  {value}")
+            say(f"  {name:<{width}}  {value}")
     if problem:
         print(headed(problem), file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nnc.cli.common import compile_options, existing
+from nnc.cli.common import compile_options, existing, say
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -12,5 +12,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     path = existing(arguments.file)
     stage, program = arguments.stage or "plan", arguments.program or "predict"
-    print(stage_text(path, stage, program, compile_options(arguments)).rstrip("\n"))
+    say(stage_text(path, stage, program, compile_options(arguments)).rstrip("\n"))
     return 0

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import nnc
 from nnc import options
 from nnc.cli import habits
+from nnc.cli.common import messages_aside
 from nnc.cli.report import explain
 
 DONE, MISTAKE, USAGE, BUG, INTERRUPTED, NO_READER = 0, 1, 2, 70, 130, 141
@@ -56,8 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
     try:
-        code: int = import_module(f"nnc.cli.{parsed.command}").run(parsed)
-        sys.stdout.flush()
+        outputs = [getattr(parsed, name, None) for name in ("output", "log")]
+        with messages_aside(outputs):
+            code: int = import_module(f"nnc.cli.{parsed.command}").run(parsed)
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

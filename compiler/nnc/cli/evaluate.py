@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from nnc.cli import datasets
-from nnc.cli.common import artifact
+from nnc.cli.common import artifact, say
 from nnc.options import OptionError
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     batch = arguments.batch if arguments.batch is not None else 256
     result = model.evaluate(dict(data), batch=batch)
     for note in parts.notes:
-        print(note, file=sys.stderr)
-    print(f"{plan.data.source}: {datasets.rows(data):,} rows{held}")
-    print(values_text(result))
+        say(note, file=sys.stderr)
+    say(f"{plan.data.source}: {datasets.rows(data):,} rows{held}")
+    say(values_text(result))
     return 0

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from nnc.cli.common import existing, write_text
+from nnrt.kinds import SOURCE
+from nnrt.text import visible
+from nnrt.writing import target
+
+from nnc.cli.common import existing, say
 from nnc.cli.report import explain
 from nnc.options import OptionError
 
@@ -26,11 +30,13 @@ def run(arguments: argparse.Namespace) -> int:
             code = 1
             continue
         if arguments.stdout:
-            print(formatted, end="")
+            # As it is for a pipe, whose text is to be used, and safe for a terminal.
+            shown = visible(formatted, keep="\n") if sys.stdout.isatty() else formatted
+            print(shown, end="")
         elif formatted != text and arguments.check:
-            print(f"{path} would change")
+            say(f"{path} would change")
             code = 1
         elif formatted != text:
-            write_text(path, formatted)
-            print(f"{path} formatted")
+            target(path, SOURCE).write_text(formatted)
+            say(f"{path} formatted")
     return code

@@ -6,14 +6,18 @@ import argparse
 import csv
 import io
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from nnrt.kinds import ARRAYS, TABLE, Kind
+from nnrt.text import visible
+from nnrt.writing import target
 
-from nnc.cli.common import artifact, check_writable, write_text
+from nnc.cli import datasets
+from nnc.cli.common import artifact, check_writable, say
 from nnc.options import OptionError
 
 if TYPE_CHECKING:
@@ -26,10 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
     import nnrt
     from nnrt import data
 
-    output = check_writable(arguments.output) if arguments.output else None
-    if output is not None and output.suffix not in (".npz", ".csv"):
-        raise OptionError(f"{output}: outputs are written as .npz or .csv.")
-    if output is not None and output.suffix == ".npz" and arguments.top is not None:
+    kind = output_kind(arguments.output)
+    if arguments.output:
+        check_writable(arguments.output, kind, files_read(arguments))
+    if kind is ARRAYS and arguments.top is not None:
         raise OptionError("--top makes a table: write it to a .csv file or to standard output.")
     if arguments.top == 0:
         raise OptionError("--top 0 shows nothing: give 1 or more.")
@@ -50,18 +54,47 @@ def run(arguments: argparse.Namespace) -> int:
     result = model.predict(dict(arrays), batch=batch)
     names = [item["name"] for item in model.outputs]
     outputs = dict(zip(names, result if len(names) > 1 else (result,), strict=True))
-    if output is not None and output.suffix == ".npz":
-        np.savez(output, **outputs)
-    else:
+    text = ""
+    if kind is TABLE:
         text = as_csv(outputs, arrays.rows, arguments.top, class_names(model, outputs))
-        if output is None:
-            print(text, end="")
-        else:
-            write_text(Path(output), text)
-    if output is not None:
-        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-        print(f"{output}: {shapes}")
+    if not arguments.output:
+        print(visible(text, keep="\n"), end="")
+        return 0
+    output = target(arguments.output, kind, files_read(arguments, model))
+    if kind is ARRAYS:
+        output.write(lambda file: write_arrays(file, outputs))
+    else:
+        output.write_text(text)
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+    say(f"{output.given}: {shapes}")
     return 0
+
+
+def output_kind(name: str | None) -> Kind:
+    """Arrays where the name ends so, else a table; a stream has no such name and takes a table."""
+    return ARRAYS if name and name.lower().endswith(ARRAYS.suffixes) else TABLE
+
+
+def files_read(arguments: argparse.Namespace, model: Model | None = None) -> list[str]:
+    """What the output must not destroy: the model, the data, and what the model was made of."""
+    training = (model.training if model is not None else None) or {}
+    directory = training.get("directory") or ""
+    places = [datasets.Place(arguments.input)]
+    if model is not None and directory:
+        places += [datasets.Place(name, directory) for name in model.sources]
+    for key in ("data", "validation"):
+        if isinstance(training.get(key), str):
+            places.append(datasets.Place(training[key], directory))
+    return [arguments.model, *datasets.files(places)]
+
+
+def write_arrays(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
+    """An .npz file. `numpy.savez` cannot have an array named `file`."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # without today's date: the same bytes again
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def class_names(model: Model, outputs: Mapping[str, Array]) -> dict[str, tuple[str, ...]]:

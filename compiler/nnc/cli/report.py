@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 
+from nnrt.text import visible
+
 from nnc import options
 
 ISSUE = "This is a bug in nnc, not in your file. Please report it with the .nn file and this text."
@@ -61,6 +63,7 @@ def unexpected(error: Exception) -> str:
 
 def headed(message: str, code: str = "") -> str:
     head = f"error[{code}]" if code else "error"
+    message = visible(message, keep="\n")
     return f"\x1b[1;31m{head}\x1b[0m: {message}" if colored() else f"{head}: {message}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nnc.cli.common import compiled, existing, is_artifact
+from nnc.cli.common import compiled, existing, is_artifact, say
 from nnc.options import OptionError
 
 
@@ -18,5 +18,5 @@ def run(arguments: argparse.Namespace) -> int:
         model = nnrt.load(path)
     else:
         model = compiled(path, arguments)
-    print(model.summary())
+    say(model.summary())
     return 0

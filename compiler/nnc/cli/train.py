@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnrt.kinds import LOG, MODEL
+
 from nnc.cli import datasets
 from nnc.cli.common import (
     check_writable,
@@ -14,6 +16,7 @@ from nnc.cli.common import (
     existing,
     given,
     is_artifact,
+    say,
     size_text,
 )
 from nnc.options import OptionError
@@ -31,9 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, key) == 0:
             raise OptionError(f"--{key} 0 trains nothing: give 1 or more.")
     path = existing(arguments.file)
-    output = check_writable(arguments.output) if arguments.output else None
-    if arguments.log:
-        check_writable(arguments.log)
+    check_outputs(arguments, [path])
     if is_artifact(path):
         model, changes = continued(path, arguments)
     else:
@@ -46,11 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
             f"`train {model.net} {{ loss = … }}`."
         )
     plan = datasets.choose(training, arguments.data, arguments.validation, arguments.seed)
+    output = check_outputs(arguments, [path, *model.files, *datasets.files(datasets.places(plan))])
     parts = datasets.load(plan, training, closed=model.step > 0, skip_bad=arguments.skip_bad)
     batch = changes.get("batch", training["batch"])
     epochs = changes.get("epochs", training["epochs"])
     if not arguments.quiet:
-        print(describe(model, path, plan, parts, batch, epochs), flush=True)
+        say(describe(model, path, plan, parts, batch, epochs))
     training.update(datasets.remembered(plan, parts))
     history = model.fit(
         dict(parts.data),
@@ -63,6 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
     finish(model, history, output, arguments.training)
     return INTERRUPTED if history.interrupted else 0
+
+
+def check_outputs(arguments: argparse.Namespace, inputs: list[str | Path]) -> Path | None:
+    """The file for the model. Neither it nor the log may destroy an input, or each other."""
+    output = None
+    if arguments.output:
+        output = check_writable(arguments.output, MODEL, inputs)
+        inputs = [*inputs, output]
+    if arguments.log:
+        check_writable(arguments.log, LOG, inputs)
+    return output
 
 
 def continued(path: Path, arguments: argparse.Namespace) -> tuple[Model, dict[str, int]]:
@@ -128,8 +141,8 @@ def finish(model: Model, history: Any, output: Path | None, training: bool) -> N
         print(f"stopped after {len(history)} whole epochs", file=sys.stderr)
     if len(history):
         values = {name: value for name, value in history[-1].items() if name not in APART}
-        print(f"trained: {values_text(values)}")
+        say(f"trained: {values_text(values)}")
     if output is not None:
-        print(f"{output}: {size_text(output)}")
+        say(f"{output}: {size_text(output)}")
     else:
         print("nothing was written: `-o OUT.nnc` keeps the trained model")

@@ -7,6 +7,8 @@ phase.
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +28,9 @@ from .network import Network, Text, build_net, choose_net
 from .reading import read_text
 from .training import Recipe, Trained, build_section
 
-__all__ = ["Elaborated", "Text", "elaborate"]
+__all__ = ["Elaborated", "PathOrText", "Text", "elaborate"]
+
+PathOrText = str | bytes | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -245,13 +249,19 @@ def _stop(diagnostics: list[Diagnostic], loader: Loader) -> None:
         raise DiagnosticError(diagnostics[:MAX_ERRORS], loader.sources)
 
 
-def read_source(path_or_text: str | Path) -> syntax.Source:
+def read_source(path_or_text: PathOrText) -> syntax.Source:
     """A path ending in `.nn`, or the text itself, as a Source. Raises OSError where the file cannot
     be read.
     """
-    if isinstance(path_or_text, Path) or (
-        "\n" not in path_or_text and path_or_text.strip().endswith(".nn")
-    ):
-        path = Path(path_or_text)
+    if not isinstance(path_or_text, (str, bytes, os.PathLike)):
+        from nnrt.errors import Error
+
+        raise Error(
+            "a path that ends in `.nn` is needed, or the text of a net, and this is "
+            f"{path_or_text!r:.60}."
+        )
+    text = os.fsdecode(path_or_text)
+    if isinstance(path_or_text, os.PathLike) or ("\n" not in text and text.strip().endswith(".nn")):
+        path = Path(text)
         return syntax.Source(path.name, read_text(path), str(path.parent.resolve()))
-    return syntax.Source("<text>", path_or_text, None)
+    return syntax.Source("<text>", text, None)

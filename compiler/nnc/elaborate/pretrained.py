@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from nnlang import syntax
-from nnlang.diagnostics import suggest
+from nnlang.diagnostics import shown_path, suggest
 
 from .context import Context
 from .training import Recipe
@@ -24,6 +24,7 @@ def load_weights(
     loaded: list[str] = []
     for node in recipe.load:
         path = Path(directory or ".") / node.value
+        shown = shown_path(str(path))
         arrays = read_arrays(context, path, node)
         for name, array in arrays.items():
             spec = context.variables.get(name)
@@ -33,7 +34,7 @@ def load_weights(
                 )
                 context.report_failure(
                     "N0508",
-                    f"the net has no parameter `{name}`, which {path.name} holds",
+                    f"the net has no parameter `{name}`, which {shown} holds",
                     node.span,
                     "",
                     helps=[f"did you mean `{meant}`? rename it in the file"] if meant else [],
@@ -41,7 +42,7 @@ def load_weights(
             elif array.shape != values[name].shape:
                 context.report_failure(
                     "N0508",
-                    f"`{name}` in {path.name} has the shape {list(array.shape)}",
+                    f"`{name}` in {shown} has the shape {list(array.shape)}",
                     node.span,
                     f"the net has {list(values[name].shape)}",
                 )
@@ -57,16 +58,16 @@ def read_arrays(
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    shown = shown_path(str(path))
     if not path.is_file():
-        context.report_failure(
-            "N0508", f"there is no file {path.name}", node.span, f"looked in {path.parent.name}/"
-        )
+        words = "" if Path(node.value).is_absolute() else "looked for beside this file"
+        context.report_failure("N0508", f"there is no file {shown}", node.span, words)
         return {}
     try:
         found = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        context.report_failure("N0508", f"{path.name} is no safetensors file: {error}", node.span)
+        context.report_failure("N0508", f"{shown} is no safetensors file: {error}", node.span)
         return {}
     if not found:
-        context.report_failure("N0508", f"{path.name} holds no arrays", node.span)
+        context.report_failure("N0508", f"{shown} holds no arrays", node.span)
     return dict(found)

@@ -7,7 +7,6 @@ InternalError that names the first result that differs.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,12 +84,16 @@ def write_reproducer(graph: Graph, pass_name: str) -> str:
     """
     import hashlib
 
+    from nnrt.errors import Error
+    from nnrt.kinds import GRAPH
+    from nnrt.writing import target
+
     text = print_graph(graph, inline_limit=1 << 16)
     key = hashlib.sha256(f"{pass_name}\n{text}".encode()).hexdigest()[:12]
-    path = Path(f"crash-{key}.nnir")
+    path = f"crash-{key}.nnir"
     again = f"python -m nnc.passes.rerun {pass_name} {path}"
     try:
-        path.write_text(f"# pass: {pass_name}\n# again: {again}\n{text}", encoding="utf-8")
-    except OSError:
+        target(path, GRAPH).write_text(f"# pass: {pass_name}\n# again: {again}\n{text}")
+    except Error:
         return "(could not be written)"
-    return str(path)
+    return path

@@ -7,13 +7,16 @@ its number of dimensions. Images [N, H, W] meet an input [N, H, W, 1].
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from math import prod
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
+from nnrt import memory, reading
 from nnrt.data.types import Array, Arrays, Input, as_integer, quoted
 from nnrt.errors import Error
 
@@ -86,30 +89,46 @@ def shaped(array: Array, item: Input) -> Array:
 
 def read_file(path: Path) -> Array:
     """The array of one IDX file. Nothing is allocated that the file does not fill."""
-    data = path.read_bytes()
-    if path.suffix == ".gz":
+    with reading.open_regular(str(path)) as file:
+        size = os.fstat(file.fileno()).st_size
+        if path.suffix != ".gz":
+            return read_array(path, file, size, packed=False)
         try:
-            data = gzip.decompress(data)
+            with gzip.open(file) as unpacked:
+                return read_array(path, cast(BinaryIO, unpacked), size, packed=True)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise Error(
                 f"{path} is damaged: its compressed data ends early or is wrong ({error}). "
                 "Fetch it again.",
                 "N0741",
             ) from error
-    if len(data) < 4 or data[0] or data[1] or data[2] not in ELEMENTS:
+
+
+def read_array(path: Path, file: BinaryIO, size: int, packed: bool) -> Array:
+    """The array whose header comes first in `file`, which has `size` bytes, maybe packed ones."""
+    head = file.read(4)
+    if len(head) < 4 or head[0] or head[1] or head[2] not in ELEMENTS:
         raise Error(f"{path} is not an IDX file: its first four bytes are wrong.", "N0741")
-    dtype, rank = np.dtype(ELEMENTS[data[2]]), data[3]
-    start = 4 + 4 * rank
-    if len(data) < start:
+    dtype, rank = np.dtype(ELEMENTS[head[2]]), head[3]
+    sizes = file.read(4 * rank)
+    if len(sizes) < 4 * rank:
         raise Error(f"{path} is damaged: it ends within its header. Fetch it again.", "N0741")
-    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", rank, 4))
-    needed = start + prod(shape) * dtype.itemsize
-    if len(data) != needed:
+    shape = tuple(int(length) for length in np.frombuffer(sizes, ">u4"))
+    start, needed = 4 + 4 * rank, prod(shape) * dtype.itemsize
+    found = size - start
+    if packed:
+        memory.check_ratio(size, needed, str(path), "Keep it unpacked, without `.gz`.")
+    if packed or found == needed:
+        memory.require(needed, str(path), "N0741")
+        data = file.read(needed)
+        found = len(data) + (len(file.read(1)) if packed else 0)
+    if found != needed:
+        more = "more" if packed and found > needed else f"{start + found:,}"
         raise Error(
-            f"{path} is damaged: {list(shape)} elements need {needed:,} bytes, and it has "
-            f"{len(data):,}. Fetch it again.",
+            f"{path} is damaged: {list(shape)} elements need {start + needed:,} bytes, and it has "
+            f"{more}. Fetch it again.",
             "N0741",
         )
-    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    array = np.frombuffer(data, dtype).reshape(shape)
     native = {"i1": np.int32, "i2": np.int32}.get(dtype.str[1:], dtype.newbyteorder("="))
     return array.astype(native)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nnrt import reading
 from nnrt.data.types import Arrays, Input, Known, check_rows, did_you_mean, quoted
 from nnrt.errors import Error
 
@@ -42,7 +43,7 @@ def open(
     names = {item.name for item in wanted}
     others = [item for item in map(Input.of, aside) if item.name not in names]
     known = Known(dict(classes or {}), dict(columns or {}), closed)
-    path, part = find(os.fspath(source), directory)
+    path, part = find(reading.path_text(source, "the data"), directory)
     try:
         arrays = read(path, part, wanted, others, known, skip_bad)
     except OSError as error:
@@ -75,6 +76,7 @@ def read(
     no_part(path, part)
     if folder:
         return images.read_folder(path, wanted, known, skip_bad)
+    reading.check_regular(path.stat().st_mode, str(path))
     if path.suffix.lower() in pixels.SUFFIXES:
         return images.read_file(path, wanted)
     only_images(path, skip_bad)
