@@ -93,13 +93,34 @@ Shape evaluate_shape(const std::vector<Dim>& dims, const std::vector<int64_t>& s
   return shape;
 }
 
+namespace {
+
+// The line of the text that a step comes from, as a message begins with it.
+std::string place_of(const StepSpec& spec) { return spec.source.empty() ? "" : spec.source + ": "; }
+
+// The same of the step that writes a buffer.
+std::string place_of(const Program& program, int buffer) {
+  for (const StepSpec& spec : program.steps) {
+    const StepAccess access = access_of(spec);
+    if (std::find(access.writes.begin(), access.writes.end(), buffer) != access.writes.end())
+      return place_of(spec);
+  }
+  return "";
+}
+
+}  // namespace
+
 std::vector<TensorInfo> evaluate_buffers(const Program& program,
                                          const std::vector<int64_t>& symbols) {
   std::vector<TensorInfo> buffers;
   buffers.reserve(program.buffers.size());
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     const BufferSpec& spec = program.buffers[i];
-    buffers.push_back({spec.dtype, evaluate_shape(spec.shape, symbols)});
+    try {
+      buffers.push_back({spec.dtype, evaluate_shape(spec.shape, symbols)});
+    } catch (const Error& error) {
+      throw Error(place_of(program, static_cast<int>(i)) + error.what());
+    }
     checked_bytes(buffers.back(), "buffer " + std::to_string(i));
     if (spec.alias >= 0) {
       const TensorInfo& base = buffers[static_cast<size_t>(spec.alias)];
@@ -137,7 +158,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
     }
     step.kernel = kernel->bind(request);
   } catch (const Error& error) {
-    throw Error(describe(spec, index) + ": " + error.what());
+    throw Error(place_of(spec) + describe(spec, index) + ": " + error.what());
   }
   estimate_cost(step, buffers);
   return step;

@@ -39,9 +39,17 @@ Part part_of(const BindRequest& request, const Shape& large, const Shape& small,
   for (size_t d = 0; d < large.size(); ++d) {
     NNC_CHECK(step[d] != 0, kernel + ": a step of 0");
     if (small[d] == 0) continue;
-    NNC_CHECK(begin[d] >= 0 && begin[d] < large[d], kernel + ": begins outside");
+    const auto taken = [&] {
+      const int64_t last = begin[d] + (small[d] - 1) * step[d];
+      const std::string which =
+          small[d] == 1 ? "element " + std::to_string(begin[d])
+                        : "elements " + std::to_string(begin[d]) + " to " + std::to_string(last);
+      return "the slice takes " + which + " of axis " + std::to_string(d) + ", which has " +
+             std::to_string(large[d]);
+    };
+    NNC_CHECK(begin[d] >= 0 && begin[d] < large[d], taken());
     const int64_t room = step[d] > 0 ? (large[d] - 1 - begin[d]) / step[d] : -(begin[d] / step[d]);
-    NNC_CHECK(small[d] - 1 <= room, kernel + ": ends outside");
+    NNC_CHECK(small[d] - 1 <= room, taken());
     part.offset += begin[d] * part.strides[d];
     part.strides[d] = small[d] > 1 ? part.strides[d] * step[d] : 0;
   }

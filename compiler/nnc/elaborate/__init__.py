@@ -7,7 +7,6 @@ phase.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -79,6 +78,10 @@ def elaborate(
     found: dict[str, Any] = {}
     for program in ("predict",) if section is None else ("evaluate", "train"):
         context = Context(loader.sources, program == "train", chosen.name.text)
+        if program == "train" and section is not None:
+            context.frozen = tuple(
+                node.pattern.value for node in section.body if isinstance(node, syntax.Freeze)
+            )
         try:
             network, found = build_net(context, module, chosen, settings, loader)
             if program != "train":  # what evaluation adds comes after what inference needs

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from nnlang import syntax
 
@@ -18,7 +18,16 @@ from ..graph import FLOATS
 from ..ops.base import ShapeError
 from .context import Context
 from .sides import shape_help, unequal_sides
-from .values import Tensor, describe, is_dim, is_integer, is_number, tensor_help, written
+from .values import (
+    Tensor,
+    describe,
+    is_dim,
+    is_integer,
+    is_number,
+    shape_text,
+    tensor_help,
+    written,
+)
 
 LARGEST = 2**62  # of whole numbers at compile time
 LONGEST = 1_000_000  # of lists at compile time
@@ -300,7 +309,68 @@ def apply(context: Context, sign: str, left: Tensor, right: Tensor, node: syntax
         unequal_sides(
             context, "N0312", message, node, left, right, shape_help(context, node, left, right)
         )
+    if left.dtype == "u8" and sign in ("+", "-", "*"):
+        _would_wrap(context, node, left)
+    texts = (context.snippet(node.left.span), context.snippet(node.right.span))
+    meets_rows(context, f"`{sign}`", left, right, node.span, texts)
     return context.emit(NODES[sign], left, right, span=node.span, shown=sign)
+
+
+def _would_wrap(context: Context, node: syntax.Binary, left: Tensor) -> NoReturn:
+    first, second = (
+        context.snippet(part.span) if _is_literal(part) else f"f32({context.snippet(part.span)})"
+        for part in (node.left, node.right)
+    )
+    context.fail(
+        "N0302",
+        f"`{node.operator}` of u8 would wrap around",
+        node.operator_span,
+        "u8 holds whole numbers from 0 to 255",
+        notes=[f"left of `{node.operator}`: {context.provenance(left)}"],
+        helps=[f"convert it first: `{first} {node.operator} {second}`"],
+    )
+
+
+def _is_literal(node: syntax.Expression) -> bool:
+    if isinstance(node, syntax.Unary):
+        return _is_literal(node.operand)
+    return isinstance(node, (syntax.Number, syntax.List))
+
+
+def meets_rows(
+    context: Context,
+    what: str,
+    a: Tensor,
+    b: Tensor,
+    span: syntax.Span,
+    texts: tuple[str, str] = ("...", "..."),
+) -> None:
+    """Predictions [N, 1] beside targets [N] would spread to [N, N] without a word: an open
+    dimension meets itself on another axis.
+    """
+    for left, right, (wide, name) in ((a, b, texts), (b, a, texts[::-1])):
+        rows = right.shape[-1] if right.shape else None
+        if (
+            isinstance(rows, Poly)
+            and len(left.shape) > len(right.shape)
+            and left.shape[-1] == 1
+            and rows in left.shape[: -len(right.shape)]
+        ):
+            whole = ", ".join(str(dim) for dim in (*right.shape, 1))
+            context.fail(
+                "N0312",
+                f"{what} of {shape_text(left.shape)} and {shape_text(right.shape)} would give each "
+                f"of the {rows} rows with each other",
+                span,
+                notes=[
+                    f"one side is {context.provenance(left)}",
+                    f"the other is {context.provenance(right)}",
+                ],
+                helps=[
+                    f"take away the last axis of one: `sum({wide}, -1)`",
+                    f"or give it to the other: `reshape({name}, ({whole}))`",
+                ],
+            )
 
 
 def _division_types(

@@ -117,6 +117,7 @@ def _pair(context: Context, name: str, a: Any, b: Any, span: syntax.Span) -> tup
         a = arithmetic.literal(context, a, b, name, span)
     if not isinstance(b, Tensor):
         b = arithmetic.literal(context, b, a, name, span)
+    arithmetic.meets_rows(context, f"`{name}`", a, b, span)
     return a, b
 
 
@@ -137,6 +138,8 @@ def select(context: Context, span: syntax.Span, chosen: Any, a: Any, b: Any) -> 
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         a = arithmetic.as_tensor(context, a, "f32", span)
     a, b = _pair(context, "select", a, b, span)
+    for side in (a, b):
+        arithmetic.meets_rows(context, "`select`", chosen, side, span)
     return context.emit("select", chosen, a, b, span=span)
 
 

@@ -152,7 +152,7 @@ def build(
     words = functools.partial(_call_text, function, given, dict(scope.names))
     context.enter(Frame(function.name, words, span, definition, function.kind))
     try:
-        with context.path(paths):
+        with context.path(paths), context.as_in_inference(paths):
             if isinstance(definition, syntax.Net):
                 return sibling("network").run_inside(context, scope, definition)
             if not isinstance(definition.body, tuple):

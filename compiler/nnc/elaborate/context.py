@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
 from nnlang import syntax
@@ -92,7 +93,7 @@ class Context:
     """One elaboration of a net (with or without its training section)."""
 
     sources: dict[str, syntax.Source]
-    training: bool
+    training: bool  # false inside what is frozen, also while the training step is built
     subject: str = ""  # the net or training section, where chains of calls end
     builder: Builder = field(default_factory=Builder)
     variables: dict[str, VariableSpec] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class Context:
     streams: dict[str, int] = field(default_factory=dict)
     initializing: str | None = None  # the variable whose initializer runs
     answering: bool = False  # while a net is built for inference, which draws no numbers
+    frozen: tuple[str, ...] = ()  # the patterns of `freeze`, while the training step is built
     shared: str = ""  # the shared instance being called
     remembered: dict[Hashable, Any] = field(default_factory=dict)
     snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
@@ -152,6 +154,16 @@ class Context:
         place = self.user_span(span)
         origin = Origin(self.paths.prefix, f"{place.file}:{place.line}")
         return _Meanwhile(self.builder, "origin", origin)
+
+    def is_frozen(self, name: str) -> bool:
+        """Whether a parameter or state of this name is frozen."""
+        return any(fnmatchcase(name, pattern) for pattern in self.frozen)
+
+    def as_in_inference(self, paths: Paths) -> AbstractContextManager[Any]:
+        """A use of a block of which everything is frozen is built as for inference."""
+        below = f"{paths.prefix}."
+        frozen = any(p.endswith("*") and fnmatchcase(below, p) for p in self.frozen)
+        return _Meanwhile(self, "training", False) if frozen else nullcontext()
 
     def path(self, paths: Paths) -> AbstractContextManager[None]:
         return _Meanwhile(self, "paths", paths)

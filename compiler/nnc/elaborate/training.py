@@ -320,11 +320,12 @@ def build_metrics(context: Context, scope: Scope, trained: Trained) -> None:
 
 
 def frozen_names(context: Context, recipe: Recipe) -> set[str]:
-    names = [spec.name for spec in context.variables.values() if spec.kind == "parameter"]
+    kinds = ("parameter", "state")
+    names = [spec.name for spec in context.variables.values() if spec.kind in kinds]
     frozen: set[str] = set()
     complete = not context.diagnostics  # else parameters may be missing
     for pattern in recipe.freeze:
-        found = fnmatch.filter(names, pattern.value)
+        found = [name for name in names if fnmatch.fnmatchcase(name, pattern.value)]
         if not found and complete:
             meant = suggest(pattern.value, names)
             helps = [f'did you mean "{meant}"?'] if meant else []
@@ -333,9 +334,9 @@ def frozen_names(context: Context, recipe: Recipe) -> set[str]:
             shown = ", ".join(f"`{n}`" for n in names[:12]) + (", …" if len(names) > 12 else "")
             context.report_failure(
                 "N0507",
-                f'no parameter matches "{pattern.value}"',
+                f'no parameter or state matches "{pattern.value}"',
                 pattern.span,
-                notes=[f"the parameters are {shown}" if names else "the net has no parameters"],
+                notes=[f"there are {shown}" if names else "the net has no parameters"],
                 helps=helps,
             )
         frozen.update(found)
@@ -348,7 +349,8 @@ def build_updates(context: Context, scope: Scope, trained: Trained, loss: Tensor
     """
     recipe = trained.recipe
     for spec in context.variables.values():
-        if spec.kind == "state" and context.current[spec.name].value is not spec.value:
+        moved = spec.kind == "state" and context.current[spec.name].value is not spec.value
+        if moved and not context.is_frozen(spec.name):
             trained.updates.append((spec.name, context.current[spec.name].value))
     parts = []
     for build in (clip_rule, learning_rate, optimizer_rule):  # their mistakes, whatever the loss
