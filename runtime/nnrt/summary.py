@@ -32,6 +32,7 @@ def summary(model: Model) -> str:
     if flops and all(value is not None for value in flops):
         lines.append(f"FLOPs a row: {short(sum(value or 0 for value in flops))}")
     lines += memory_lines(model, symbol)
+    lines += rounding_lines(model, symbol)
     return "\n".join(lines)
 
 
@@ -88,6 +89,34 @@ def memory_lines(model: Model, symbol: str) -> list[str]:
             f"(no plan needs less than {bytes_text(info['lower_bound_bytes'])})"
         )
     return lines
+
+
+def rounding_lines(model: Model, symbol: str) -> list[str]:
+    """Which convolutions run by Winograd's algorithm, and what that means for large values."""
+    convolutions = [step for step in model.plan["programs"]["predict"]["steps"] if is_conv(step)]
+    if not convolutions or model.plan.get("strict"):
+        return []
+    if set(model.plan["symbols"]) - {symbol}:
+        which = f"up to {len(convolutions)} convolutions, depending on the sizes,"
+    else:
+        try:
+            steps = model.describe("predict", **{symbol: 1})["steps"]
+        except Error:
+            return []
+        paths = [step["path"] for step in steps if step["algorithm"].startswith("winograd")]
+        if not paths:
+            return []
+        shown = ", ".join(visible(path) for path in paths[:3]) + (", …" if len(paths) > 3 else "")
+        which = f"{len(paths)} of {len(convolutions)} convolutions ({shown})"
+    return [
+        f"rounding: {which} run by Winograd's algorithm, which rounds relative to the largest value "
+        "of a 6x6 tile: a single pixel of 1e6 costs its neighbours an error of about 0.2. Scale "
+        'inputs with such outliers, or compile with `precision="strict"` (`--precision strict`)'
+    ]
+
+
+def is_conv(step: Mapping[str, Any]) -> bool:
+    return str(step["kernel"]).startswith("conv2d")
 
 
 def short(value: float) -> str:
