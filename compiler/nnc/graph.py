@@ -30,6 +30,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 FLOATS = ("f32", "f64")
 INTEGERS = ("i32", "i64", "u8")
+MAX_RANK = 8  # of every tensor: kMaxRank of the engine
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ CODES: dict[str, str] = {
     "N0312": "sides of an operator with different shapes",
     "N0313": "arithmetic without a result",
     "N0314": "an element type that cannot be used here",
+    "N0315": "a tensor of more than 8 dimensions",
     # Settings and calls
     "N0401": "too many arguments",
     "N0402": "an argument that does not exist",

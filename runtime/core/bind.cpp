@@ -1,16 +1,22 @@
 // bind_program: sizes, kernels, places, memory plan, pointers and schedule of one program.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "core/binding.h"
 #include "core/chain.h"
 #include "core/columns.h"
 #include "core/planner.h"
 #include "core/sums.h"
+#include "core/work.h"
 #include "cpu/tile.h"
 
 namespace nnrt {
 namespace {
+
+// Of operands and results of a step that are looked at for in-place use. Steps of networks have
+// some tens.
+constexpr size_t kMostPairs = 4096;
 
 class Binder {
  public:
@@ -26,6 +32,7 @@ class Binder {
     reads_ = count_reads();
     bind_part(program_.prepare, binding_->prepare, no_buffers());
     bind_part(program_.steps, binding_->main, fixed_buffers());
+    check_work(*binding_, options_.isa, options_.threads);
     const ChainBuffers chained = join_chains(binding_->main, temporary_readers(), info_.roots,
                                              binding_->buffers, options_.threads);
     for (const auto& [buffer, bytes] : chained.handed) binding_->sizes[root(buffer)] = bytes;
@@ -139,15 +146,14 @@ class Binder {
 
   // A step may touch the same memory as operand and as result only element by element.
   void check_hazards(const StepSpec& spec, size_t index, const StepAccess& access) const {
+    std::set<size_t> read;
+    for (int buffer : access.reads) read.insert(root(buffer));
     for (int write : access.writes) {
-      for (int read : access.reads) {
-        if (root(read) != root(write)) continue;
-        const int shared = info_.roots[static_cast<size_t>(read)];
-        NNC_CHECK(
-            in_place_safe(spec, info_.roots, shared, shared, binding_->buffers, domain_of(spec)),
-            describe(spec, index) + " changes buffer " + std::to_string(write) +
-                " while reading it");
-      }
+      if (read.count(root(write)) == 0) continue;
+      const int shared = static_cast<int>(root(write));
+      NNC_CHECK(
+          in_place_safe(spec, info_.roots, shared, shared, binding_->buffers, domain_of(spec)),
+          describe(spec, index) + " changes buffer " + std::to_string(write) + " while reading it");
     }
   }
 
@@ -238,10 +244,10 @@ class Binder {
     MemoryRequest::Step result;
     const StepAccess& access = step.access;
     const auto collect = [&](const std::vector<int>& buffers, std::vector<int>& items) {
+      std::set<int> seen;
       for (int buffer : buffers) {
         const int item = item_of[root(buffer)];
-        if (item >= 0 && std::find(items.begin(), items.end(), item) == items.end())
-          items.push_back(item);
+        if (item >= 0 && seen.insert(item).second) items.push_back(item);
       }
     };
     collect(access.reads, result.reads);
@@ -251,8 +257,10 @@ class Binder {
     const bool replaces = step.kernel.replaces >= 0;
     if (step.spec->kernel != "tile" && !finishes && !replaces) return result;
     const Shape domain = domain_of(*step.spec);
+    size_t pairs = 0;
     for (int read : access.reads) {
       for (int write : access.writes) {
+        if (++pairs > kMostPairs) return result;
         const size_t from = root(read);
         const size_t to = root(write);
         if (from == to || item_of[from] < 0 || item_of[to] < 0 ||

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMostLinks = 8;  // of a chain; a longer path is cut
 constexpr size_t kReach = 8;      // steps ahead that are looked at for those that take a result
+constexpr size_t kFar = 4096;     // and for those that can have it made again
 constexpr int64_t kParts = 32;    // of sums, at least: 16 threads end at nearly the same time
 constexpr size_t kNone = static_cast<size_t>(-1);
 
@@ -131,8 +132,8 @@ class Chainer {
     const int between = result(link.step);
     int left = readers_[static_cast<size_t>(between)];
     size_t next = kNone;
-    const size_t end =
-        left > 0 ? part_.steps.size() : std::min(part_.steps.size(), link.step + 1 + kReach);
+    const size_t end = std::min(part_.steps.size(),
+                                link.step + 1 + (left > 0 && rows.hand != nullptr ? kFar : kReach));
     for (size_t i = link.step + 1; i < end && !(left == 0 && next != kNone); ++i) {
       if (uses(step(i).access.reads, between) == 0) continue;
       --left;

@@ -7,7 +7,10 @@
 namespace nnrt {
 namespace {
 
+// Beyond what networks have, so that checking and binding a plan never take long: training
+// ResNet-152 takes 3000 steps.
 constexpr size_t kMaxOperands = 4096;
+constexpr size_t kMaxSteps = 1 << 18;
 
 bool is_name(const std::string& text) {
   if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
@@ -22,6 +25,9 @@ class ProgramChecker {
       : plan_(plan), program_(program), lookup_(lookup), used_(plan.symbols.size(), false) {}
 
   void check() {
+    const size_t steps = program_.prepare.size() + program_.steps.size();
+    NNC_CHECK(steps <= kMaxSteps, "there are " + std::to_string(steps) + " steps; at most " +
+                                      std::to_string(kMaxSteps) + " are possible");
     check_buffers();
     check_inputs();
     check_outputs();

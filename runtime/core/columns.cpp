@@ -1,6 +1,7 @@
 #include "core/columns.h"
 
 #include <algorithm>
+#include <set>
 
 #include "cpu/stream.h"
 
@@ -91,12 +92,13 @@ class Columns {
       if (i > 0 && makers[i] != makers[0]) add_once(access.reads, target);
       add_once(access.writes, target);
     }
+    std::set<int> left;
     for (size_t i = 0; i < operands.size(); ++i) {
-      bool left = false;
-      for (size_t k = 0; k < operands.size(); ++k)
-        left = left || (operands[k] == operands[i] && !taken[k]);
+      if (!taken[i]) left.insert(operands[i]);
+    }
+    for (size_t i = 0; i < operands.size(); ++i) {
       const auto found = std::find(step.access.reads.begin(), step.access.reads.end(), operands[i]);
-      if (left || found == step.access.reads.end()) continue;
+      if (left.count(operands[i]) != 0 || found == step.access.reads.end()) continue;
       step.access.reads.erase(found);
       --reads_[static_cast<size_t>(operands[i])];
     }

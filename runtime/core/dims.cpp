@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kMaxDepth = 64;
 constexpr size_t kMaxText = 4096;
+constexpr size_t kMaxSymbols = 1024;  // each name is looked for among them
 
 // Recursive descent over: total = term {+|- term}; term = factor {*|// factor};
 // factor = number | name | -factor | (total) | max(total,total).
@@ -176,6 +177,9 @@ int64_t apply(DimOp::Kind kind, int64_t left, int64_t right, const Dim& dim) {
 }  // namespace
 
 Dim parse_dim(const std::string& text, const std::vector<std::string>& symbols) {
+  NNC_CHECK(symbols.size() <= kMaxSymbols, "there are " + std::to_string(symbols.size()) +
+                                               " symbols; at most " + std::to_string(kMaxSymbols) +
+                                               " are possible");
   return DimParser(text, symbols).parse();
 }
 

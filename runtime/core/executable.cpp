@@ -17,6 +17,7 @@ Executable::Executable(Plan plan, const Options& options, KernelLookup lookup)
         {name, &program, analyze(plan_, program), std::make_unique<PreparedStore>()});
   size_t total = 0;
   for (const VariableSpec& variable : plan_.variables) {
+    variable_numbers_.emplace(variable.name, variable_offsets_.size());
     variable_offsets_.push_back(total);
     const size_t bytes =
         round_up(checked_bytes({variable.dtype, variable.shape}, variable.name), kAlignment);
@@ -39,10 +40,9 @@ size_t Executable::program_index(const std::string& name) const {
 }
 
 size_t Executable::variable_index(const std::string& name) const {
-  for (size_t i = 0; i < plan_.variables.size(); ++i) {
-    if (plan_.variables[i].name == name) return i;
-  }
-  throw Error("this model has no variable `" + name + "`");
+  const auto found = variable_numbers_.find(name);
+  NNC_CHECK(found != variable_numbers_.end(), "this model has no variable `" + name + "`");
+  return found->second;
 }
 
 size_t Executable::variable_bytes(size_t index) const {

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
+#include <set>
+#include <utility>
 
 namespace nnrt {
 namespace {
@@ -16,6 +19,64 @@ struct Piece {
   size_t first = kNever;
   size_t last = 0;
   size_t offset = 0;
+};
+
+// Trying orders takes time that grows with the square of the pieces: 0.2 s for so many.
+constexpr size_t kManyPieces = 8192;
+
+// The bytes of an arena that nothing uses: gaps below its end, and all above.
+class FreeBytes {
+ public:
+  // Where `bytes` are free: the smallest gap, the lowest among equals, else the end.
+  size_t take(size_t bytes) {
+    const auto found = by_size_.lower_bound({bytes, 0});
+    if (found == by_size_.end()) {
+      const size_t offset = end_;
+      end_ += bytes;
+      return offset;
+    }
+    const auto [size, offset] = *found;
+    remove(offset, size);
+    if (size > bytes) add(offset + bytes, size - bytes);
+    return offset;
+  }
+
+  void give(size_t offset, size_t bytes) {
+    const auto above = gaps_.lower_bound(offset);
+    if (above != gaps_.begin()) {
+      const auto [start, size] = *std::prev(above);
+      if (start + size == offset) {
+        remove(start, size);
+        offset = start;
+        bytes += size;
+      }
+    }
+    const auto next = gaps_.find(offset + bytes);
+    if (next != gaps_.end()) {
+      const size_t size = next->second;
+      remove(offset + bytes, size);
+      bytes += size;
+    }
+    if (offset + bytes == end_) {
+      end_ = offset;
+    } else {
+      add(offset, bytes);
+    }
+  }
+
+ private:
+  void add(size_t offset, size_t size) {
+    gaps_[offset] = size;
+    by_size_.insert({size, offset});
+  }
+  void remove(size_t offset, size_t size) {
+    gaps_.erase(offset);
+    by_size_.erase({size, offset});
+  }
+
+  std::map<size_t, size_t> gaps_;                // size by offset
+  std::set<std::pair<size_t, size_t>> by_size_;  // size, offset
+  size_t end_ = 0;
 };
 
 class Planner {
@@ -38,13 +99,20 @@ class Planner {
       result.workspace_offsets.push_back(
           workspace_of_[step] == kNever ? 0 : pieces_[workspace_of_[step]].offset);
     }
-    std::vector<size_t> in_use(request_.steps.size(), 0);
+    // Bytes that come into use at each step, and that no later one uses.
+    std::vector<size_t> begun(request_.steps.size(), 0), ended(request_.steps.size(), 0);
     for (const Piece& piece : pieces_) {
       if (piece.first == kNever) continue;
       result.bytes = std::max(result.bytes, piece.offset + piece.bytes);
-      for (size_t step = piece.first; step <= piece.last; ++step) in_use[step] += piece.bytes;
+      begun[piece.first] += piece.bytes;
+      ended[piece.last] += piece.bytes;
     }
-    for (size_t bytes : in_use) result.lower_bound = std::max(result.lower_bound, bytes);
+    size_t in_use = 0;
+    for (size_t step = 0; step < request_.steps.size(); ++step) {
+      in_use += begun[step];
+      result.lower_bound = std::max(result.lower_bound, in_use);
+      in_use -= ended[step];
+    }
     return result;
   }
 
@@ -64,6 +132,8 @@ class Planner {
   }
 
   void merge_in_place() {
+    std::vector<std::vector<size_t>> items_of(request_.sizes.size());  // by piece
+    for (size_t item = 0; item < items_of.size(); ++item) items_of[item] = {item};
     for (size_t step = 0; step < request_.steps.size(); ++step) {
       std::vector<size_t> taken;  // pieces that already passed to a result of this step
       for (const auto& [operand, result] : request_.steps[step].in_place) {
@@ -79,9 +149,11 @@ class Planner {
         taken.push_back(from);
         source.last = target.last;
         target = Piece{};
-        for (size_t& piece : piece_of_) {
-          if (piece == to) piece = from;
+        for (size_t item : items_of[to]) {
+          piece_of_[item] = from;
+          items_of[from].push_back(item);
         }
+        items_of[to].clear();
       }
     }
   }
@@ -96,12 +168,13 @@ class Planner {
   }
 
   // No order is best for every program: the largest first, the longest first among equals, or
-  // simply in the order of time. All are tried.
+  // simply in the order of time. All are tried, unless there are too many pieces for that.
   void place() {
     std::vector<size_t> order;
     for (size_t i = 0; i < pieces_.size(); ++i) {
       if (pieces_[i].bytes > 0 && pieces_[i].first != kNever) order.push_back(i);
     }
+    if (order.size() > kManyPieces) return place_in_time(order);
     const auto span = [](const Piece& piece) { return piece.last - piece.first; };
     const auto by = [&](auto&& before) {
       std::vector<size_t> sorted = order;
@@ -128,6 +201,22 @@ class Planner {
       best = pieces_;
     }
     pieces_ = std::move(best);
+  }
+
+  // In the order of time each piece takes the smallest gap that is free at its first step; its
+  // bytes are free again after its last.
+  void place_in_time(const std::vector<size_t>& order) {
+    std::vector<std::vector<size_t>> begun(request_.steps.size()), ended(request_.steps.size());
+    for (size_t index : order) {
+      begun[pieces_[index].first].push_back(index);
+      ended[pieces_[index].last].push_back(index);
+    }
+    FreeBytes free_bytes;
+    for (size_t step = 0; step < begun.size(); ++step) {
+      for (size_t index : begun[step])
+        pieces_[index].offset = free_bytes.take(pieces_[index].bytes);
+      for (size_t index : ended[step]) free_bytes.give(pieces_[index].offset, pieces_[index].bytes);
+    }
   }
 
   size_t place_in_order(const std::vector<size_t>& order) {

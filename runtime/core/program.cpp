@@ -1,6 +1,7 @@
 #include "core/program.h"
 
 #include <algorithm>
+#include <set>
 
 namespace nnrt {
 namespace {
@@ -9,21 +10,39 @@ bool contains(const std::vector<int>& list, int value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-void add_once(std::vector<int>& list, int value) {
-  if (!contains(list, value)) list.push_back(value);
-}
+// Adds to a list each value once, in the order given.
+class Once {
+ public:
+  explicit Once(std::vector<int>& list) : list_(list) {}
+  void add(int value) {
+    if (list_.size() < kFew ? contains(list_, value) : !is_new(value)) return;
+    list_.push_back(value);
+  }
+
+ private:
+  static constexpr size_t kFew = 32;  // are searched faster than a set
+
+  bool is_new(int value) {
+    if (seen_.empty()) seen_.insert(list_.begin(), list_.end());
+    return seen_.insert(value).second;
+  }
+
+  std::vector<int>& list_;
+  std::set<int> seen_;
+};
 
 }  // namespace
 
 StepAccess access_of(const StepSpec& step) {
   StepAccess access;
-  for (int buffer : step.operands) add_once(access.reads, buffer);
-  for (int buffer : step.results) add_once(access.writes, buffer);
+  Once reads(access.reads), writes(access.writes);
+  for (int buffer : step.operands) reads.add(buffer);
+  for (int buffer : step.results) writes.add(buffer);
   if (step.tile) {
     for (int buffer : step.tile->loads) {
-      if (step.kernel == "tile" || !contains(step.results, buffer)) add_once(access.reads, buffer);
+      if (step.kernel == "tile" || !contains(step.results, buffer)) reads.add(buffer);
     }
-    for (int buffer : step.tile->stores) add_once(access.writes, buffer);
+    for (int buffer : step.tile->stores) writes.add(buffer);
   }
   return access;
 }

@@ -15,6 +15,10 @@ struct Range {
   bool written;
 };
 
+// Ranges that steps without a barrier between them touch; steps of networks depend on one another
+// long before.
+constexpr size_t kMostRanges = 1024;
+
 bool conflict(const Range& a, const Range& b) {
   return a.space == b.space && (a.written || b.written) && a.begin < b.end && b.begin < a.end;
 }
@@ -28,7 +32,8 @@ class Scheduler {
     for (size_t i = 0; i < part_.steps.size(); ++i) {
       if (part_.steps[i].joined) continue;
       const std::vector<Range> ranges = ranges_of(part_.steps[i]);
-      bool waits = i == 0 || std::any_of(ranges.begin(), ranges.end(), [this](const Range& range) {
+      bool waits = i == 0 || group_.size() > kMostRanges ||
+                   std::any_of(ranges.begin(), ranges.end(), [this](const Range& range) {
                      return std::any_of(group_.begin(), group_.end(),
                                         [&](const Range& other) { return conflict(range, other); });
                    });

@@ -16,6 +16,7 @@ constexpr double kBesideBytes = 40;  // is what it saves to read a tensor beside
 constexpr double kFarCache = 12e6;   // tensors up to this stay in L3 from step to step
 constexpr double kPart = 300;        // nanoseconds of each part, beside its elements
 constexpr double kBarrier = 1000;
+constexpr size_t kReach = 1024;  // steps ahead that are looked at for the one that merges
 
 // What it saves to take sums over so many bytes in parts.
 double gain_of(double bytes, const PixelSums& sums, int64_t parts) {
@@ -45,7 +46,8 @@ std::vector<int> read_beside(const BoundStep& merger) {
 size_t merger_of(const BoundPart& part, size_t maker, const std::vector<int>& roots) {
   const int source = part.steps[maker].spec->results[0];
   std::vector<int> written = part.steps[maker].access.writes;
-  for (size_t i = maker + 1; i < part.steps.size(); ++i) {
+  const size_t end = std::min(part.steps.size(), maker + 1 + kReach);
+  for (size_t i = maker + 1; i < end; ++i) {
     const BoundStep& step = part.steps[i];
     const PixelSums& sums = step.kernel.sums;
     if (sums.take != nullptr && is_free(step) && step.spec->operands[sums.source] == source) {

@@ -9,7 +9,57 @@ const BufferSpec& buffer_at(const std::vector<BufferSpec>& buffers, int index) {
   return buffers.at(static_cast<size_t>(index));
 }
 
+// Sets `value` where the dimension is a number.
+bool read_number(const Dim& dim, int64_t& value) {
+  if (dim.code.size() != 1 || dim.code[0].kind != DimOp::Kind::constant) return false;
+  value = dim.code[0].value;
+  return true;
+}
+
+void check_size(int64_t value, int64_t least, const std::string& what) {
+  NNC_CHECK(value >= least && value < kMostExtent, what + " is " + std::to_string(value) +
+                                                       ", not between " + std::to_string(least) +
+                                                       " and " + std::to_string(kMostExtent - 1));
+}
+
 }  // namespace
+
+void check_window(const Window& window, const std::string& what) {
+  check_size(window.kernel, 1, what + ": the kernel");
+  check_size(window.stride, 1, what + ": the stride");
+  check_size(window.dilation, 1, what + ": the dilation");
+  check_size(window.before, 0, what + ": the padding");
+  check_size(window.after, 0, what + ": the padding");
+  check_size(window.reach(), 1, what + ": the extent of the dilated kernel");
+}
+
+void check_pool_window(const Window& window, const std::string& what) {
+  check_window(window, what);
+  const int64_t padding = std::max(window.before, window.after);
+  NNC_CHECK(padding < window.reach(), what + ": a padding of " + std::to_string(padding) +
+                                          " is not smaller than the window, which reaches over " +
+                                          std::to_string(window.reach()));
+}
+
+void check_windows(const StepSpec& step, const std::vector<Dim>& kernel, bool pools) {
+  const auto dims = [&step](const char* name) {
+    const auto found = step.attributes.find(name);
+    const auto* list =
+        found != step.attributes.end() ? std::get_if<std::vector<Dim>>(&found->second) : nullptr;
+    return list != nullptr ? *list : std::vector<Dim>();
+  };
+  const std::vector<Dim> stride = dims("stride"), padding = dims("padding"),
+                         dilation = dims("dilation");
+  for (size_t axis = 0; axis < 2; ++axis) {
+    Window window;
+    bool known = read_number(kernel.at(axis), window.kernel);
+    known &= read_number(stride.at(axis), window.stride);
+    known &= read_number(padding.at(2 * axis), window.before);
+    known &= read_number(padding.at(2 * axis + 1), window.after);
+    known &= dilation.empty() || read_number(dilation.at(axis), window.dilation);
+    (pools && known ? check_pool_window : check_window)(window, step.kernel);
+  }
+}
 
 void expect_type(const StepSpec& step, const std::vector<BufferSpec>& buffers, int index,
                  DType type) {
@@ -61,6 +111,12 @@ std::string text_attribute(const AttributeMap& attributes, const std::string& na
 void check_shape(const TensorInfo& info, const Shape& expected, const std::string& what) {
   NNC_CHECK(info.shape == expected,
             what + " must be " + text_of({info.dtype, expected}) + ", found " + text_of(info));
+}
+
+int64_t checked_product(int64_t a, int64_t b, const std::string& what) {
+  int64_t product = 0;
+  NNC_CHECK(!__builtin_mul_overflow(a, b, &product), what + ": sizes are too large");
+  return product;
 }
 
 double bytes_of(const BindRequest& request) {

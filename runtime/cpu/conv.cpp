@@ -180,8 +180,8 @@ void make_classes(BoundConv& conv) {
       ConvClass pixels = make_class(conv, rows, columns);
       pixels.first_row = y;
       pixels.first_column = x;
-      pixels.rows = std::max<int64_t>(0, ceil_div(conv.result.height - y, conv.step_height));
-      pixels.columns = std::max<int64_t>(0, ceil_div(conv.result.width - x, conv.step_width));
+      pixels.rows = ceil_div(conv.result.height - y, conv.step_height);
+      pixels.columns = ceil_div(conv.result.width - x, conv.step_width);
       set_window(pixels, conv.source, conv.source.channels * conv.multiplier, conv.stride_height,
                  conv.stride_width, conv.multiplier == 1);
       if (conv.in_place) read_in_place(pixels, conv.source);
@@ -379,6 +379,9 @@ void set_images(BoundConv& conv) {
     std::swap(conv.source, conv.result);
     std::swap(conv.stride_height, conv.step_height);
     std::swap(conv.stride_width, conv.step_width);
+    // Beyond the image a class would have no pixels.
+    conv.step_height = std::min(conv.step_height, conv.result.height);
+    conv.step_width = std::min(conv.step_width, conv.result.width);
   }
   if (conv.depthwise && !conv.backward) conv.multiplier = s.group_out();
 }
@@ -432,6 +435,7 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   conv.window_offset = static_cast<int64_t>(line_bytes(static_cast<int64_t>(request.tile_scratch)));
   bound.scratch_bytes = static_cast<size_t>(conv.window_offset) + line_bytes(window_bytes(conv));
   const int64_t units = conv.image_blocks * conv.row_blocks * conv.strip_blocks;
+  bound.copied = static_cast<double>(units) * static_cast<double>(window_bytes(conv) / 4);
   std::vector<Phase>& packing = kept ? bound.prepare : bound.phases;
   bound.layout = narrow ? "narrow" : "strips";
   if (depthwise) {
@@ -461,6 +465,7 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
   const TensorInfo& y = backward ? request.operands[0] : request.results[0];
   auto conv = std::make_shared<BoundConv>();
   conv->shape = conv_shape(request, x, request.operands[1], y, !backward);
+  if (backward) check_classes(conv->shape);
   conv->images = conv->shape.images;
   conv->backward = backward;
   check_epilogue(request, request.results[0].elements());

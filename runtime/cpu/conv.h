@@ -29,9 +29,12 @@ struct ConvShape {
 };
 
 // Reads the attributes and checks that x, w and y fit each other. `exact`: y's extents must be
-// those of the convolution of x; a transposed convolution may have more of x than y covers.
+// those of the convolution of x; a transposed convolution may have more of x than y covers, but no
+// window that does not begin in x and its padding.
 ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const TensorInfo& w,
                      const TensorInfo& y, bool exact);
+// Throws Error where the gradient of the data would need too many classes of pixels.
+void check_classes(const ConvShape& shape);
 void check_conv(const StepSpec& step, const std::vector<BufferSpec>& buffers);
 
 // Up to so many result channels, vectors run along the source channels instead (where there are a

@@ -391,6 +391,9 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
       bind_product(*weight, table, bound);
     }
     set_sums(*weight, bound);
+    bound.copied = static_cast<double>(bound.phases.front().units / weight->splits) *
+                   static_cast<double>(weight->image_blocks * weight->row_blocks) *
+                   static_cast<double>(window_bytes(*weight) / 4);
     if (s.images > 0 && s.out_height > 0) {
       offer_remaking(*weight, bound);
       offer_sink(*weight, bound);

@@ -221,9 +221,12 @@ BoundKernel bind_resize_nearest_backward(const BindRequest& request) {
   auto arguments = std::make_shared<ResizeArguments>();
   const Shape& dx = request.results[0].shape;
   const auto factor = integers_attribute(*request.attributes, "factor", 2);
-  NNC_CHECK(factor[0] >= 1 && factor[1] >= 1, "resize_nearest_backward: factors are at least 1");
-  check_shape(request.operands[0], {dx[0], dx[1] * factor[0], dx[2] * factor[1], dx[3]},
-              "resize_nearest_backward: the gradient");
+  const std::string what = "resize_nearest_backward";
+  NNC_CHECK(factor[0] >= 1 && factor[1] >= 1, what + ": factors are at least 1");
+  check_shape(request.operands[0],
+              {dx[0], checked_product(dx[1], factor[0], what),
+               checked_product(dx[2], factor[1], what), dx[3]},
+              what + ": the gradient");
   arguments->shape = dx;
   arguments->rows = factor[0];
   arguments->columns = factor[1];

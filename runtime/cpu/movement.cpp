@@ -105,6 +105,7 @@ BoundKernel bind_concat(const BindRequest& request) {
     Shape expected = to;
     if (operand.shape.size() == to.size()) expected[at] = operand.shape[at];
     check_shape(operand, expected, "concat: an operand");
+    NNC_CHECK(operand.shape[at] <= to[at] - position, "concat: the operands exceed the result");
     Box box = whole_box(operand.shape);
     box.to_strides = strides;
     box.to_offset = position * strides[at];
@@ -190,9 +191,12 @@ void check_resize_nearest(const StepSpec& step, const std::vector<BufferSpec>& b
 BoundKernel bind_resize_nearest(const BindRequest& request) {
   const Shape& from = request.operands[0].shape;
   const auto factor = integers_attribute(*request.attributes, "factor", 2);
-  NNC_CHECK(factor[0] >= 1 && factor[1] >= 1, "resize_nearest: factors are at least 1");
-  check_shape(request.results[0], {from[0], from[1] * factor[0], from[2] * factor[1], from[3]},
-              "resize_nearest: the result");
+  const std::string what = "resize_nearest";
+  NNC_CHECK(factor[0] >= 1 && factor[1] >= 1, what + ": factors are at least 1");
+  check_shape(request.results[0],
+              {from[0], checked_product(from[1], factor[0], what),
+               checked_product(from[2], factor[1], what), from[3]},
+              what + ": the result");
   const std::vector<int64_t> strides = dense_strides(from);
   Box box;
   box.dims = {from[0], from[1], factor[0], from[2], factor[1], from[3]};

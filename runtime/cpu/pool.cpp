@@ -2,6 +2,8 @@
 // or images where windows overlap. A maximum can be made row by row right behind a convolution.
 #include "cpu/pool.h"
 
+#include <limits>
+
 #include "cpu/checks.h"
 #include "cpu/families.h"
 #include "cpu/reference/pool.h"
@@ -13,6 +15,8 @@ namespace {
 
 constexpr int64_t kUnit = 8192;        // elements of a unit: 32 KB
 constexpr int64_t kChannelBlock = 64;  // channels of a unit where whole images are the units
+// Kernels compare the numbers of taps as floats, which are exact below this.
+constexpr int64_t kMostTaps = int64_t{1} << 24;
 
 const PoolArguments& arguments_of(const Call& call) {
   return *static_cast<const PoolArguments*>(call.arguments);
@@ -123,7 +127,8 @@ void run_maximum_backward_rows(const Call& call, int64_t begin, int64_t end) {
   run_forward<&maximum_backward_rows>(call, begin, end);
 }
 
-// One input row of image `image`: a part of a window.
+// One input row of image `image`: a part of a window. As everywhere, an index that names no tap
+// inside the image adds nothing.
 template <class Index>
 void maximum_backward_row(const Call& call, int64_t image, int64_t row) {
   const PoolArguments& a = arguments_of(call);
@@ -134,9 +139,10 @@ void maximum_backward_row(const Call& call, int64_t image, int64_t row) {
   const float* dy = operand(call, 1) + from;
   for (int64_t i = 0; i < a.output_row(); ++i) {
     const int64_t tap = static_cast<int64_t>(index[i]);
-    if (tap / a.columns.kernel != row % a.rows.kernel) continue;
+    if (tap < 0 || tap / a.columns.kernel != row % a.rows.kernel) continue;
     const int64_t column =
         a.columns.start(i / a.channels) + tap % a.columns.kernel * a.columns.dilation;
+    if (column < 0 || column >= a.columns.input) continue;
     dx[column * a.channels + i % a.channels] += dy[i];
   }
 }
@@ -264,18 +270,22 @@ void plain_average_backward(const Call& call, int64_t, int64_t) {
   reference::avg_pool_backward(arguments_of(call), typed_result<T>(call), typed<T>(call, 0));
 }
 
-PoolAxis make_axis(int64_t input, int64_t output, int64_t kernel, int64_t stride, int64_t before,
-                   int64_t after, int64_t dilation, const std::string& what) {
-  constexpr int64_t most = int64_t{1} << 31;
-  for (int64_t value : {kernel, stride, dilation}) {
-    NNC_CHECK(value >= 1 && value < most, what + ": kernel, stride and dilation are at least 1");
-  }
-  NNC_CHECK(before >= 0 && after >= 0 && before < most && after < most,
-            what + ": padding is not negative");
-  const int64_t extent = (kernel - 1) * dilation + 1;
-  const int64_t room = input + before + after - extent;
-  NNC_CHECK(room >= 0 && output == room / stride + 1, what + ": the windows do not fit the result");
-  return {input, output, kernel, stride, before, dilation};
+PoolAxis make_axis(int64_t input, int64_t output, const Window& window, const std::string& what) {
+  check_pool_window(window, what);
+  const int64_t room = input + window.before + window.after - window.reach();
+  NNC_CHECK(room >= 0 && output == room / window.stride + 1,
+            what + ": the windows do not fit the result");
+  return {input, output, window.kernel, window.stride, window.before, window.dilation};
+}
+
+// No offset in an image overflows, of taps in the padding neither.
+void check_offsets(const PoolArguments& arguments, const std::string& what) {
+  const __int128 row = arguments.input_row();
+  const __int128 farthest =
+      row * arguments.rows.farthest() +
+      static_cast<__int128>(arguments.channels) * arguments.columns.farthest();
+  NNC_CHECK(farthest < std::numeric_limits<int64_t>::max(),
+            what + ": the image and its padding are too large");
 }
 
 // `x` and `y`: the shapes before and after pooling.
@@ -295,9 +305,10 @@ std::shared_ptr<PoolArguments> make_arguments(const BindRequest& request, const 
   arguments->images = x[0];
   arguments->channels = x[3];
   arguments->rows =
-      make_axis(x[1], y[1], kernel[0], stride[0], padding[0], padding[1], dilation[0], what);
+      make_axis(x[1], y[1], {kernel[0], stride[0], padding[0], padding[1], dilation[0]}, what);
   arguments->columns =
-      make_axis(x[2], y[2], kernel[1], stride[1], padding[2], padding[3], dilation[1], what);
+      make_axis(x[2], y[2], {kernel[1], stride[1], padding[2], padding[3], dilation[1]}, what);
+  check_offsets(*arguments, what);
   if (attributes.count("count_padding") != 0) {
     arguments->count_padding = integer_attribute(attributes, "count_padding") != 0;
   }
@@ -320,8 +331,8 @@ BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const PoolArg
     bound.phases.push_back(tile_phase(*request.tile));
   }
   bound.algorithm = is_plain ? "reference" : "channels";
-  bound.flops = as_double(arguments->images * arguments->output_image() * arguments->rows.kernel *
-                          arguments->columns.kernel);
+  bound.flops = as_double(arguments->images * arguments->output_image()) *
+                as_double(arguments->rows.most_taps()) * as_double(arguments->columns.most_taps());
   bound.bytes = bytes_of(request);
   bound.arguments = std::move(arguments);
   return bound;
@@ -341,12 +352,17 @@ void check_window(const StepSpec& step, const std::vector<BufferSpec>& buffers,
   expect_integers(step, "kernel", 2);
   expect_integers(step, "stride", 2);
   expect_integers(step, "padding", 4);
+  if (step.attributes.count("dilation") != 0) expect_integers(step, "dilation", 2);
+  check_windows(step, std::get<std::vector<Dim>>(step.attributes.at("kernel")), true);
 }
 
 // The numbers of taps are bytes where they fit.
 void set_index(PoolArguments& arguments, const TensorInfo& index, const Shape& y,
                const std::string& what) {
-  arguments.wide_index = arguments.rows.kernel * arguments.columns.kernel > 256;
+  const int64_t taps = arguments.rows.kernel * arguments.columns.kernel;
+  NNC_CHECK(taps <= kMostTaps, what + ": a window of " + std::to_string(taps) +
+                                   " taps is too large, the most are " + std::to_string(kMostTaps));
+  arguments.wide_index = taps > 256;
   NNC_CHECK(index.dtype == (arguments.wide_index ? DType::i32 : DType::u8),
             what + ": the index has the wrong element type");
   check_shape(index, y, what + ": the index");

@@ -40,6 +40,12 @@ struct PoolAxis {
     return room < 0 ? first_inside() : std::clamp(room / stride + 1, first_inside(), output);
   }
   bool overlaps() const { return stride < (kernel - 1) * dilation + 1; }
+  // Taps of one window that lie inside, at most.
+  int64_t most_taps() const {
+    return std::min(kernel, (std::max<int64_t>(1, input) - 1) / dilation + 1);
+  }
+  // No tap lies further than this from the input's first position.
+  int64_t farthest() const { return before + input + kernel * dilation + stride; }
 };
 
 struct PoolArguments {
@@ -77,7 +83,8 @@ struct PoolTable {
   void (*maximum_index)(const PoolArguments& arguments, float* y_row, void* index_row,
                         const float* image, int64_t row);
   // Adds (overlapping windows) or writes (else) the gradients of one row of the output, channels
-  // [first, last).
+  // [first, last). The index is not trusted: a number that names no tap inside the image adds
+  // nothing anywhere.
   void (*maximum_backward)(const PoolArguments& arguments, float* dx_image, const void* index_row,
                            const float* dy_row, int64_t row, int64_t first, int64_t last);
   // Writes the gradients of one row of the output, whose windows do not overlap.

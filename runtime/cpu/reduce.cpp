@@ -416,7 +416,8 @@ void run_argmax(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-// Long rows: the largest value by vectors, then the first element that is it.
+// Long rows: the largest value by vectors, then the first element that is it. The search ends with
+// the row, should another thread change an input meanwhile.
 void run_argmax_rows(const Call& call, int64_t begin, int64_t end) {
   const auto& arguments = *static_cast<const ArgmaxArguments*>(call.arguments);
   const float* x = static_cast<const float*>(call.operands[0]);
@@ -426,11 +427,12 @@ void run_argmax_rows(const Call& call, int64_t begin, int64_t end) {
     const float* at = x + row * arguments.extent;
     const float largest =
         arguments.table->whole[static_cast<int>(Reduction::maximum)](at, arguments.extent);
+    const int64_t last_place = arguments.extent - 1;
     int64_t i = 0;
     if (largest == largest) {
-      while (at[i] != largest) ++i;
+      while (i < last_place && at[i] != largest) ++i;
     } else {
-      while (at[i] == at[i]) ++i;
+      while (i < last_place && at[i] == at[i]) ++i;
     }
     y[row] = i;
   }

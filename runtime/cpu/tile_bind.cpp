@@ -316,14 +316,13 @@ class Binder {
       }
     }
     std::vector<bool> taken(tile_->values.size(), false);
+    std::vector<bool> is_free(tile_->values.size(), false);  // by value, each of one step at most
+    for (size_t i = 0; i < tile_->steps.size(); ++i) is_free[tile_->steps[i].out] = free_from[i];
     for (TileStore& store : tile_->stores) {
       if (store_infos_[store.slot].dtype != tile_->compute || taken[store.value]) continue;
-      for (size_t i = 0; i < tile_->steps.size(); ++i) {
-        if (tile_->steps[i].out == store.value && free_from[i]) {
-          store.store = nullptr;
-          taken[store.value] = true;
-        }
-      }
+      if (!is_free[store.value]) continue;
+      store.store = nullptr;
+      taken[store.value] = true;
     }
     direct_ = std::move(taken);
   }

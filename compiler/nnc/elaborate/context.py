@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from nnlang import syntax
 from nnlang.diagnostics import MAX_ERRORS, Diagnostic, Label
 
-from ..graph import Builder, Node, Origin, Value
+from ..graph import MAX_RANK, Builder, Node, Origin, Value
 from ..ops.base import ShapeError
 from .scope import Paths
 from .values import Tensor, shape_text
@@ -295,6 +295,8 @@ class Context:
                 self.check_statistics(self.builder.nodes[-1])
         except ShapeError as error:
             self.shape_mistake(error, name, shown or name, operands, span)
+        for value in results:
+            self.check_rank(value.shape, span)
         if len(self.builder.nodes) > NODE_LIMIT:
             self.exceed(
                 "the program is too large to unroll",
@@ -322,6 +324,17 @@ class Context:
         self, name: str, *operands: Tensor, span: syntax.Span, shown: str = "", **attributes: Any
     ) -> Tensor:
         return self.emit_all(name, operands, span, shown, **attributes)[0]
+
+    def check_rank(self, shape: Sequence[Any], span: syntax.Span) -> None:
+        """A tensor of more dimensions than the engine has is refused where it is written."""
+        if len(shape) > MAX_RANK:
+            self.fail(
+                "N0315",
+                f"a tensor has at most {MAX_RANK} dimensions, this one would have {len(shape)}",
+                span,
+                shape_text(tuple(shape)),
+                helps=["join some of its dimensions into one"],
+            )
 
     def shape_mistake(
         self,

@@ -278,6 +278,7 @@ def declare_input(context: Context, scope: Scope, node: syntax.Input) -> None:
             scope.bind(part.text, symbol(part.text), "dimension", part.span)
         shape.append(dimension(context, scope, part))
     dtype = checked_dtype(context, node.type.dtype, node.type.span)
+    context.check_rank(shape, node.type.span)
     value = context.builder.input(name, Type(dtype, tuple(shape)))
     context.input_places[name] = node.name.span
     scope.bind(name, Tensor(value, node.span, name), "input", node.name.span)

@@ -256,6 +256,7 @@ def _variable(context: Context, scope: Scope, node: syntax.Param | syntax.State)
                 f"{shape_text(shape)}: {size} is known only when the network is called",
                 helps=["declare that dimension of the input as a number"],
             )
+    context.check_rank(shape, node.type.span)
     if kind == "parameter" and dtype not in FLOATS:
         context.fail(
             "N0314",

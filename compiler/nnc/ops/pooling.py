@@ -169,7 +169,9 @@ def _max_pool_gradient(
 
 
 class MaxPoolBackward(Pooling):
-    """The gradient of an image of `shape`, from where the maxima are."""
+    """The gradient of an image of `shape`, from where the maxima are. A number that names no tap
+    inside the image adds nothing.
+    """
 
     name = "max_pool_backward"
     operands = ("index", "dy")

@@ -10,15 +10,14 @@
 namespace nnrt::reference {
 
 // Calls body(offset in the image of one channel's tap, its number) for the taps of a window that
-// lie inside, row-major.
+// lie inside, row-major. Those in the padding, however many, take no time.
 template <class Body>
 void over_window(const PoolArguments& a, int64_t row, int64_t column, Body body) {
-  for (int64_t i = 0; i < a.rows.kernel; ++i) {
-    for (int64_t j = 0; j < a.columns.kernel; ++j) {
+  for (int64_t i = a.rows.first_tap(row); i < a.rows.end_tap(row); ++i) {
+    for (int64_t j = a.columns.first_tap(column); j < a.columns.end_tap(column); ++j) {
       const int64_t y = a.rows.start(row) + i * a.rows.dilation;
       const int64_t x = a.columns.start(column) + j * a.columns.dilation;
-      if (y >= 0 && y < a.rows.input && x >= 0 && x < a.columns.input)
-        body((y * a.columns.input + x) * a.channels, i * a.columns.kernel + j);
+      body((y * a.columns.input + x) * a.channels, i * a.columns.kernel + j);
     }
   }
 }

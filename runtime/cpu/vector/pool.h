@@ -16,7 +16,7 @@ struct PoolWindow {
   int64_t row_step;     // floats from a tap to the one below
   int64_t column_step;  // and to the one beside it
   int64_t offset;       // of the first tap, in the image
-  int64_t number;       // of the first tap, row-major among all taps
+  int64_t number;       // of the first tap, row-major among all taps; 0 where none is inside
 };
 
 NNC_INLINE PoolWindow window_at(const PoolArguments& a, int64_t row, int64_t column) {
@@ -24,12 +24,14 @@ NNC_INLINE PoolWindow window_at(const PoolArguments& a, int64_t row, int64_t col
   const int64_t first_column = a.columns.first_tap(column);
   const int64_t y = a.rows.start(row) + first_row * a.rows.dilation;
   const int64_t x = a.columns.start(column) + first_column * a.columns.dilation;
-  return {std::max<int64_t>(0, a.rows.end_tap(row) - first_row),
-          std::max<int64_t>(0, a.columns.end_tap(column) - first_column),
+  const int64_t rows = std::max<int64_t>(0, a.rows.end_tap(row) - first_row);
+  const int64_t columns = std::max<int64_t>(0, a.columns.end_tap(column) - first_column);
+  return {rows,
+          columns,
           a.rows.dilation * a.input_row(),
           a.columns.dilation * a.channels,
           y * a.input_row() + x * a.channels,
-          first_row * a.columns.kernel + first_column};
+          rows > 0 && columns > 0 ? first_row * a.columns.kernel + first_column : 0};
 }
 
 // Calls body(tap's address, its number) in row-major order. With Size > 0 the window is a whole

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -94,6 +95,7 @@ class Executable {
   KernelLookup lookup_;
   std::vector<Entry> programs_;
   std::vector<size_t> variable_offsets_;
+  std::map<std::string, size_t> variable_numbers_;  // by name
   Block variables_;
   mutable std::shared_mutex mutex_;
   std::atomic<uint64_t> version_{1};

@@ -204,6 +204,7 @@ struct BoundKernel {
   size_t workspace_bytes = 0;  // shared
   double flops = 0;
   double bytes = 0;
+  double copied = 0;           // elements of windows that are written out with their padding
   const char* algorithm = "";  // shown by NNC_DEBUG=2
   std::string note;            // and why it was chosen
   // Of a passing result 0: no memory is needed for it, the kernel has some of its own at a time.
