@@ -1,8 +1,9 @@
 """Reverse-mode differentiation.
 
 Takes the nodes of a builder, a scalar loss among their results and values to differentiate with
-respect to; appends the nodes of the gradients. It knows operators by their `vjp` only. Nothing is
-built for parts that reach none of the values asked for, nor for parts the loss does not use.
+respect to; appends the nodes of the gradients. It knows operators by their `vjp` only, and tells
+those that ask where a 0 that flows back must stay 0 (`slopes`). Nothing is built for parts that
+reach none of the values asked for, nor for parts the loss does not use.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from .errors import InternalError
 from .graph import FLOATS, Builder, Node, Origin, Value
 from .ops.base import NotDifferentiable
+from .slopes import Flow, Slopes
 
 
 class AutodiffError(Exception):
@@ -35,6 +37,7 @@ def gradients(builder: Builder, loss: Value, wrt: Sequence[Value]) -> list[Value
     forward = list(builder.nodes)
     origin = builder.origin
     reached = _reached(forward, wrt)
+    slopes = Slopes(forward, builder.variables)
     table: dict[Value, Value] = {}
     if loss in reached:
         table[loss] = builder.constant(1.0, loss.dtype)
@@ -43,11 +46,12 @@ def gradients(builder: Builder, loss: Value, wrt: Sequence[Value]) -> list[Value
         flowing = [table.get(result) for result in node.results]
         if all(gradient is None for gradient in flowing):
             continue
+        flow = slopes.flow(node)
         needed = [operand in reached for operand in node.operands]
         if not any(needed):
             continue
         builder.origin = node.origin
-        made = _differentiate(builder, node, flowing, needed)
+        made = _differentiate(builder, node, flowing, needed, flow)
         _accumulate(builder, table, node, made, needed)
         for result in node.results:
             if result not in wanted:
@@ -69,14 +73,18 @@ def _reached(forward: Sequence[Node], wrt: Sequence[Value]) -> set[Value]:
 
 
 def _differentiate(
-    builder: Builder, node: Node, flowing: list[Value | None], needed: list[bool]
+    builder: Builder, node: Node, flowing: list[Value | None], needed: list[bool], flow: Flow
 ) -> Sequence[Value | None]:
     rule = node.op.vjp
     if isinstance(rule, NotDifferentiable):
         if rule.zero:
             return [None] * len(node.operands)
         raise AutodiffError(node.op.name, rule.reason, node.origin)
-    made: Sequence[Value | None] = rule(builder, node, flowing, needed)
+    made: Sequence[Value | None]
+    if node.op.guarded_vjp is not None:
+        made = node.op.guarded_vjp(builder, node, flowing, needed, flow)
+    else:
+        made = rule(builder, node, flowing, needed)
     if len(made) != len(node.operands):
         raise InternalError(
             f"the gradient rule of `{node.op.name}` gives {len(made)} values "

@@ -102,11 +102,18 @@ template <class T>
 inline T reciprocal(T a) {
   return divide(T(1), a);
 }
+// The engine counts denormals as zeros, but the C library reads their bits: what it makes of one
+// then is neither the answer of the denormal nor that of zero.
+template <class T>
+inline T flushed(T a) {
+  if constexpr (is_integer<T>) return a;
+  return std::abs(a) < std::numeric_limits<T>::min() ? std::copysign(T(0), a) : a;
+}
 template <class T>
 inline T power(T a, T b) {
   if constexpr (is_integer<T>)
     return saturate<T>(std::pow(static_cast<double>(a), static_cast<double>(b)));
-  return std::pow(a, b);
+  return std::pow(flushed(a), b);
 }
 
 template <class T>
@@ -115,7 +122,7 @@ inline T exp(T a) {
 }
 template <class T>
 inline T log(T a) {
-  return through_real(a, [](auto x) { return std::log(x); });
+  return through_real(a, [](auto x) { return std::log(flushed(x)); });
 }
 template <class T>
 inline T log1p(T a) {

@@ -316,7 +316,7 @@ NNC_INLINE FloatN<N> by_lane(FloatN<N> a, FloatN<N> b, Function function) {
 }
 template <int N>
 NNC_INLINE FloatN<N> power(FloatN<N> a, FloatN<N> b) {
-  return by_lane(a, b, [](float x, float y) { return std::pow(x, y); });
+  return by_lane(a, b, [](float x, float y) { return scalar::power(x, y); });
 }
 template <int N>
 NNC_INLINE FloatN<N> floor_modulo(FloatN<N> a, FloatN<N> b) {

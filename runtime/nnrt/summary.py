@@ -110,8 +110,8 @@ def rounding_lines(model: Model, symbol: str) -> list[str]:
         which = f"{len(paths)} of {len(convolutions)} convolutions ({shown})"
     return [
         f"rounding: {which} run by Winograd's algorithm, which rounds relative to the largest "
-        "value of a 6x6 tile: a single pixel of 1e6 costs its neighbours an error of about 0.2. Scale "
-        'inputs with such outliers, or compile with `precision="strict"` (`--precision strict`)'
+        "value of a 6x6 tile: a single pixel of 1e6 costs its neighbours an error of about 0.2. "
+        'Scale inputs with such outliers, or compile with `precision="strict"` (`--precision strict`)'
     ]
 
 

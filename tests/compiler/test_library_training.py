@@ -173,7 +173,7 @@ train M {{
         ("step(0.8, 1)", lambda s: 0.8 * 0.1 ** (s // 2)),
         ("exponential(0.8, 0.25)", lambda s: 0.8 * 0.25 ** (s / 2)),
         ("cosine(0.8)", lambda s: 0.4 + 0.4 * math.cos(math.pi * s / 6)),
-        ("cosine(0.8, final = 0.2)", lambda s: 0.5 + 0.3 * math.cos(math.pi * s / 6)),
+        ("cosine(0.8, final = 0.2)", lambda s: 0.5 + 0.3 * math.cos(math.pi * s / 5)),
         ("warmup(0.8, epochs = 2)", lambda s: 0.8 * min((s + 1) / 4, 1)),
         (
             "warmup(cosine(0.8))",

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from nnlang import syntax
 from nnlang.diagnostics import suggest
 
@@ -18,6 +19,7 @@ from ..dims import Poly, dim_max, product
 from ..graph import INTEGERS
 from ..ops import all_operators
 from ..ops.base import Operator
+from ..ops.elementwise import sigmoid
 from . import arithmetic, tensor_functions
 from .arithmetic import LARGEST, LONGEST
 from .context import Context
@@ -42,7 +44,7 @@ NUMBERS: dict[str, Callable[[float], Any]] = {
     "sin": math.sin, "cos": math.cos, "tanh": math.tanh, "erf": math.erf,
     "floor": math.floor, "ceil": math.ceil, "round": round,
     "expm1": math.expm1, "square": lambda x: x * x, "sign": lambda x: (x > 0) - (x < 0),
-    "sigmoid": lambda x: 1 / (1 + math.exp(-x)), "rsqrt": lambda x: 1 / math.sqrt(x),
+    "sigmoid": lambda x: sigmoid(np.asarray(x)).item(), "rsqrt": lambda x: 1 / math.sqrt(x),
 }  # fmt: skip
 
 

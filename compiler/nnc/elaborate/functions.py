@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,13 +83,30 @@ def tensor(context: Context, value: Any, name: str, span: syntax.Span) -> Tensor
     return made
 
 
-def number(context: Context, value: Any, name: str, span: syntax.Span) -> float:
-    """A number known when compiling."""
-    if not is_number(value) or isinstance(value, Poly):
-        context.fail(
-            "N0306", f"`{name}` needs a number known when compiling", span, describe(value)
-        )
-    return float(value)
+def setting(
+    context: Context,
+    value: Any,
+    key: str,
+    name: str,
+    span: syntax.Span,
+    range: tuple[float, float] = (-math.inf, math.inf),
+) -> float:
+    """A number given for `key` of a function, finite and in a range that includes its ends."""
+    low, high = range
+    known = is_number(value) and not isinstance(value, Poly)
+    if known and math.isfinite(value) and low <= value <= high:
+        return float(value)
+    wanted = "a number"
+    if math.isfinite(high):
+        wanted += f" from {low:g} to {high:g}"
+    elif math.isfinite(low):
+        wanted += f" of at least {low:g}"
+    context.fail(
+        "N0404",
+        f"`{name}`: the setting `{key}` must be {wanted}, and is {written(value)}",
+        span,
+        describe(value),
+    )
 
 
 def numbers_of(context: Context, items: Any, name: str, span: syntax.Span) -> tuple[Any, ...]:

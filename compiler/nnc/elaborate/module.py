@@ -22,6 +22,8 @@ from .values import POISON, Block, Namespace
 
 LIBRARY = Path(nnlang.__file__).parent / "std"
 PRELUDE = (
+    "_settings",
+    "functions",
     "activations",
     "layers",
     "losses",
@@ -181,7 +183,8 @@ class Loader:
         path = LIBRARY.joinpath(*item.path.split(".")).with_suffix(".nn")
         if not path.is_file():
             parts = [p.relative_to(LIBRARY).with_suffix("") for p in LIBRARY.rglob("*.nn")]
-            known = sorted(part.as_posix().replace("/", ".") for part in parts)
+            listed = sorted(part.as_posix().replace("/", ".") for part in parts)
+            known = [name for name in listed if not name.startswith("_")]
             near = suggest(item.path, known)
             helps = [f"did you mean `{near}`?"] if near else []
             if (Path(module.source.directory or ".") / f"{item.path}.nn").is_file():

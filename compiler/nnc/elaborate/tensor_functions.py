@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..dims import Poly, exact_quotient, lower_bound, product
 from ..graph import DTYPES, INTEGERS
 from . import arithmetic
 from .context import Context
-from .functions import REQUIRED, bind, function, number, numbers_of, tensor
+from .functions import REQUIRED, bind, function, numbers_of, setting, tensor
 from .lists import alone, beside, holds_numbers
 from .values import (
     Arguments,
@@ -262,18 +263,23 @@ def stop_gradient(context: Context, span: syntax.Span, x: Any) -> Any:
 def uniform(context: Context, span: syntax.Span, shape: Any, low: Any, high: Any) -> Any:
     """Evenly spread from `low` up to `high`."""
     _for_training(context, "uniform", span)
-    return _drawn(context, "uniform", "random_uniform", span, shape, low, high, spread=True)
+    low = setting(context, low, "low", "uniform", span)
+    high = setting(context, high, "high", "uniform", span, (low, math.inf))
+    return _drawn(context, "uniform", "random_uniform", span, shape, low, high - low)
 
 
 @function("normal", "shape", ("mean", 0.0), ("deviation", 1.0), deferred=True)
 def normal(context: Context, span: syntax.Span, shape: Any, mean: Any, deviation: Any) -> Any:
     _for_first_values(context, "normal", span)
+    mean = setting(context, mean, "mean", "normal", span)
+    deviation = setting(context, deviation, "deviation", "normal", span, (0, math.inf))
     return _drawn(context, "normal", "random_normal", span, shape, mean, deviation)
 
 
 @function("orthogonal_matrix", "shape", ("gain", 1.0))
 def orthogonal_matrix(context: Context, span: syntax.Span, shape: Any, gain: Any) -> Any:
     _for_first_values(context, "orthogonal_matrix", span)
+    gain = setting(context, gain, "gain", "orthogonal_matrix", span, (0, math.inf))
     return _drawn(context, "orthogonal", "orthogonal", span, shape, 0.0, gain)
 
 
@@ -309,15 +315,12 @@ def _drawn(
     node: str,
     span: syntax.Span,
     shape: Any,
-    shift: Any,
-    factor: Any,
-    spread: bool = False,
+    shift: float,
+    factor: float,
 ) -> Tensor:
-    """`shift + factor * drawn`; with `spread`, up to `factor`."""
+    """`shift + factor * drawn`."""
     dims = _dims(context, shape, name, span)
-    shift, factor = number(context, shift, name, span), number(context, factor, name, span)
     x = context.emit(node, span=span, shown=name, shape=dims, stream=context.stream(), dtype="f32")
-    factor = factor - shift if spread else factor
     if factor != 1:
         x = context.emit("mul", x, arithmetic.as_tensor(context, factor, "f32", span), span=span)
     if shift != 0:
@@ -329,9 +332,8 @@ def _constant(context: Context, given: Arguments) -> Any:
     """One value, as an initializer and as a schedule, whatever the place supplies before it."""
     own = replace(given, positional=given.positional[given.supplied :], supplied=0)
     (value,) = bind(context, "constant", own, [("value", REQUIRED)])
-    if not is_number(value) or isinstance(value, Poly):
-        assert given.span is not None
-        context.fail("N0306", "`constant` needs a number", given.span, describe(value))
+    assert given.span is not None
+    setting(context, value, "value", "constant", given.span)
     return value
 
 
@@ -345,7 +347,7 @@ def bernoulli(context: Context, span: syntax.Span, shape: Any, probability: Any)
     )
     probability = alone(context, probability, span)
     if not isinstance(probability, Tensor):
-        chance = number(context, probability, "bernoulli", span)
+        chance = setting(context, probability, "probability", "bernoulli", span, (0, 1))
         probability = arithmetic.as_tensor(context, chance, "f32", span)
     drawn = context.emit("less", drawn, probability, span=span, shown="bernoulli")
     return arithmetic.cast(context, drawn, "f32")

@@ -22,7 +22,7 @@ from ..dims import Poly, symbol
 from ..graph import FLOATS, Type, Value
 from .arithmetic import as_tensor
 from .calls import apply
-from .context import Context, Limit, Mistake, VariableSpec
+from .context import STANDARD, Context, Limit, Mistake, VariableSpec
 from .expressions import Later, defer, evaluate
 from .module import Loader
 from .names import KEYS, own_names, unknown_key
@@ -30,7 +30,7 @@ from .network import Network, declare_input, given_value
 from .outside import as_expression
 from .scope import Paths, Scope
 from .statements import execute_each
-from .values import Block, Deferred, Tensor, describe, is_number
+from .values import Block, Deferred, Instance, Tensor, describe, is_number, written
 
 PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
     "data": ((str,), "a path in quotes"),
@@ -282,11 +282,15 @@ def add_regularizers(context: Context, scope: Scope, recipe: Recipe, loss: Tenso
 def need_rule(
     context: Context, key: str, value: Any, node: syntax.Expression, example: str
 ) -> None:
-    """An optimizer is a `rule`; what the other keys name is a block or function."""
+    """Any block or rule of one's own will do; of the library an optimizer is a `rule`, and what the
+    other keys name is a block or function.
+    """
     helps = [f"for example `{key} = {example}`"]
     if not isinstance(value, Deferred):
         context.fail("N0506", f"`{key}` must name a rule", node.span, describe(value), helps=helps)
     function = value.function
+    if _is_own(function):
+        return
     is_rule = isinstance(function, Block) and isinstance(function.definition, syntax.Rule)
     if is_rule != (key == "optimizer"):
         wanted = "a rule that updates parameters" if key == "optimizer" else f"a {key}"
@@ -297,6 +301,12 @@ def need_rule(
             describe(function),
             helps=helps,
         )
+
+
+def _is_own(function: Any) -> bool:
+    """Whether a block or rule is the user's, not the library's."""
+    block = function.block if isinstance(function, Instance) else function
+    return isinstance(block, Block) and not block.definition.span.file.startswith(STANDARD)
 
 
 def build_metrics(context: Context, scope: Scope, trained: Trained) -> None:
@@ -352,6 +362,7 @@ def build_updates(context: Context, scope: Scope, trained: Trained, loss: Tensor
         moved = spec.kind == "state" and context.current[spec.name].value is not spec.value
         if moved and not context.is_frozen(spec.name):
             trained.updates.append((spec.name, context.current[spec.name].value))
+    context.variable_kind = "slot"
     parts = []
     for build in (clip_rule, learning_rate, optimizer_rule):  # their mistakes, whatever the loss
         try:
@@ -435,7 +446,6 @@ def update_parameters(
     """Run the optimizer's rule for each parameter."""
     node = trained.recipe.expressions.get("optimizer")
     place = node.span if node is not None else trained.recipe.section.net.span
-    context.variable_kind = "slot"
     for spec, gradient in zip(specs, gradients, strict=True):
         parameter = Tensor(spec.value, place, spec.name)
         with context.path(Paths(f"optimizer.{spec.name}")):
@@ -517,7 +527,10 @@ def learning_rate(context: Context, scope: Scope, recipe: Recipe) -> Tensor:
     if is_number(value) and not isinstance(value, Poly):
         if not 0 <= value < math.inf:
             context.fail(
-                "N0506", "the learning rate must be a number of at least 0", span, describe(value)
+                "N0506",
+                f"the learning rate must be a number of at least 0, and is {written(value)}",
+                span,
+                describe(value),
             )
         value = as_tensor(context, float(value), "f32", span)
     if not isinstance(value, Tensor) or value.value.type != Type("f32", ()):

@@ -135,6 +135,7 @@ TRAITS = {
     "linear": "what it does to a weighted mean of operands is the weighted mean of its results",
     "scaling": "linear in its first operand alone, in either where it is commutative",
     "mean": "averages its operand over its `axes`",
+    "picks": "takes some elements of its operands; what flows back to the others is 0",
 }
 
 
@@ -144,6 +145,8 @@ class Operator:
     `vjp` is a `NotDifferentiable` or a method `vjp(builder, node, gradients, needed)`: `gradients`
     has a value or None (zero) for each result, at least one of them a value; it gives a value or
     None (zero) for each operand, and builds nothing for operands that are not `needed`.
+    `guarded_vjp(..., flow)`, where there is one, is asked in its place: it keeps a gradient of 0
+    where `flow` (nnc.slopes) says that the operator's slope may be infinite or NaN.
     """
 
     name: ClassVar[str]
@@ -161,6 +164,7 @@ class Operator:
     ] = ()  # attributes that the kernel reads off the shapes of its buffers
     compile_time: ClassVar[bool] = False  # runs in the interpreter only (initializers)
     vjp: ClassVar[Any]
+    guarded_vjp: ClassVar[Any] = None
 
     if TYPE_CHECKING:
 

@@ -112,7 +112,7 @@ class Slice(Cutting):
     """
 
     name = "slice"
-    traits = frozenset({"linear", "pure"})
+    traits = frozenset({"linear", "picks", "pure"})
     attributes = schema(
         begin=Attribute("dims", required=True),
         end=Attribute("dims", required=True),

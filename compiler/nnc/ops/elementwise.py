@@ -1,7 +1,8 @@
 """Elementwise operators: one table, one row each.
 
 A row names the operator, its NumPy reference, and one gradient rule for each operand: a function of
-the result's gradient `g`, the result `y` and the operands, or None for zero. Shapes broadcast like
+the result's gradient `g`, the result `y` and the operands, or None for zero. `_smooth` and `_steep`
+say where its slope may be infinite or NaN: a gradient of 0 stays 0 there. Shapes broadcast like
 NumPy's; element types must be equal, nothing converts silently but the division of integers, which
 gives f32. The same names are instructions of tile programs (runtime: elementwise.def).
 """
@@ -17,6 +18,7 @@ import numpy as np
 
 from ..dims import product
 from ..graph import FLOATS, Builder, Node, Type, Value
+from ..slopes import Flow, Size
 from . import samples
 from .base import (
     Array,
@@ -34,6 +36,32 @@ from .shapes import CONVERT, broadcast_shapes, require_same_dtype
 
 Rule = Callable[..., Expression]
 
+
+@dataclass(frozen=True)
+class Scaled:
+    """A rule that multiplies by a slope. `unbounded`: whether that may be infinite or NaN where the
+    gradient is 0.
+    """
+
+    rule: Rule
+    unbounded: Callable[[Flow], bool]
+
+    def __call__(self, *operands: Expression) -> Expression:
+        return self.rule(*operands)
+
+
+def _smooth(rule: Rule, *by: int) -> Scaled:
+    """A slope that is finite where the operands `by` are."""
+    return Scaled(rule, lambda flow: flow.masked and flow.least(by) < Size.FINITE)
+
+
+def _steep(rule: Rule, *by: int) -> Scaled:
+    """A slope that may be infinite or NaN also where the operands `by` are finite; not where they
+    are numbers but 0.
+    """
+    return Scaled(rule, lambda flow: flow.least(by) < Size.NONZERO)
+
+
 STEPS = NotDifferentiable("it is constant between its steps", zero=True)
 TRUTH = NotDifferentiable("its result is true or false", zero=True)
 
@@ -49,7 +77,7 @@ class Row:
 
     name: str
     compute: Callable[..., Any]
-    gradient: tuple[Rule | None, ...] | NotDifferentiable
+    gradient: tuple[Rule | Scaled | None, ...] | NotDifferentiable
     arity: int = 1
     takes: str = "float"
     gives: str = "same"
@@ -82,8 +110,15 @@ def _pow_base(g: Expression, y: Expression, a: Expression, b: Expression) -> Exp
 
 
 def _pow_exponent(g: Expression, y: Expression, a: Expression, b: Expression) -> Expression:
-    """`g y log a`, and 0 where a = 0."""
-    return g * apply("select", apply("equal", a, 0.0), 0.0, y * apply("log", a))
+    """`g y log a`, and 0 where a or the power is 0."""
+    zero = apply("logical_or", apply("equal", a, 0.0), apply("equal", y, 0.0))
+    return g * apply("select", zero, 0.0, y * apply("log", a))
+
+
+def _is_root(flow: Flow) -> bool:
+    """Whether the slope of a power may be infinite: an exponent below 1, or a base that is."""
+    masked = flow.masked and flow.least((0,)) < Size.FINITE
+    return masked or flow.least((1,)) < Size.AT_LEAST_ONE
 
 
 def _mod_divisor(g: Expression, y: Expression, a: Expression, b: Expression) -> Expression:
@@ -99,7 +134,12 @@ def _when(condition: str) -> tuple[Rule, Rule]:
 
 
 def _binary(
-    name: str, compute: Callable[..., Any], symbol: str, left: Rule, right: Rule, **rest: Any
+    name: str,
+    compute: Callable[..., Any],
+    symbol: str,
+    left: Rule | Scaled,
+    right: Rule | Scaled,
+    **rest: Any,
 ) -> Row:
     rest.setdefault("takes", "number")
     return Row(name, compute, (left, right), 2, symbol=symbol, **rest)
@@ -115,20 +155,25 @@ _SLOW = TRANSCENDENTAL
 _ERF = 2.0 / math.sqrt(math.pi)
 ROWS: tuple[Row, ...] = (
     Row("neg", np.negative, (lambda g, y, x: -g,), takes="signed", linear="linear", symbol="-"),
-    Row("abs", np.abs, (lambda g, y, x: g * apply("sign", x),), takes="signed", domain="nonzero"),
-    Row("exp", np.exp, (lambda g, y, x: g * y,), flops=_SLOW),
-    Row("log", np.log, (lambda g, y, x: g / x,), flops=_SLOW, domain="positive"),
-    Row("log1p", np.log1p, (lambda g, y, x: g / (1.0 + x),), flops=_SLOW, domain="positive"),
-    Row("expm1", np.expm1, (lambda g, y, x: g * (y + 1.0),), flops=_SLOW),
-    Row("sqrt", np.sqrt, (lambda g, y, x: 0.5 * g / y,), domain="positive"),
-    Row("rsqrt", rsqrt, (lambda g, y, x: -0.5 * g * y * y * y,), flops=2, domain="positive"),
-    Row("reciprocal", lambda x: 1 / x, (lambda g, y, x: -(g * y * y),), domain="nonzero"),
-    Row("square", np.square, (lambda g, y, x: 2.0 * g * x,), takes="number"),
-    Row("tanh", np.tanh, (lambda g, y, x: g * (1.0 - y * y),), flops=_SLOW),
-    Row("sigmoid", sigmoid, (lambda g, y, x: g * y * (1.0 - y),), flops=_SLOW),
-    Row("erf", erf, (lambda g, y, x: g * _ERF * apply("exp", -(x * x)),), flops=_SLOW),
-    Row("sin", np.sin, (lambda g, y, x: g * apply("cos", x),), flops=_SLOW),
-    Row("cos", np.cos, (lambda g, y, x: -(g * apply("sin", x)),), flops=_SLOW),
+    Row("abs", np.abs, (_smooth(lambda g, y, x: g * apply("sign", x), 0),), takes="signed",
+        domain="nonzero"),
+    Row("exp", np.exp, (_smooth(lambda g, y, x: g * y, 0),), flops=_SLOW),
+    Row("log", np.log, (_steep(lambda g, y, x: g / x, 0),), flops=_SLOW, domain="positive"),
+    Row("log1p", np.log1p, (_steep(lambda g, y, x: g / (1.0 + x), 0),), flops=_SLOW,
+        domain="positive"),
+    Row("expm1", np.expm1, (_smooth(lambda g, y, x: g * (y + 1.0), 0),), flops=_SLOW),
+    Row("sqrt", np.sqrt, (_steep(lambda g, y, x: 0.5 * g / y, 0),), domain="positive"),
+    Row("rsqrt", rsqrt, (_steep(lambda g, y, x: -0.5 * g * y * y * y, 0),), flops=2,
+        domain="positive"),
+    Row("reciprocal", lambda x: 1 / x, (_steep(lambda g, y, x: -(g * y * y), 0),),
+        domain="nonzero"),
+    Row("square", np.square, (_smooth(lambda g, y, x: 2.0 * g * x, 0),), takes="number"),
+    Row("tanh", np.tanh, (_smooth(lambda g, y, x: g * (1.0 - y * y), 0),), flops=_SLOW),
+    Row("sigmoid", sigmoid, (_smooth(lambda g, y, x: g * y * (1.0 - y), 0),), flops=_SLOW),
+    Row("erf", erf, (_smooth(lambda g, y, x: g * _ERF * apply("exp", -(x * x)), 0),),
+        flops=_SLOW),
+    Row("sin", np.sin, (_smooth(lambda g, y, x: g * apply("cos", x), 0),), flops=_SLOW),
+    Row("cos", np.cos, (_smooth(lambda g, y, x: -(g * apply("sin", x)), 0),), flops=_SLOW),
     Row("floor", np.floor, STEPS),
     Row("ceil", np.ceil, STEPS),
     Row("round", np.rint, STEPS),
@@ -139,15 +184,15 @@ ROWS: tuple[Row, ...] = (
     _binary("add", np.add, "+", lambda g, y, a, b: g, lambda g, y, a, b: g,
             commutative=True, linear="linear"),
     _binary("sub", np.subtract, "-", lambda g, y, a, b: g, lambda g, y, a, b: -g, linear="linear"),
-    _binary("mul", np.multiply, "*", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a,
-            commutative=True, linear="scaling"),
-    _binary("div", np.divide, "/", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b),
-            domain="nonzero", linear="scaling"),
-    _binary("pow", np.power, "**", _pow_base, _pow_exponent, takes="float", flops=2 * _SLOW,
-            domain="positive"),
+    _binary("mul", np.multiply, "*", _smooth(lambda g, y, a, b: g * b, 1),
+            _smooth(lambda g, y, a, b: g * a, 0), commutative=True, linear="scaling"),
+    _binary("div", np.divide, "/", _steep(lambda g, y, a, b: g / b, 1),
+            _steep(lambda g, y, a, b: -(g * y / b), 0, 1), domain="nonzero", linear="scaling"),
+    _binary("pow", np.power, "**", Scaled(_pow_base, _is_root), _steep(_pow_exponent, 0, 1),
+            takes="float", flops=2 * _SLOW, domain="positive"),
     _binary("maximum", np.maximum, "", *_when("greater"), commutative=True),
     _binary("minimum", np.minimum, "", *_when("less"), commutative=True),
-    _binary("mod", np.mod, "%", lambda g, y, a, b: g, _mod_divisor,
+    _binary("mod", np.mod, "%", lambda g, y, a, b: g, _steep(_mod_divisor, 0, 1),
             flops=3, domain="nonzero"),
     Row("floor_div", np.floor_divide, STEPS, 2, "number", flops=2, symbol="//", domain="nonzero"),
     _compare("equal", np.equal, "==", "comparable"),
@@ -266,6 +311,18 @@ def _differentiate(
     gradients: Sequence[Value | None],
     needed: Sequence[bool],
 ) -> list[Value | None]:
+    flow = Flow(True, (Size.ANY,) * len(node.operands))
+    return _differentiate_guarded(self, builder, node, gradients, needed, flow)
+
+
+def _differentiate_guarded(
+    self: Elementwise,
+    builder: Builder,
+    node: Node,
+    gradients: Sequence[Value | None],
+    needed: Sequence[bool],
+    flow: Flow,
+) -> list[Value | None]:
     (gradient,) = gradients
     assert gradient is not None and not isinstance(self.row.gradient, NotDifferentiable)
     known = [Expression(builder, value) for value in (gradient, node.result, *node.operands)]
@@ -273,8 +330,11 @@ def _differentiate(
     for rule, operand, wanted in zip(self.row.gradient, node.operands, needed, strict=True):
         if rule is None or not wanted:
             made.append(None)
-        else:
-            made.append(sum_to(builder, rule(*known).value, operand.shape))
+            continue
+        flowing = rule(*known)
+        if isinstance(rule, Scaled) and rule.unbounded(flow):
+            flowing = apply("select", apply("equal", known[0], 0.0), known[0], flowing)
+        made.append(sum_to(builder, flowing.value, operand.shape))
     return made
 
 
@@ -348,6 +408,7 @@ _NAMES = {1: ("x",), 2: ("a", "b"), 3: ("condition", "a", "b")}
 def _make(row: Row) -> Operator:
     traits = {"elementwise", "pure"} | ({"commutative"} if row.commutative else set())
     traits |= {row.linear} if row.linear else set()
+    traits |= {"picks"} if row.name in ("select", "maximum", "minimum") else set()
     differentiable = not isinstance(row.gradient, NotDifferentiable)
     schema: Mapping[str, Attribute] = {}
     parts: dict[str, Any] = {
@@ -360,6 +421,7 @@ def _make(row: Row) -> Operator:
         "kernel": None,
         "language": None if row.symbol else row.name,
         "vjp": _differentiate if differentiable else row.gradient,
+        "guarded_vjp": _differentiate_guarded if differentiable else None,
     }
     made = type(row.name.title().replace("_", ""), (Elementwise,), parts)()
     assert isinstance(made, Operator)

@@ -31,7 +31,7 @@ class Gather(Operator):
     name = "gather"
     operands = ("table", "ids")
     attributes = schema()
-    traits = frozenset({"pure"})
+    traits = frozenset({"picks", "pure"})
     kernel = "gather"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:

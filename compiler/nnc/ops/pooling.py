@@ -108,6 +108,7 @@ def _index_dtype(attributes: Mapping[str, Any]) -> str:
 class MaxPool(Pooling):
     name = "max_pool"
     attributes = _MAX
+    traits = frozenset({"pure", "picks", "epilogue"})
     kernel = "max_pool"
 
     def reference(

@@ -160,6 +160,8 @@ class ReduceMean(Reduce):
 class Extreme(Reduce, abstract=True):
     """The gradient is shared equally among ties."""
 
+    traits = frozenset({"reduction", "picks", "pure"})
+
     def vjp(
         self,
         builder: Builder,
@@ -174,7 +176,8 @@ class Extreme(Reduce, abstract=True):
         extreme = Expression(builder, reshaped(builder, node.result, kept))
         hit = apply("cast", apply("equal", Expression(builder, x), extreme), dtype=x.dtype)
         ties = apply("reduce_sum", hit, axes=node.attributes["axes"], keepdims=True)
-        share = Expression(builder, reshaped(builder, gradient, kept)) / ties
+        some = apply("maximum", ties, 1.0)  # NaN equals nothing
+        share = Expression(builder, reshaped(builder, gradient, kept)) / some
         return [(hit * share).value]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..dims import product
 from ..graph import Builder, Node, Type, Value
+from ..slopes import Flow
 from . import samples
 from .base import (
     Array,
@@ -22,6 +23,7 @@ from .base import (
     cost_of,
     schema,
 )
+from .expression import Expression, apply, reshaped
 from .shapes import require_float, require_integer, require_shape
 
 Gradients = list[Value | None]
@@ -50,6 +52,12 @@ def _softmax(x: Array) -> Array:
     with np.errstate(all="ignore"):
         e = np.exp(x - x.max(-1, keepdims=True, initial=-np.inf))
         return np.asarray(e / e.sum(-1, keepdims=True))
+
+
+def _where_known(builder: Builder, value: Value, otherwise: float) -> Value:
+    """The value, with a number in place of NaN."""
+    known = Expression(builder, value)
+    return apply("select", apply("equal", known, known), known, otherwise).value
 
 
 class OverLastAxis(Operator, abstract=True):
@@ -108,6 +116,20 @@ class Softmax(OverLastAxis):
         assert gradient is not None
         return [builder.emit("softmax_backward", node.result, gradient)]
 
+    def guarded_vjp(
+        self,
+        builder: Builder,
+        node: Node,
+        gradients: Sequence[Value | None],
+        needed: Sequence[bool],
+        flow: Flow,
+    ) -> Gradients:
+        """A row without an answer (of -inf alone) that nothing takes gets 0."""
+        (gradient,) = gradients
+        assert gradient is not None
+        y = _where_known(builder, node.result, 0.0) if flow.masked else node.result
+        return [builder.emit("softmax_backward", y, gradient)]
+
     def samples(self) -> list[Sample]:
         return [*super().samples(), Sample((np.array([[900.0, 1000.0], [-1e4, 0.0]]),), {})]
 
@@ -132,6 +154,19 @@ class LogSoftmax(OverLastAxis):
         (gradient,) = gradients
         assert gradient is not None
         return [builder.emit("log_softmax_backward", node.result, gradient)]
+
+    def guarded_vjp(
+        self,
+        builder: Builder,
+        node: Node,
+        gradients: Sequence[Value | None],
+        needed: Sequence[bool],
+        flow: Flow,
+    ) -> Gradients:
+        (gradient,) = gradients
+        assert gradient is not None
+        y = _where_known(builder, node.result, -np.inf) if flow.masked else node.result
+        return [builder.emit("log_softmax_backward", y, gradient)]
 
     def samples(self) -> list[Sample]:
         return [*super().samples(), Sample((np.array([[900.0, 1000.0], [-1e4, 0.0]]),), {})]
@@ -249,6 +284,24 @@ class SoftmaxCrossEntropy(Operator):
         operands = (*node.operands, gradient)
         made = builder.emit("softmax_cross_entropy_backward", *operands, **node.attributes)
         return [made, None]
+
+    def guarded_vjp(
+        self,
+        builder: Builder,
+        node: Node,
+        gradients: Sequence[Value | None],
+        needed: Sequence[bool],
+        flow: Flow,
+    ) -> Gradients:
+        """A row whose loss nothing takes gets 0, also where its label is out of range."""
+        made, none = self.vjp(builder, node, gradients, needed)
+        (gradient,) = gradients
+        assert gradient is not None and made is not None
+        if not flow.masked:
+            return [made, none]
+        kept = Expression(builder, reshaped(builder, gradient, (*gradient.shape, 1)))
+        whole = Expression(builder, made)
+        return [apply("select", apply("equal", kept, 0.0), 0.0, whole).value, none]
 
     def cost(
         self, operands: Sequence[Type], results: Sequence[Type], attributes: Mapping[str, Any]
