@@ -32,7 +32,7 @@ def draw(item):
     kinds = {"u8": "u1", "i64": "i8", "f32": "f4"}
     return generator.integers(0, 10, shape).astype(kinds[item["dtype"]])
 data = {item["name"]: draw(item) for item in model.training["inputs"]}
-history = model.fit(data, epochs=2, batch=32, progress=False)
+history = model.fit(data, epochs=2, batch=32, validation=0, progress=False)
 digest = hashlib.sha256()
 for name in sorted(model.parameters):
     digest.update(np.asarray(model.parameters[name]).tobytes())

@@ -45,7 +45,9 @@ def compile(
         ValueError: for an unknown precision.
     """
     from nnrt import Model
+    from nnrt.numbers import whole
 
+    seed = None if seed is None else whole(seed, "seed", None, None)
     options = driver.Options(net, recipe, settings, overrides or {}, seed, precision)
     compiled = driver.compile_source(read_source(path_or_text), options)
     model = Model(compiled.manifest, compiled.plan, compiled.weights, compiled.sources)

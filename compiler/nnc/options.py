@@ -28,7 +28,8 @@ DETAILS: dict[str, str] = {
     "compile": "Writes one file with the plan, the weights as first made, and the sources.",
     "train": (
         "Trains as the file's train section says. Ctrl-C ends training after the step that runs, "
-        "and the model so far is kept. An .nnc file saved with --training goes on from there."
+        "and the model so far is kept. An .nnc file saved with --training goes on from there: "
+        "in its schedule, with the rows held out that were held out before."
     ),
     "evaluate": "Without --data it measures on what training held out.",
     "predict": "Writes one line for each row to standard output, or a file with -o.",
@@ -125,7 +126,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         ("--seed",),
-        "the seed of weights, shuffling, dropout and held-out data",
+        "the seed of weights, shuffling, dropout and held-out data; of an .nnc file, what was held "
+        "out stays",
         ("compile", "train"),
         "compile(seed=), fit(seed=)",
         "N",
@@ -137,6 +139,21 @@ OPTIONS: tuple[Option, ...] = (
         "keep in the file what is needed to train further",
         ("compile", "train"),
         "Model.save(path, training=True)",
+        kind="flag",
+    ),
+    Option(
+        ("--allow-not-finite",),
+        "write weights that are infinite or no numbers, too",
+        ("compile", "train"),
+        "Model.save(path, allow_not_finite=True)",
+        kind="flag",
+    ),
+    Option(
+        ("--restart",),
+        "begin a new course of training with an .nnc file: the schedule at its start, and other "
+        "rows held out",
+        ("train",),
+        "fit(restart=True)",
         kind="flag",
     ),
     Option(
@@ -176,7 +193,7 @@ OPTIONS: tuple[Option, ...] = (
         ("train",),
         "fit(epochs=)",
         "N",
-        "the train section's",
+        "the train section's; of an .nnc file, those that are left of its plan",
         kind="number",
     ),
     Option(

@@ -75,7 +75,7 @@ class Binder {
   // Buffers that depend on variables alone, where the program changes no variable.
   std::vector<bool> fixed_buffers() const {
     std::vector<bool> fixed = no_buffers();
-    for (size_t i = 0; i < fixed.size() && !info_.writes_variables; ++i) {
+    for (size_t i = 0; i < fixed.size() && !info_.writes_variables(); ++i) {
       const BufferKind kind = program_.buffers[root(static_cast<int>(i))].kind;
       fixed[i] = kind == BufferKind::variable || kind == BufferKind::constant ||
                  kind == BufferKind::prepared;

@@ -50,12 +50,26 @@ size_t Executable::variable_bytes(size_t index) const {
   return checked_bytes({variable.dtype, variable.shape}, variable.name);
 }
 
-void Executable::set_variable(size_t index, const void* data, size_t bytes) {
-  NNC_CHECK(bytes == variable_bytes(index),
-            "the value of `" + plan_.variables[index].name + "` has a wrong size");
+uint64_t Executable::set_variables(const std::vector<Source>& values, const uint64_t* step) {
+  for (const Source& value : values) {
+    NNC_CHECK(value.bytes == variable_bytes(value.index),
+              "the value of `" + plan_.variables[value.index].name + "` has a wrong size");
+  }
+  const StateLock::Changing changing(state_);
   const std::unique_lock<std::shared_mutex> lock(mutex_);
-  if (bytes > 0) std::memmove(variable(index), data, bytes);
-  variables_changed();
+  for (const Source& value : values) {
+    if (value.bytes > 0) std::memmove(variable(value.index), value.data, value.bytes);
+  }
+  if (step != nullptr) set_step(*step);
+  return variables_changed();
+}
+
+uint64_t Executable::read_variables(const std::vector<Target>& values) {
+  const StateLock::Reading reading(state_);
+  for (const Target& value : values) {
+    if (value.bytes > 0) std::memcpy(value.data, variable(value.index), value.bytes);
+  }
+  return step();
 }
 
 // The locks of a child process are new: those that it has from its parent may count threads that
@@ -75,6 +89,7 @@ void Executable::after_fork(void* self, bool child) {
     executable.mutex_.unlock_shared();
     return;
   }
+  executable.state_.renew();
   new (&executable.mutex_) std::shared_mutex;
   new (&executable.pool_grew_) std::condition_variable;
   executable.calls_ = 0;

@@ -170,10 +170,12 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
   patch(binding, inputs, outputs);
   binding.timed = executable_.timed();
   state_ = state;
-  if (executable_.programs()[program].info.writes_variables) {
+  if (executable_.programs()[program].info.writes_variables()) {
+    const StateLock::Changing changing(executable_.state());
     const std::unique_lock<std::shared_mutex> lock(executable_.mutex());
     prepare(binding);
     run_locked(binding, outputs, prologue);
+    executable_.set_step(state.step + 1);
     executable_.variables_changed();
   } else {
     std::shared_lock<std::shared_mutex> lock(executable_.mutex());

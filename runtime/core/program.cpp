@@ -73,8 +73,8 @@ ProgramInfo analyze(const Plan& plan, const Program& program) {
   for (const StepSpec& step : program.steps) {
     for (int buffer : access_of(step).writes) {
       const int root = info.roots[static_cast<size_t>(buffer)];
-      if (program.buffers[static_cast<size_t>(root)].kind == BufferKind::variable)
-        info.writes_variables = true;
+      const BufferSpec& spec = program.buffers[static_cast<size_t>(root)];
+      if (spec.kind == BufferKind::variable) add_once(info.written, spec.variable);
     }
   }
   return info;

@@ -32,7 +32,8 @@ struct ProgramInfo {
   std::vector<SymbolSource> symbols;  // one for each symbol the program uses
   std::vector<int> data_inputs;       // indices into Program::inputs
   std::vector<int> clock_inputs;
-  bool writes_variables = false;
+  std::vector<int> written;  // variables that a run changes, each once
+  bool writes_variables() const { return !written.empty(); }
 };
 // The program's indices must be valid.
 ProgramInfo analyze(const Plan& plan, const Program& program);

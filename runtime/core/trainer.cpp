@@ -9,6 +9,7 @@
 #include "core/executor.h"
 #include "core/planner.h"
 #include "core/profile.h"
+#include "core/snapshot.h"
 #include "nnrt/philox.h"
 
 namespace nnrt {
@@ -17,6 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kCallbackInterval{50};
+// Times of a copy and a look between two of them: they cost a hundredth of the time.
+constexpr int kCopyInterval = 100;
 constexpr uint32_t kShuffleStream = 0xFFFFFFFFu;  // no node of a graph has this stream
 
 // What the run's threads need to gather a batch.
@@ -56,25 +59,28 @@ struct RowOutput {
 class Loop {
  public:
   Loop(Executable& executable, size_t program, const std::vector<Column>& columns,
-       const LoopOptions& options)
+       const LoopOptions& options, Executable::Lease& lease)
       : index_(program),
         entry_(executable.programs()[program]),
         columns_(columns),
         options_(options),
-        lease_(executable, Executable::Lease::Use::loop) {
+        lease_(lease) {
     NNC_CHECK(options.batch > 0, "the batch must be at least 1");
     count_rows();
     set_up_inputs();
     set_up_outputs();
   }
 
-  LoopResult run(const LoopCallback& callback) {
+  LoopResult run(const LoopCallback& callback, Guard* guard) {
     const Clock::time_point start = Clock::now();
     Clock::time_point reported = start;
     const int64_t steps = count_steps();
+    if (guard != nullptr) guard->begin(options_);
     for (int64_t step = 0; step < steps && !result_.stopped && result_.not_finite_step < 0;
          ++step) {
+      if (guard != nullptr && (result_.fault = guard->before_step(lease_))) break;
       run_step(step, steps);
+      if (guard != nullptr && (result_.fault = guard->after_step(lease_, loss()))) break;
       const Clock::time_point now = Clock::now();
       if (now - reported >= kCallbackInterval || step + 1 == steps) {
         reported = now;
@@ -90,6 +96,11 @@ class Loop {
       print_profile(entry_.name, *entry_.program, *last_, options.isa);
     return std::move(result_);
   }
+
+  // Runs one step of the loop, the same bit for bit whenever it runs.
+  void run_step(int64_t step) { run_step(step, count_steps()); }
+  // Of the last step.
+  double loss() const { return numbers_.empty() ? 0 : output(0); }
 
  private:
   const BufferSpec& buffer_of(size_t input) const {
@@ -256,8 +267,8 @@ class Loop {
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += static_cast<double>(rows) * output(i);
     result_.rows += rows;
     ++result_.steps;
-    if (entry_.info.writes_variables && !sums_.empty() && !std::isfinite(output(0)))
-      result_.not_finite_step = step;
+    // A pass that only measures goes on: an infinite loss is a result.
+    if (entry_.info.writes_variables() && !std::isfinite(loss())) result_.not_finite_step = step;
   }
 
   void set_clocks(int64_t done, int64_t epoch_steps) {
@@ -303,7 +314,7 @@ class Loop {
   const Executable::Entry& entry_;
   const std::vector<Column>& columns_;
   const LoopOptions& options_;
-  Executable::Lease lease_;
+  Executable::Lease& lease_;
   Binding* last_ = nullptr;
 
   int64_t symbol_ = -1;  // counts rows
@@ -331,8 +342,133 @@ class Loop {
 }  // namespace
 
 LoopResult run_loop(Executable& executable, size_t program, const std::vector<Column>& columns,
-                    const LoopOptions& options, const LoopCallback& callback) {
-  return Loop(executable, program, columns, options).run(callback);
+                    const LoopOptions& options, const LoopCallback& callback, Guard* guard) {
+  Executable::Lease lease(executable, Executable::Lease::Use::loop);
+  std::optional<StateLock::Reading> reading;  // all rows meet the same variables
+  if (!executable.programs()[program].info.writes_variables()) reading.emplace(executable.state());
+  return Loop(executable, program, columns, options, lease).run(callback, guard);
+}
+
+Guard::Guard(Executable& executable, size_t program, std::vector<Column> columns,
+             std::function<bool()> stop)
+    : executable_(executable),
+      program_(program),
+      columns_(std::move(columns)),
+      stop_(std::move(stop)) {
+  const Clock::time_point start = Clock::now();
+  snapshot_ = std::make_unique<Snapshot>(executable, program);
+  version_ = snapshot_->version();
+  taken_ = Clock::now();
+  cost_ = taken_ - start;
+}
+
+Guard::~Guard() = default;
+
+void Guard::begin(const LoopOptions& options) { stretches_.push_back({options, 0, 0}); }
+
+std::optional<Fault> Guard::before_step(Executable::Lease& lease) {
+  if (executable_.version() == version_) return {};
+  disturbed_ = true;
+  return look(lease);
+}
+
+std::optional<Fault> Guard::after_step(Executable::Lease& lease, double loss) {
+  ++stretches_.back().count;
+  const bool alone = executable_.version() == ++version_;
+  disturbed_ = disturbed_ || !alone;
+  if (!std::isfinite(loss)) return search(lease);
+  if (alone && Clock::now() - taken_ < kCopyInterval * cost_) return {};
+  return look(lease);
+}
+
+std::optional<Fault> Guard::check() {
+  disturbed_ = disturbed_ || executable_.version() != version_;
+  if (snapshot_->not_finite().empty()) return {};
+  Executable::Lease lease(executable_, Executable::Lease::Use::loop);
+  return search(lease);
+}
+
+// A new copy, unless there is a fault.
+std::optional<Fault> Guard::look(Executable::Lease& lease) {
+  const Clock::time_point start = Clock::now();
+  bool finite = false;
+  {
+    const StateLock::Reading reading(executable_.state());
+    finite = snapshot_->not_finite().empty();
+    if (finite) snapshot_->take();
+  }
+  if (!finite) return search(lease);
+  version_ = snapshot_->version();
+  disturbed_ = false;
+  Stretch rest = stretches_.back();
+  rest.first += rest.count;
+  rest.count = 0;
+  stretches_.assign(1, rest);
+  taken_ = Clock::now();
+  cost_ = taken_ - start;
+  return {};
+}
+
+Fault Guard::search(Executable::Lease& lease) {
+  Fault fault;
+  snapshot_->restore();
+  if (!disturbed_) {
+    const int64_t good = run_until_fault(lease, fault);
+    if (fault.found) {
+      snapshot_->restore();
+      run_steps(lease, good);
+    }
+  }
+  fault.kept = executable_.step();
+  return fault;
+}
+
+// How many steps are good after the copy. Where no fault is found, the variables stay as these
+// steps made them.
+int64_t Guard::run_until_fault(Executable::Lease& lease, Fault& fault) {
+  Clock::time_point asked = Clock::now();
+  int64_t good = 0;
+  for (const Stretch& stretch : stretches_) {
+    Loop loop(executable_, program_, columns_, stretch.options, lease);
+    for (int64_t i = 0; i < stretch.count; ++i, ++good) {
+      const uint64_t step = executable_.step();
+      loop.run_step(stretch.first + i);
+      const std::vector<size_t> wrong = snapshot_->not_finite();
+      if (!std::isfinite(loop.loss()) || !wrong.empty()) {
+        fault.found = true;
+        fault.step = step;
+        fault.loss = loop.loss();
+        fault.variables = static_cast<int64_t>(wrong.size());
+        if (!wrong.empty()) {
+          fault.variable = executable_.plan().variables[wrong.front()].name;
+          fault.kind = executable_.plan().variables[wrong.front()].kind;
+        }
+        return good;
+      }
+      if (stopped(asked)) return good + 1;
+    }
+  }
+  return good;
+}
+
+void Guard::run_steps(Executable::Lease& lease, int64_t count) {
+  Clock::time_point asked = Clock::now();
+  for (const Stretch& stretch : stretches_) {
+    if (count == 0) return;
+    Loop loop(executable_, program_, columns_, stretch.options, lease);
+    for (int64_t i = 0; i < stretch.count && count > 0; ++i, --count) {
+      loop.run_step(stretch.first + i);
+      if (stopped(asked)) return;
+    }
+  }
+}
+
+// Asks now and then.
+bool Guard::stopped(Clock::time_point& asked) const {
+  const Clock::time_point now = Clock::now();
+  if (!stop_ || now - asked < kCallbackInterval) return false;
+  asked = now;
+  return stop_();
 }
 
 void shuffle_rows(uint64_t seed, uint64_t step, std::vector<int64_t>& order) {

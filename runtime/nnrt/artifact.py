@@ -18,12 +18,12 @@ import numpy as np
 
 from nnrt import archive, reading
 from nnrt.errors import Error
+from nnrt.manifest import check_manifest, is_list_of
 from nnrt.memory import require
 from nnrt.validate import DTYPES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-FORMAT = 1
 PARTS = ("manifest.json", "plan.json", "weights.safetensors")
 SOURCES = "sources/"
 HEADER_LIMIT = 100_000_000  # bytes of the names and shapes of weights, as in safetensors itself
@@ -74,6 +74,18 @@ def arriving(manifest: dict[str, Any], folder: str) -> dict[str, Any]:
         return manifest
     directory = os.path.normpath(os.path.join(folder, section["directory"]))
     return {**manifest, "training": {**section, "directory": directory}}
+
+
+def bytes_of(
+    plan: Mapping[str, Any], manifest: Mapping[str, Any], sources: Mapping[str, str]
+) -> int:
+    """How large the file gets, with room for what a training adds to the manifest."""
+    weights = sum(
+        prod(variable["shape"]) * DTYPES[variable["dtype"]].itemsize + len(variable["name"]) + 200
+        for variable in plan["variables"]
+    )
+    texts = sum(len(json.dumps(part)) for part in (plan, manifest, dict(sources)))
+    return int(weights) + 2 * texts + 2**16
 
 
 def write_zip(file: Any, artifact: Artifact) -> None:
@@ -213,55 +225,3 @@ def unpack_weights(content: bytes) -> dict[str, Array]:
     if sum(end - begin for begin, end in places) != len(data):
         raise damaged
     return weights
-
-
-def check_manifest(manifest: Mapping[str, Any]) -> None:
-    """The form of what the runtime uses of it."""
-    version = manifest.get("format")
-    if isinstance(version, int) and version > FORMAT:
-        raise Error(
-            f"this compiled model has format {version}, and this nnrt reads up to {FORMAT}: "
-            "install a newer one.",
-            "N0712",
-        )
-
-    def require(condition: bool, what: str) -> None:
-        if not condition:
-            raise Error(
-                f"the compiled model is damaged: its manifest has no sound {what}.", "N0710"
-            )
-
-    require(version == FORMAT, "`format`")
-    require(isinstance(manifest.get("net"), str), "`net`")
-    for key in ("inputs", "outputs"):
-        require(is_interface(manifest.get(key)), f"`{key}`")
-    training = manifest.get("training")
-    require(training is None or isinstance(training, dict), "`training`")
-    if training is not None:
-        require(is_interface(training.get("inputs")), "`training.inputs`")
-        metrics = training.get("metrics")
-        require(is_list_of(metrics, str), "`training.metrics`")
-        for key in ("batch", "epochs"):
-            require(isinstance(training.get(key), int) and training[key] > 0, f"`training.{key}`")
-        require(isinstance(training.get("seed"), int), "`training.seed`")
-        places = training.get("statistics", [])
-        require(is_list_of(places, dict), "`training.statistics`")
-        for key in ("values", "path", "source"):
-            texts = [place.get(key) for place in places]
-            require(is_list_of(texts, str), "`training.statistics`")
-    require(is_list_of(manifest.get("summary", []), dict), "`summary`")
-    require(isinstance(manifest.get("step", 0), int), "`step`")
-
-
-def is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
-
-
-def is_interface(value: Any) -> bool:
-    return is_list_of(value, dict) and all(
-        isinstance(item.get("name"), str)
-        and item.get("dtype") in DTYPES
-        and isinstance(item.get("shape"), list)
-        and all(isinstance(dim, (int, str)) for dim in item["shape"])
-        for item in value
-    )

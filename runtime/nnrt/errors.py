@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from nnrt.text import visible
 
 
@@ -14,3 +17,18 @@ class Error(Exception):
     def __init__(self, message: str, code: str = "N0700") -> None:
         super().__init__(visible(message, keep="\n"))
         self.code = code
+
+
+@contextmanager
+def of(place: str) -> Iterator[None]:
+    """Errors inside begin with where what they are about was given: `validation`, `--data`."""
+    try:
+        yield
+    except Error as error:
+        if not place:
+            raise
+        raise Error(f"{place}: {error}", error.code) from error
+
+
+class Notice(UserWarning):
+    """What a user should know of a training that goes on all the same."""

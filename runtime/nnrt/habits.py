@@ -233,8 +233,9 @@ def explained(method: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 bound = signature.bind(*args, **kwargs).arguments
             except TypeError as error:
                 raise misuse(method, signature, args, kwargs, error) from None
-            batch = bound.get("batch")
-            if isinstance(batch, Iterable) and not isinstance(batch, str):  # a second array
+            batch = None if "batch" in kwargs else bound.get("batch")
+            is_array = isinstance(batch, Iterable) and getattr(batch, "ndim", 1) > 0
+            if is_array and not isinstance(batch, str):  # a second array
                 arrays = filled("{names}" if method != "predict" else "{inputs}", args, batch)
                 raise Error(f"all arrays come in `data`: `{method}({arrays})`.", "N0700")
             return function(*args, **kwargs)

@@ -14,13 +14,14 @@ class History(Sequence[Record]):
     """Records of epochs by number (`history[-1]`), and columns by name (`history["loss"]`).
 
     `interrupted` is true when Ctrl-C ended the training, `stopped` when the callback did; both
-    leave the model as it was after the last step.
+    leave the model as it was after the last step. `log_error` says what is missing in the log.
     """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.interrupted = False
         self.stopped = False
+        self.log_error: str | None = None
 
     def append(self, record: Record) -> None:
         self.records.append(record)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnrt import artifact as files
-from nnrt import habits, validate
+from nnrt import habits, numbers, validate
 from nnrt._engine import Engine
 from nnrt.arrays import plain
-from nnrt.errors import Error
+from nnrt.course import KEY, Course
+from nnrt.errors import Error, Notice
+from nnrt.manifest import check_agreement, check_manifest
 from nnrt.outputs import Outputs
 from nnrt.parameters import Variables
 from nnrt.programs import data_inputs, pruned, rest_of
@@ -31,6 +33,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Model:
     """Runs on any number of threads at once; training excludes other calls only while a step runs.
 
+    Other threads see the state between two steps: one call, one `predict` or `evaluate` over a data
+    set, one copy of the weights and one saved file each hold a single state.
+
     Args:
         manifest: names, interface and training section, as the artifact stores them.
         plan: what the engine runs, as the artifact stores it.
@@ -47,15 +52,16 @@ class Model:
         weights: Mapping[str, Array],
         sources: Mapping[str, str],
     ) -> None:
-        files.check_manifest(manifest)
+        check_manifest(manifest)
         self.manifest = dict(manifest)
         self.sources = dict(sources)
         self.plan = dict(plan)
         if self.manifest.get("precision") == "strict":
             self.plan["strict"] = 1
         self.engine = Engine(self.plan)
+        check_agreement(self.manifest, self.plan)
         self._set_weights(weights, fresh=True)
-        self.step = int(self.manifest.get("step", 0))
+        self.engine.step = self.manifest.get("step", 0)
         self.parameters = Variables(self.engine, "parameter")
         self.states = Variables(self.engine, "state")
         self._predict_inputs = self.program_inputs("predict") if self.has_program("predict") else []
@@ -84,6 +90,18 @@ class Model:
         """The training section: inputs, metrics, batch, epochs, seed; None without one."""
         section: dict[str, Any] | None = self.manifest.get("training")
         return section
+
+    @property
+    def step(self) -> int:
+        """Steps of training that the weights have behind them."""
+        return self.engine.step
+
+    def remember(self, course: Course, learned: Mapping[str, Any] | None = None) -> None:
+        """Keep how far the training has come, and what it learned about its data. The section is
+        replaced, and not changed: another thread may save it.
+        """
+        section = {**(self.training or {}), **(learned or {}), KEY: course.plain()}
+        self.manifest = {**self.manifest, "training": section}
 
     @property
     def trainable(self) -> bool:
@@ -141,10 +159,12 @@ class Model:
     # ------------------------------------------------------------ weights
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Every variable by its full name: all are set at once, or none where one does not fit."""
         self._set_weights(weights)
 
     def _set_weights(self, weights: Mapping[str, Array], fresh: bool = False) -> None:
         """`fresh`: the engine's memory is new, so all zeros, and zeros need no copy."""
+        changed = {}
         for info in self.engine.variables:
             name = info["name"]
             if name not in weights:
@@ -157,30 +177,58 @@ class Model:
                     "N0710",
                 )
             if not (fresh and _is_repeated_zero(array)):
-                self.engine.set_variable(name, array)
+                changed[name] = array
+        self.engine.set_variables(changed)
 
     def weights(self) -> dict[str, Array]:
-        """A copy of every variable by its full name."""
-        return {
-            info["name"]: self.engine.variable(info["name"]).copy()
-            for info in self.engine.variables
-        }
+        """A copy of every variable by its full name: one state, also while a training runs."""
+        return self.engine.state()[0]
 
     @habits.explained("save")
-    def save(self, path: Path, training: bool = False) -> None:
+    def save(
+        self,
+        path: Path,
+        training: bool = False,
+        *,
+        allow_not_finite: bool = False,
+    ) -> None:
         """Write the model to one file (`.nnc`), as a whole or not at all; with `training`, also
         what is needed to train it further. A file there that is no compiled model stays.
+
+        Parameters that are infinite or no numbers, and states that training made so, are refused
+        unless `allow_not_finite` is true.
         """
+        plan = self._saved_plan(training)
+        kept = {variable["name"] for variable in plan["variables"]}
+        manifest = dict(self.manifest)
+        state, step = self.engine.state()
+        if training:
+            manifest["step"] = step
+        weights = {name: array for name, array in state.items() if name in kept}
+        if not allow_not_finite:
+            self._check_finite(weights)
+        files.write(path, files.Artifact(manifest, plan, weights, self.sources), self.files)
+
+    def _saved_plan(self, training: bool) -> dict[str, Any]:
         programs = ["predict"]
         for program in ["evaluate", *(["train"] if training else [])]:
             programs += [program, rest_of(program)]
-        plan = pruned(self.plan, [name for name in programs if self.has_program(name)])
-        kept = {variable["name"] for variable in plan["variables"]}
-        manifest = dict(self.manifest)
-        if training:
-            manifest["step"] = self.step
-        weights = {name: array for name, array in self.weights().items() if name in kept}
-        files.write(path, files.Artifact(manifest, plan, weights, self.sources), self.files)
+        return pruned(self.plan, [name for name in programs if self.has_program(name)])
+
+    def saved_bytes(self, training: bool = False) -> int:
+        """How large the file of `save` gets, a little more rather than less."""
+        return files.bytes_of(self._saved_plan(training), self.manifest, self.sources)
+
+    def _check_finite(self, weights: Mapping[str, Array]) -> None:
+        changing = set(self.engine.written("train")) if self.has_program("train") else set()
+        for name in validate.not_finite(weights.items()):
+            if name in self.parameters or name in changing:
+                raise Error(
+                    f"`{name}` holds values that are infinite or no numbers, so the model is not "
+                    "saved. Set it to finite values, or save with `allow_not_finite=True` (nnc: "
+                    "`--allow-not-finite`).",
+                    "N0714",
+                )
 
     # ------------------------------------------------------------ running
 
@@ -197,9 +245,9 @@ class Model:
     @habits.explained("predict")
     def predict(self, data: Any, batch: int = 256) -> Any:
         """Like a call, for data of any length: runs in batches and joins the outputs."""
-        from nnrt.fitting import positive, resolve
+        from nnrt.fitting import resolve
 
-        positive(batch, "batch")
+        batch = numbers.whole(batch, "batch")
         section = self.training or {}
         aside = section.get("inputs", [])
         extra = [item["name"] for item in aside]
@@ -213,12 +261,13 @@ class Model:
         rows = validate.row_count(arrays, inputs)
         batched = [item.batch_symbol == symbol for item in inputs]
         parts = []
-        for start in range(0, max(rows, 1), batch):
-            chunk = [
-                array[start : start + batch] if cut else array
-                for array, cut in zip(arrays, batched, strict=True)
-            ]
-            parts.append(self.engine.call("predict", chunk))
+        with self.engine.unchanged("predict"):
+            for start in range(0, max(rows, 1), batch):
+                chunk = [
+                    array[start : start + batch] if cut else array
+                    for array, cut in zip(arrays, batched, strict=True)
+                ]
+                parts.append(self.engine.call("predict", chunk))
         joined = parts[0]
         if len(parts) > 1:
             joined = tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
@@ -239,6 +288,7 @@ class Model:
         validation: Any = None,
         seed: int | None = None,
         shuffle: bool | None = None,
+        restart: bool = False,
         progress: Progress | bool | None = None,
         log: str | os.PathLike[str] | None = None,
         callback: Any = None,
@@ -249,16 +299,30 @@ class Model:
             data: arrays by input name, a tuple of arrays in the order of `training["inputs"]`, a
                 path that `nnrt.data.open` reads, or None for the data that the train section names.
             epochs, batch, seed, shuffle: replace those of the train section.
-            validation: a fraction to hold out (`0.2`), or data in any of the forms above.
+            validation: a fraction to hold out (`0.2`, 0 for none), or data in any of the forms
+                above. Without it, that of the train section: its fraction is held out of the data
+                given, its path is read from the section's folder.
+            restart: begin a new course of training, see below.
             progress: None or True shows progress, False is quiet, an object is reported to.
-            log: a file for one line of JSON an epoch.
+            log: a file for one line of JSON an epoch. It is opened before the training begins; a
+                line that cannot be written later is a warning, and `history.log_error` says so.
             callback: called with the record of each epoch; True ends the training.
 
         Ctrl-C ends the training between two steps: `fit` returns, with `history.interrupted` true.
+
+        A loss, a parameter or a state that is not finite ends the training with an error that names
+        the epoch and the step. The model is then as it was before that step.
+
+        Calls of `fit` are one course of training, also after saving with `training=True` and
+        loading. Without `epochs`, a call trains the epochs that are left of those planned (all of
+        the section's where none are left). The schedule goes on after the whole epochs that are
+        done, out of those planned; more epochs than planned extend the plan. The rows held out at
+        first stay held out, whatever `seed` is. `restart=True` begins anew: the schedule at its
+        start, and other rows held out; weights and the optimizer's state stay.
         """
         from nnrt.fitting import fit
 
-        return fit(
+        history = fit(
             self,
             data,
             epochs=epochs,
@@ -266,10 +330,15 @@ class Model:
             validation=validation,
             seed=seed,
             shuffle=shuffle,
+            restart=restart,
             progress=progress,
             log=log,
             callback=callback,
+            notify=warn,
         )
+        if history.log_error is not None:
+            warn(history.log_error)
+        return history
 
     @habits.explained("evaluate")
     def evaluate(self, data: Any, batch: int = 256) -> dict[str, float]:
@@ -296,9 +365,13 @@ def rebuilt(
     step: int,
 ) -> Model:
     """A model from what a copy of it keeps."""
-    model = Model(manifest, plan, weights, sources)
-    model.step = step
-    return model
+    return Model({**manifest, "step": step}, plan, weights, sources)
+
+
+def warn(text: str) -> None:
+    import warnings
+
+    warnings.warn(text, Notice, stacklevel=5)
 
 
 @habits.explained("load")

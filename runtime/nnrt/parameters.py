@@ -1,8 +1,9 @@
-"""A model's parameters and states by name: views of the engine's memory, and assignment into it."""
+"""A model's parameters and states by name: copies out of the engine, and assignment into it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ from nnrt.arrays import plain
 from nnrt.errors import Error
 from nnrt.habits import refuse_call
 from nnrt.text import visible
-from nnrt.validate import converted
+from nnrt.validate import DTYPES, converted
 
 if TYPE_CHECKING:
     from nnrt._engine import Engine
@@ -20,9 +21,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Variables(Mapping[str, Array]):
-    """Read-only views that always show the current values; `variables[name] = array` copies in.
+    """Read-only copies of the current values; `variables[name] = array` copies in.
 
-    A name may be cut to an end of it that starts at a dot and that no other name has.
+    `items()` and `values()` give all arrays of one state; a loop over names may meet several while
+    a training runs. A name may be cut to an end of it that starts at a dot and that no other name
+    has.
     """
 
     def __init__(self, engine: Engine, kind: str) -> None:
@@ -57,6 +60,30 @@ class Variables(Mapping[str, Array]):
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         refuse_call(f"{self._kind}s")
+
+    def items(self) -> ItemsView[str, Array]:
+        return self._state().items()
+
+    def values(self) -> ValuesView[Array]:
+        return self._state().values()
+
+    def _state(self) -> dict[str, Array]:
+        state = self._engine.state()[0]
+        arrays = {name: state[name] for name in self._infos}
+        for array in arrays.values():
+            array.flags.writeable = False
+        return arrays
+
+    @property
+    def elements(self) -> int:
+        """How many numbers there are in all."""
+        return sum(prod(info["shape"]) for info in self._infos.values())
+
+    @property
+    def nbytes(self) -> int:
+        return sum(
+            prod(info["shape"]) * DTYPES[info["dtype"]].itemsize for info in self._infos.values()
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)

@@ -6,15 +6,18 @@ calls in this order. Records are those of the history; `JsonLog` writes each as 
 
 from __future__ import annotations
 
-import io
+import errno
 import json
 import math
+import os
+import stat
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
 from nnrt.errors import Error
+from nnrt.numbers import shown
 from nnrt.text import visible
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
+ROOM = 4096  # bytes that a log must have room for at its beginning
 REFRESH = 0.1  # seconds between two pictures of the live line
 
 # Shown in their own way, or not at all, in the line of an epoch.
@@ -158,27 +162,83 @@ class JsonLog:
     """A new file with one line of JSON an epoch, written at once so that others can follow it. An
     older log there is replaced, and any other file stays.
 
-    Numbers that are not finite are written as null, which JSON has and they have not.
+    Numbers that are not finite are written as null, which JSON has and they have not. A write that
+    fails (the disk is full) is no reason to lose a training: it is told to `notify`, and tried
+    again with the next line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, notify: Callable[[str], None] = lambda text: None) -> None:
         from nnrt.writing import open_log
 
-        self.file = io.TextIOWrapper(open_log(path), encoding="utf-8")
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            raise Error(f"`log` must be the path of a file, and is {shown(path)}.", "N0731")
+        self.path = os.fsdecode(path)
+        self.notify = notify
+        self.pending = b""
+        self.failed = ""
+        self.file = open_log(path)
+        try:
+            reserve(self.file.fileno(), ROOM)
+        except OSError as error:
+            self.file.close()
+            raise Error(
+                f"the log {self.path} cannot be written: {error.strerror or error}. "
+                "Name a file in a folder that has room."
+            ) from error
 
     def write(self, record: Record) -> None:
         values = {name: plain(value) for name, value in record.items()}
-        self.file.write(json.dumps(values, allow_nan=False) + "\n")
-        self.file.flush()
+        self.pending += json.dumps(values, allow_nan=False).encode() + b"\n"
+        before = self.failed
+        self.flush()
+        if self.failed and not before:
+            self.notify(
+                f"the log {self.path} cannot be written: {self.failed}. The training goes on; the "
+                "lines are kept, and written when that is possible."
+            )
+
+    def flush(self) -> None:
+        try:
+            while self.pending:
+                self.pending = self.pending[self.file.write(self.pending) :]
+            self.failed = ""
+        except OSError as error:
+            self.failed = error.strerror or str(error)
+
+    def finish(self) -> str | None:
+        """Try for the last time, and say what is missing."""
+        self.flush()
+        self.close()
+        if not self.failed:
+            return None
+        lines = self.pending.count(b"\n")
+        missing = "its last line" if lines == 1 else f"its last {lines} lines"
+        return f"the log {self.path} lacks {missing}: {self.failed}."
 
     def close(self) -> None:
-        self.file.close()
+        try:
+            self.file.close()
+        except OSError as error:  # some file systems tell only now
+            self.failed = self.failed or error.strerror or str(error)
 
     def __enter__(self) -> JsonLog:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """See that a new file has room for so many bytes. Raises OSError where it has not."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return  # a terminal, a pipe: only writing can tell
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    finally:
+        os.ftruncate(descriptor, 0)
 
 
 def plain(value: Any) -> Any:

@@ -23,10 +23,8 @@ def summary(model: Model) -> str:
     flops = [number_of(row.get("flops", 0), symbol) for row in model.manifest.get("summary", [])]
     lines = [repr(model)[1:-1]]
     lines += table([HEADER, *rows]) if rows else []
-    count = sum(array.size for array in model.parameters.values())
-    size = sum(array.nbytes for array in model.parameters.values())
-    lines.append(f"parameters: {count:,} ({bytes_text(size)})")
-    states = sum(array.size for array in model.states.values())
+    parameters, states = model.parameters, model.states.elements
+    lines.append(f"parameters: {parameters.elements:,} ({bytes_text(parameters.nbytes)})")
     if states:
         lines.append(f"states: {states:,}")
     if flops and all(value is not None for value in flops):
@@ -111,7 +109,8 @@ def rounding_lines(model: Model, symbol: str) -> list[str]:
     return [
         f"rounding: {which} run by Winograd's algorithm, which rounds relative to the largest "
         "value of a 6x6 tile: a single pixel of 1e6 costs its neighbours an error of about 0.2. "
-        'Scale inputs with such outliers, or compile with `precision="strict"` (`--precision strict`)'
+        "Scale inputs with such outliers, or compile with "
+        '`precision="strict"` (`--precision strict`)'
     ]
 
 

@@ -168,6 +168,11 @@ def converted(array: Array, dtype: str, what: str, named: str) -> Array:
     return array.astype(wanted)
 
 
+def not_finite(arrays: Iterable[tuple[str, Array]]) -> list[str]:
+    """The names of the arrays that hold an infinity or NaN."""
+    return [name for name, array in arrays if not np.isfinite(array).all()]
+
+
 def check_finite(array: Array, item: Input) -> None:
     # The sum is finite for sound data, and far cheaper than a mask; only then is the mask made.
     with np.errstate(all="ignore"):

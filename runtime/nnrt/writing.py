@@ -89,10 +89,10 @@ class Target:
     def write_text(self, text: str) -> None:
         self.write(lambda file: file.write(text.encode(errors="surrogateescape")))
 
-    def open_stream(self) -> BinaryIO:
+    def open_stream(self, buffering: int = -1) -> BinaryIO:
         if self.descriptor is not None:
-            return os.fdopen(os.dup(self.descriptor), "wb")
-        return open(self.path, "wb")
+            return os.fdopen(os.dup(self.descriptor), "wb", buffering)
+        return open(self.path, "wb", buffering)
 
     def replace(self, produce: Produce) -> None:
         folder = os.path.dirname(self.path)
@@ -392,7 +392,9 @@ def sync_folder(folder: str) -> None:
 
 
 def open_log(path: Path) -> BinaryIO:
-    """A log to write to from its beginning; what stood there must have been a log."""
+    """A log to write to from its beginning, without a buffer; what stood there must have been a
+    log.
+    """
     found = target(path, LOG)
     with reporting(found.given):
-        return found.open_stream()
+        return found.open_stream(buffering=0)

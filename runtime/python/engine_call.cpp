@@ -46,7 +46,10 @@ py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint
   Binding* binding = nullptr;
   {
     const py::gil_scoped_release release;
-    lease = std::make_unique<Executable::Lease>(*executable_);
+    // Calls that change variables wait for those that read them, and must not take their turns.
+    using Use = Executable::Lease::Use;
+    const bool writes = executable_->programs()[program].info.writes_variables();
+    lease = std::make_unique<Executable::Lease>(*executable_, writes ? Use::loop : Use::call);
     binding = &(*lease)->bind(program, inputs.shapes.data(), inputs.shapes.size());
     for (size_t i = 0; i < infos.size(); ++i)
       infos[i] = (*lease)->output_info(program, *binding, i);
@@ -118,15 +121,6 @@ py::dict Engine::run(const std::string& program, const py::dict& values, uint64_
 
 namespace {
 
-// Runs Python's signal handlers; true when one raised KeyboardInterrupt, which then means: stop.
-// Needs the GIL.
-bool interrupted() {
-  if (PyErr_CheckSignals() == 0) return false;
-  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) == 0) throw py::error_already_set();
-  PyErr_Clear();
-  return true;
-}
-
 // The rows as an array, without a copy.
 py::array array_of(CollectedRows& rows) {
   if (rows.data.bytes() == 0) return new_array(rows.info);
@@ -147,6 +141,7 @@ py::dict result_dict(LoopResult& result, bool interrupt) {
   outcome["stopped"] = result.stopped;
   outcome["interrupted"] = interrupt;
   outcome["not_finite_step"] = result.not_finite_step;
+  outcome["fault"] = fault_object(result.fault);
   return outcome;
 }
 
@@ -154,25 +149,10 @@ py::dict result_dict(LoopResult& result, bool interrupt) {
 
 py::dict Engine::loop(const std::string& program, const py::sequence& columns, int64_t batch,
                       bool shuffle, uint64_t seed, uint64_t step, int64_t clock_step,
-                      int64_t clock_steps, const py::object& callback, int64_t least_rows) {
+                      int64_t clock_steps, const py::object& callback, int64_t least_rows,
+                      TrainingGuard* guard) {
   const size_t index = executable_->program_index(program);
-  const Executable::Entry& entry = executable_->programs()[index];
-  NNC_CHECK(columns.size() == entry.info.data_inputs.size(),
-            "program `" + program + "` takes " + std::to_string(entry.info.data_inputs.size()) +
-                " arrays, found " + std::to_string(columns.size()));
-  std::vector<py::array> arrays;
-  std::vector<Column> data;
-  for (size_t i = 0; i < columns.size(); ++i) {
-    const NamedBuffer& input =
-        entry.program->inputs[static_cast<size_t>(entry.info.data_inputs[i])];
-    const py::object value = columns[i];
-    NNC_CHECK(py::isinstance<py::array>(value), "input `" + input.name + "` must be a NumPy array");
-    arrays.push_back(dense(py::reinterpret_borrow<py::array>(value),
-                           entry.program->buffers[static_cast<size_t>(input.buffer)].dtype,
-                           input.name));
-    data.push_back({static_cast<const char*>(arrays.back().data()),
-                    Shape(arrays.back().shape(), arrays.back().shape() + arrays.back().ndim())});
-  }
+  const Columns data(*executable_, index, columns);
   LoopOptions options;
   options.batch = batch;
   options.shuffle = shuffle;
@@ -202,7 +182,8 @@ py::dict Engine::loop(const std::string& program, const py::sequence& columns, i
   LoopResult result;
   {
     const py::gil_scoped_release release;
-    result = run_loop(*executable_, index, data, options, report);
+    result = run_loop(*executable_, index, data.columns, options, report,
+                      guard != nullptr ? &guard->guard() : nullptr);
   }
   return result_dict(result, interrupt);
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnrt.kinds import LOG, MODEL
 
@@ -19,10 +22,11 @@ from nnc.cli.common import (
     say,
     size_text,
 )
+from nnc.cli.room import check_room
 from nnc.options import OptionError
 
 if TYPE_CHECKING:
-    from nnrt import Model
+    from nnrt import History, Model
 
 INTERRUPTED = 130
 # What can be changed for an artifact, whose train program is fixed.
@@ -46,24 +50,48 @@ def run(arguments: argparse.Namespace) -> int:
             f"{path} has no train section for `{model.net}`, so nothing says what to learn: "
             f"`train {model.net} {{ loss = … }}`."
         )
+    from nnrt.course import Course
+    from nnrt.errors import Error
+    from nnrt.fitting import fit
+
+    if arguments.restart:
+        model.remember(Course())
+        training = model.training or {}
     plan = datasets.choose(training, arguments.data, arguments.validation, arguments.seed)
     output = check_outputs(arguments, [path, *model.files, *datasets.files(datasets.places(plan))])
+    if output is not None:
+        check_room(output, model.saved_bytes(arguments.training))
     parts = datasets.load(plan, training, closed=model.step > 0, skip_bad=arguments.skip_bad)
     batch = changes.get("batch", training["batch"])
-    epochs = changes.get("epochs", training["epochs"])
+    epochs = Course.of(training).next_epochs(changes.get("epochs"), training["epochs"])
     if not arguments.quiet:
         say(describe(model, path, plan, parts, batch, epochs))
     training.update(datasets.remembered(plan, parts))
-    history = model.fit(
-        dict(parts.data),
-        epochs=epochs,
-        batch=batch,
-        validation=None if parts.validation is None else dict(parts.validation),
-        seed=arguments.seed,
-        progress=False if arguments.quiet else None,
-        log=arguments.log,
-    )
-    finish(model, history, output, arguments.training)
+    keep = partial(save, model, output, arguments)
+    try:
+        history = fit(
+            model,
+            dict(parts.data),
+            epochs=epochs,
+            batch=batch,
+            validation=0 if parts.validation is None else dict(parts.validation),
+            seed=arguments.seed,
+            progress=False if arguments.quiet else None,
+            log=arguments.log,
+            notify=note,
+            given=(plan.data.given, plan.held_given),
+            split=parts.split,
+        )
+    except Error as error:
+        if getattr(error, "history", None):  # whole epochs, and the weights that are still good
+            keep()
+        raise
+    if history.interrupted:
+        print(f"stopped after {len(history)} whole epochs", file=sys.stderr)
+    tell(history)
+    keep()
+    if history.log_error is not None:
+        raise OptionError(history.log_error)
     return INTERRUPTED if history.interrupted else 0
 
 
@@ -76,6 +104,10 @@ def check_outputs(arguments: argparse.Namespace, inputs: list[str | Path]) -> Pa
     if arguments.log:
         check_writable(arguments.log, LOG, inputs)
     return output
+
+
+def note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def continued(path: Path, arguments: argparse.Namespace) -> tuple[Model, dict[str, int]]:
@@ -117,7 +149,9 @@ def describe(
     epochs: int,
 ) -> str:
     """What is about to happen, in a few lines."""
-    count = sum(array.size for array in model.parameters.values())
+    from nnrt.course import Course
+
+    count = model.parameters.elements
     samples = datasets.rows(parts.data)
     lines = [f"{model.net} of {path}: {count:,} parameters"]
     data = f"{plan.data.source}: {samples:,} rows to learn from"
@@ -127,22 +161,37 @@ def describe(
         data += f", {datasets.rows(parts.validation):,} held out to measure on"
     lines.append(data)
     lines += parts.notes
-    lines.append(f"{epochs} epochs in batches of {batch}")
+    course = Course.of(model.training or {})
+    planned = max(course.epochs, course.done + epochs)
+    after = f"goes on after epoch {course.done} of {planned}: " if course.done else ""
+    lines.append(f"{after}{epochs} epochs in batches of {batch}")
     return "\n".join(lines)
 
 
-def finish(model: Model, history: Any, output: Path | None, training: bool) -> None:
-    """Keep the model, and say how it ended: the last epoch's numbers, and the file."""
+def tell(history: History) -> None:
+    """How it ended: the last epoch's numbers."""
     from nnrt.progress import APART, values_text
 
-    if output is not None:
-        model.save(output, training=training)
-    if history.interrupted:
-        print(f"stopped after {len(history)} whole epochs", file=sys.stderr)
     if len(history):
         values = {name: value for name, value in history[-1].items() if name not in APART}
         say(f"trained: {values_text(values)}")
-    if output is not None:
-        say(f"{output}: {size_text(output)}")
-    else:
+
+
+def save(model: Model, output: Path | None, arguments: argparse.Namespace) -> None:
+    """Keep the model, elsewhere where its place cannot be written any more."""
+    from nnrt.errors import Error
+
+    if output is None:
         print("nothing was written: `-o OUT.nnc` keeps the trained model")
+        return
+    options = {"training": arguments.training, "allow_not_finite": arguments.allow_not_finite}
+    try:
+        model.save(output, **options)
+    except Error as error:
+        if error.code != "N0713":
+            raise
+        handle, spare = tempfile.mkstemp(prefix=f"{output.stem}-", suffix=".nnc")
+        os.close(handle)
+        model.save(spare, **options)
+        raise Error(f"{error} The trained model was written to {spare}.", error.code) from error
+    say(f"{output}: {size_text(output)}")

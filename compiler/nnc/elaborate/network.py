@@ -100,7 +100,7 @@ def given_value(loader: Loader, key: str, value: Any) -> Any:
 
 def plain_value(value: Any) -> Any:
     """A Python value with NumPy's numbers as Python's."""
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
     if isinstance(value, (list, tuple)):
         return type(value)(plain_value(item) for item in value)

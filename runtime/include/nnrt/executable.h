@@ -17,6 +17,7 @@
 #include "core/options.h"
 #include "core/prepared.h"
 #include "core/program.h"
+#include "core/state_lock.h"
 #include "nnrt/plan.h"
 
 namespace nnrt {
@@ -50,13 +51,36 @@ class Executable {
   size_t variable_index(const std::string& name) const;  // throws Error
   char* variable(size_t index) const { return variables_.data() + variable_offsets_[index]; }
   size_t variable_bytes(size_t index) const;
-  // Copies `bytes` in; they must be variable_bytes. Waits for running calls.
-  void set_variable(size_t index, const void* data, size_t bytes);
 
+  // One variable's memory outside: `bytes` must be variable_bytes.
+  template <class Pointer>
+  struct Value {
+    size_t index;
+    Pointer data;
+    size_t bytes;
+  };
+  using Source = Value<const void*>;
+  using Target = Value<void*>;
+  // Copies all in at once, and sets `step` where one is given. Waits for running calls. Gives the
+  // new version.
+  uint64_t set_variables(const std::vector<Source>& values, const uint64_t* step = nullptr);
+  void set_variable(size_t index, const void* data, size_t bytes) {
+    set_variables({{index, data, bytes}});
+  }
+  // Copies all out: one state, that between two steps. Gives its `step`.
+  uint64_t read_variables(const std::vector<Target>& values);
+
+  // Keeps the variables as they are for longer than a call, such as a pass over a data set. Taken
+  // before `mutex`.
+  StateLock& state() { return state_; }
   // Readers run side by side; a program that updates variables runs alone.
   std::shared_mutex& mutex() const { return mutex_; }
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
-  void variables_changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
+  uint64_t variables_changed() { return version_.fetch_add(1, std::memory_order_acq_rel) + 1; }
+  // Steps of training that the variables have behind them: what a run's `RunState::step` was,
+  // and 1.
+  uint64_t step() const { return step_.load(std::memory_order_relaxed); }
+  void set_step(uint64_t step) { step_.store(step, std::memory_order_relaxed); }
 
   // Whether runs take the time of each step, which costs a barrier after every phase.
   bool timed() const { return timed_.load(std::memory_order_relaxed); }
@@ -97,8 +121,10 @@ class Executable {
   std::vector<size_t> variable_offsets_;
   std::map<std::string, size_t> variable_numbers_;  // by name
   Block variables_;
+  StateLock state_;
   mutable std::shared_mutex mutex_;
   std::atomic<uint64_t> version_{1};
+  std::atomic<uint64_t> step_{0};
   std::atomic<bool> training_{false};
   std::atomic<bool> timed_;
   std::mutex pool_mutex_;
