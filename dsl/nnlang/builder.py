@@ -188,6 +188,8 @@ class Builder:
             help_text = f"write `{meant}`"
         elif meant is not None:
             help_text += f"; `{meant}` is not available"
+        elif token.text in ("Tensor", "tensor", "array", "ndarray"):
+            help_text = "write the type of its elements: `f32`"
         message = f"there is no element type `{token.text}`"
         self.report("N0113", token.span(self.file), message, help_text)
         return meant or "f32"

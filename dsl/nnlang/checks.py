@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnlang import syntax
+from nnlang import other_tools, syntax
 from nnlang.builder import Bare, PartialIf
 from nnlang.diagnostics import Diagnostic, diagnostic
 from nnlang.syntax import Node, Span
@@ -205,8 +205,14 @@ class _Checker:
 
     def nones(self, nodes: list[Node]) -> None:
         """`None` where it is no new axis of an index; `nodes` are those of an item."""
+        types = (node for node in nodes if isinstance(node, syntax.TensorType))
+        sizes = {id(size) for node in types for size in node.dimensions}
         for node in nodes:
             if isinstance(node, syntax.Name) and node.text == "None":
+                if id(node) in sizes:
+                    help_text = "write `N`: a size that is not fixed has a name"
+                    self.report("N0112", node.span, "there is no `None`", help_text)
+                    continue
                 help_text = "leave the argument out, or give a value that stands for none"
                 self.report("N0112", node.span, "there is no `None`", help_text)
 
@@ -231,7 +237,10 @@ class _Checker:
             value, name = node.value.text, node.name.text
             if value not in bound:
                 continue
-            if id(node) in called:
+            known = other_tools.MEMBERS.get(name)
+            if known is not None and (id(node) in called or value not in unknown):
+                help_text = known.format(value)
+            elif id(node) in called:
                 help_text = f"write `{value} -> {name}`"
             elif value not in unknown:
                 help_text = f"write `{name}({value})`"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnlang import other_tools
 from nnlang.syntax import Span
 
 if TYPE_CHECKING:
@@ -15,18 +16,18 @@ if TYPE_CHECKING:
 
 # The first word of a line, with a second word behind it.
 _FIRST_WORDS: dict[str, str] = {
-    "def": "write `block name(x, units) { ... }`",
-    "fn": "write `block name(x, units) { ... }`",
-    "func": "write `block name(x, units) { ... }`",
-    "fun": "write `block name(x, units) { ... }`",
-    "function": "write `block name(x, units) { ... }`",
-    "layer": "write `block name(x, units) { ... }`",
-    "class": "write `net Name { ... }` or `block name(x) { ... }`",
+    "def": "write `block name(...) { ... }`",
+    "fn": "write `block name(...) { ... }`",
+    "func": "write `block name(...) { ... }`",
+    "fun": "write `block name(...) { ... }`",
+    "function": "write `block name(...) { ... }`",
+    "layer": "write `block name(...) { ... }`",
+    "class": "write `net Name { ... }` or `block name(...) { ... }`",
     "model": "write `net Name { ... }`",
-    "module": "write `net Name { ... }` or `block name(x) { ... }`",
+    "module": "write `net Name { ... }` or `block name(...) { ... }`",
     "network": "write `net Name { ... }`",
-    "import": 'write `use vision.resnet`, or `use "blocks.nn"` for a file',
-    "from": 'write `use vision.resnet`, or `use "blocks.nn"` for a file',
+    "import": 'the library needs no line; for a file of your own write `use "parts/blocks.nn"`',
+    "from": 'the library needs no line; for a file of your own write `use "parts/blocks.nn"`',
     "include": 'write `use "blocks.nn"`',
     "let": "write `name = value`, without a word before it",
     "var": "write `name = value`, without a word before it",
@@ -77,6 +78,9 @@ def recognize(trouble: Trouble) -> Habit | None:
         or _dictionary(trouble)
         or _result_type(trouble)
         or _lambda(trouble)
+        or _increment(trouble)
+        or _called_twice(trouble)
+        or _open_dimension(trouble)
     )
 
 
@@ -238,3 +242,48 @@ def _lambda(trouble: Trouble) -> Habit | None:
         return None
     help_text = "write a `block`, or give the values by name: `optimizer = sgd(momentum = 0.9)`"
     return Habit("there is no `lambda`", help_text, before.span(trouble.file))
+
+
+def _increment(trouble: Trouble) -> Habit | None:
+    """`x++` at the end of a line"""
+    before, place = trouble.before, trouble.position
+    if before is None or before.kind not in ("PLUS", "MINUS") or place != trouble.start + 3:
+        return None
+    sign, name = trouble.tokens[place - 2], trouble.first
+    if sign.kind != before.kind or sign.end != before.start or name.kind != "NAME":
+        return None
+    span = name.span(trouble.file).to(before.span(trouble.file))
+    help_text = f"write `{name.text} = {name.text} {sign.text} 1`"
+    return Habit(f"there is no `{sign.text * 2}`", help_text, span)
+
+
+def _called_twice(trouble: Trouble) -> Habit | None:
+    """`relu()(x)` and `nn.ReLU()(x)`: settings and tensors stand in one call here."""
+    tokens, place = trouble.tokens, trouble.position
+    if trouble.token.kind != "LPAR" or not trouble.behind_value() or place < trouble.start + 3:
+        return None
+    depth, start = 0, place - 1
+    while start > trouble.start:
+        depth += {"RPAR": 1, "LPAR": -1}.get(tokens[start].kind, 0)
+        if depth == 0:
+            break
+        start -= 1
+    if tokens[place - 1].kind != "RPAR" or tokens[start - 1].kind != "NAME":
+        return None
+    if tokens[start - 2].kind == "SHARE":
+        return None
+    name = tokens[start - 1].text
+    known = other_tools.NAMES.get(other_tools.folded(name), "")
+    name = known if known.isidentifier() else name
+    return Habit("one call takes tensors and settings", f"write `{name}(...)`")
+
+
+def _open_dimension(trouble: Trouble) -> Habit | None:
+    """`input x: f32[:, 3]` and `f32[*, 3]`"""
+    before = trouble.before
+    if trouble.token.kind not in ("COLON", "STAR") or before is None:
+        return None
+    if before.kind not in ("LSQB", "COMMA") or trouble.first.kind not in ("INPUT", "PARAM"):
+        return None
+    message = "a size that is not fixed has a name"
+    return Habit(message, "write `N`", replacement=(("NAME", "N"),), drop=1)

@@ -268,6 +268,11 @@ class _Lexer:
             )
             self.token(LINE, "\n", start, end)
             return end
+        if words == "?" and self.tokens and self.tokens[-1].kind in ("LSQB", "COMMA"):
+            help_text = "write `N`: a size that is not fixed has a name"
+            self.report("N0112", start, end, "there is no `?`", help_text)
+            self.token("NAME", "N", start, end)
+            return end
         meant, help_text = _FOREIGN.get(words, ("", ""))
         self.report(
             "N0112" if meant else "N0102",

@@ -70,11 +70,12 @@ ProgramInfo analyze(const Plan& plan, const Program& program) {
           {static_cast<int>(i), static_cast<int>(axis), static_cast<int>(symbol)});
     }
   }
+  Once written(info.written);
   for (const StepSpec& step : program.steps) {
     for (int buffer : access_of(step).writes) {
       const int root = info.roots[static_cast<size_t>(buffer)];
       const BufferSpec& spec = program.buffers[static_cast<size_t>(root)];
-      if (spec.kind == BufferKind::variable) add_once(info.written, spec.variable);
+      if (spec.kind == BufferKind::variable) written.add(spec.variable);
     }
   }
   return info;

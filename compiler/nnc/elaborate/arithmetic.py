@@ -383,10 +383,14 @@ def _division_types(
         if len(set(floats)) <= 1 and "bool" not in (left.dtype, right.dtype):
             return cast(context, left, target), cast(context, right, target)
     message = f"`{sign}` between {left.dtype} and {right.dtype}"
-    wider = next((d for d in ("f64", "f32", "i64", "i32") if d in (left.dtype, right.dtype)), "f32")
-    narrow = node.right if left.dtype == wider else node.left
+    types = (left.dtype, right.dtype)
+    wider = next(d for d in ("f64", "f32", "i64", "i32", "u8") if d in types)
+    logical = sign in ("and", "or")
+    narrow = node.right if left.dtype == ("bool" if logical else wider) else node.left
     text = narrow.text if isinstance(narrow, syntax.Name) else "..."
     helps = [f"convert one side: `{wider}({text})`"]
+    if logical:
+        helps = [f"compare first: `{text} != 0`"]
     unequal_sides(context, "N0302", message, node, left, right, helps, dtype=True)
 
 

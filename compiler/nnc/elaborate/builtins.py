@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from nnlang import syntax
-from nnlang.diagnostics import suggest
 
 from ..dims import Poly, dim_max, product
 from ..graph import INTEGERS
@@ -22,6 +21,7 @@ from ..ops.base import Operator
 from ..ops.elementwise import sigmoid
 from . import arithmetic, tensor_functions
 from .arithmetic import LARGEST, LONGEST
+from .calls import argument_helps
 from .context import Context
 from .functions import function, numbers_of, tensor
 from .lists import alone, beside
@@ -264,14 +264,13 @@ def _operator(op: Operator) -> Builtin:
         operands = [tensor(context, value, name, place) for value, place in listed]
         for key, (_, place) in given.named.items():
             if key not in op.attributes:
-                meant = suggest(key, op.attributes)
                 context.fail(
                     "N0402",
                     f"`{name}` has no argument `{key}`",
                     given.keys.get(key, place),
                     "not known",
                     notes=[f"`{shown}`"],
-                    helps=[f"did you mean `{meant}`?"] if meant else [],
+                    helps=argument_helps(key, tuple(op.attributes)),
                 )
         attributes = {key: value for key, (value, _) in given.named.items()}
         variadic = bool(op.operands) and op.operands[-1].startswith("*")

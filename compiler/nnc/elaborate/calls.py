@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from nnlang import syntax
+from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
 from .context import STANDARD, Context, Frame
@@ -293,14 +293,13 @@ def check_arguments(
     for key, (_, value_place) in given.named.items():
         place = given.keys.get(key, value_place)
         if key not in names:
-            meant = suggest(key, names[given.supplied :])
             context.fail(
                 "N0402",
                 f"`{name}` has no argument `{key}`",
                 place,
                 "not known",
                 notes=[f"`{shown()}`"],
-                helps=[f"did you mean `{meant}`?"] if meant else [],
+                helps=argument_helps(key, names[given.supplied :]),
             )
         if names.index(key) < given.supplied:
             context.fail(
@@ -322,6 +321,15 @@ def check_arguments(
                 others=[(first, f"`{key}` by position")],
                 notes=[f"`{shown()}`"],
             )
+
+
+def argument_helps(key: str, names: Sequence[str]) -> list[str]:
+    """What to type in place of an argument that does not exist."""
+    known = other_tools.ARGUMENTS.get(key, ())
+    if isinstance(known, str):
+        return [known]
+    meant = next((name for name in known if name in names), None) or suggest(key, names)
+    return [f"did you mean `{meant}`?"] if meant else []
 
 
 def not_a_rule(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
-from nnlang import syntax
+from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
 from ..graph import DTYPES
@@ -101,8 +101,9 @@ def unknown_name(context: Context, scope: Scope, node: syntax.Name) -> NoReturn:
 
 
 def fail_unknown(context: Context, node: syntax.Name, candidates: Iterable[str]) -> NoReturn:
-    meant = suggest(node.text, candidates)
-    helps = [f"did you mean `{meant}`?"] if meant else []
+    known = other_tools.name_help(node.text)
+    meant = None if known else suggest(node.text, candidates)
+    helps = [f"did you mean `{meant}`?"] if meant else [known] if known else []
     if node.text in syntax.DTYPES:
         checked_dtype(context, node.text, node.span)
     context.fail("N0201", f"there is no `{node.text}` here", node.span, "not known", helps=helps)
@@ -376,7 +377,9 @@ def dimension(context: Context, scope: Scope, node: syntax.Expression) -> Any:
             "N0306", "a dimension must be an integer or a name of one", node.span, describe(value)
         )
     if isinstance(value, int) and value < 0:
-        context.fail("N0306", "a dimension cannot be negative", node.span, f"{value}")
+        open_size = ["write `N`: a size that is not fixed has a name"] if value == -1 else []
+        message = "a dimension cannot be negative"
+        context.fail("N0306", message, node.span, f"{value}", helps=open_size)
     return value
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from nnlang import syntax
+from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
 from .context import Context
@@ -31,12 +31,14 @@ def member(context: Context, scope: Scope, node: syntax.Attribute, value: Any) -
             _unknown(context, node, "what the net gives", value.names, listed=True)
         return value[value.names.index(name)]
     text = context.snippet(node.value.span)
+    known = other_tools.MEMBERS.get(name)
+    helps = [f"write `{name}({text})`"] if scope.hides_block(name) else []
     context.fail(
         "N0112",
         "values have no methods or attributes",
         node.span,
         f"`{text}` is {describe(value)}",
-        helps=[f"write `{name}({text})`"] if scope.hides_block(name) else [],
+        helps=[known.format(text)] if known else helps,
     )
 
 

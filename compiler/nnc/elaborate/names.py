@@ -8,9 +8,9 @@ looks at all branches and at blocks that nothing calls, which building does not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from nnlang import syntax
+from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
 from .context import Context, Mistake
@@ -31,20 +31,6 @@ KEYS = (
     "shuffle",
 )
 """What a training section sets with `key = value`."""
-
-_HABITS = {
-    "lr": "learning_rate",
-    "rate": "learning_rate",
-    "schedule": "learning_rate",
-    "batch_size": "batch",
-    "weight_decay": "regularizer",
-    "train": "data",
-    "test": "validation",
-    "criterion": "loss",
-    "objective": "loss",
-    "rule": "optimizer",
-    "accuracy": "metric",
-}  # What other tools call a key.
 
 
 def check_names(context: Context, file: syntax.File, scope: Scope) -> None:
@@ -100,14 +86,48 @@ def _check_section(
     bound = _section_names(item)
     of_net = bound_names(nets[item.net.text])
     known = {name.text for name in (*bound, *of_net)}
-    _check_known(context, item, known, scope)
+    named = _check_loss(context, item, nets[item.net.text], known, scope)
+    _check_known(context, item, known | named, scope)
     _check_hidden(context, item, bound, scope)
     used = _wanted(item, known, scope)
     for node in item.body:
-        if isinstance(node, syntax.Input) and node.name.text not in used:
+        if isinstance(node, syntax.Input) and node.name.text not in used and not named:
             _unused(context, node, item.net.text, bound)
     _check_keys(context, item)
     _check_own_names(context, item, of_net, known, scope)
+
+
+def _check_loss(
+    context: Context, item: syntax.Train, net: syntax.Net, known: set[str], scope: Scope
+) -> set[str]:
+    """The names in a loss that is only named (`"mse"`, `cross_entropy`, `nn.MSELoss()`), as other
+    tools do: here it is computed.
+    """
+    given = (node for node in item.body if isinstance(node, syntax.Assign))
+    node = next((n.value for n in given if n.targets[0].text == "loss"), None)
+    inner = node.function if isinstance(node, syntax.Call) and not node.arguments else node
+    inner = inner.name if isinstance(inner, syntax.Attribute) else inner
+    if isinstance(inner, syntax.String):
+        name = inner.value
+    elif isinstance(inner, syntax.Name) and inner.text not in known:
+        name = inner.text
+    else:
+        return set()
+    meant = other_tools.NAMES.get(other_tools.folded(name), name)
+    if not meant.isidentifier() or scope.find(meant) is None:
+        meant = "cross_entropy"
+    made = [bound.text for bound in bound_names(net)]
+    outputs = [part.name.text for part in net.body if isinstance(part, syntax.Output)]
+    logits = "logits" if "logits" in made else outputs[0] if outputs else "..."
+    inputs = [part.name.text for part in item.body if isinstance(part, syntax.Input)]
+    assert node is not None
+    context.report_failure(
+        "N0504",
+        "the loss is computed, not named",
+        node.span,
+        helps=[f"write `loss = {meant}({logits}, {inputs[0] if inputs else '...'})`"],
+    )
+    return {name.text for name in used_names(node)} | {name}
 
 
 def own_names(node: syntax.TrainStatement) -> tuple[syntax.Name, ...]:
@@ -147,11 +167,50 @@ def _wanted(item: syntax.Node, bound: set[str], scope: Scope) -> set[str]:
 
 
 def _check_known(context: Context, item: syntax.Item, bound: set[str], scope: Scope) -> None:
-    for name in _unknown(item, bound, scope):
+    unknown = list(_unknown(item, bound, scope))
+    members = _members(item) if unknown else {}
+    divisors = _divisors(item) if unknown else set()
+    for name in unknown:
         try:
+            if id(name) in members and name.text in (*other_tools.LIBRARIES, "self"):
+                _fail_member(context, members[id(name)], [*bound, *scope.visible()])
+            if id(name) in divisors:
+                comment = ["start a comment with `#`; `//` divides and rounds down"]
+                message = f"there is no `{name.text}` here"
+                context.fail("N0201", message, name.span, "not known", helps=comment)
             fail_unknown(context, name, [*bound, *scope.visible()])
         except Mistake as mistake:
             context.report(mistake)
+
+
+def _members(item: syntax.Node) -> dict[int, syntax.Attribute]:
+    """The longest `a.b.c` by its first name."""
+    found: dict[int, syntax.Attribute] = {}
+    for node in syntax.walk(item):  # outer ones come first
+        first: syntax.Node = node
+        while isinstance(first, syntax.Attribute):
+            first = first.value
+        if isinstance(node, syntax.Attribute):
+            found.setdefault(id(first), node)
+    return found
+
+
+def _divisors(item: syntax.Node) -> set[int]:
+    """What stands behind `//`."""
+    nodes = (node for node in syntax.walk(item) if isinstance(node, syntax.Binary))
+    return {id(node.right) for node in nodes if node.operator == "//"}
+
+
+def _fail_member(context: Context, node: syntax.Attribute, candidates: list[str]) -> NoReturn:
+    """`nn.Linear` and `self.hidden`: names of other tools, which stand alone here."""
+    name = node.name.text
+    known = other_tools.name_help(name)
+    if name in candidates:
+        known = f"write `{name}`"
+    meant = None if known else suggest(name, candidates)
+    helps = [known] if known else [f"did you mean `{meant}`?"] if meant else []
+    text = context.snippet(node.span)
+    context.fail("N0201", f"there is no `{text}` here", node.span, "not known", helps=helps)
 
 
 def _check_hidden(
@@ -292,7 +351,9 @@ def _check_own_names(
 
 
 def unknown_key(context: Context, key: str, span: syntax.Span) -> None:
-    meant = _HABITS.get(key) or suggest(key, (*KEYS, "metric", "freeze", "load", "input"))
+    known = other_tools.KEYS.get(key, "")
+    meant = suggest(key, (*KEYS, "metric", "freeze", "load", "input"))
+    meant = known if known.isidentifier() else None if known else meant
     example = {"metric": f"metric {key} = ...", "freeze": 'freeze "pattern"', "load": 'load "file"'}
     keys = "the keys are " + ", ".join(f"`{name}`" for name in KEYS)
     context.report_failure(
@@ -300,8 +361,10 @@ def unknown_key(context: Context, key: str, span: syntax.Span) -> None:
         f"a training section has no key `{key}`",
         span,
         "not known",
-        notes=[] if meant else [keys, "a name of your own is fine where something uses it"],
-        helps=[f"did you mean `{example.get(meant, meant)}`?"] if meant else [],
+        notes=[]
+        if meant or known
+        else [keys, "a name of your own is fine where something uses it"],
+        helps=[f"did you mean `{example.get(meant, meant)}`?"] if meant else [known][: len(known)],
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from nnlang import other_tools
+
 from .names import KEYS
 
 # The keys that take an expression of the language.
@@ -17,16 +19,6 @@ EXAMPLES = {
     "optimizer": "sgd(momentum = 0.9)",
     "learning_rate": "cosine(0.1)",
     "clip": "by_global_norm(1.0)",
-}
-# What other tools call a key where a model is made.
-OTHER_NAMES = {
-    **dict.fromkeys(("lr", "rate", "eta"), "learning_rate"),
-    **dict.fromkeys(("batch_size", "bs"), "batch"),
-    **dict.fromkeys(("num_epochs", "n_epochs", "epoch", "max_epochs"), "epochs"),
-    **dict.fromkeys(("optim", "opt"), "optimizer"),
-    **dict.fromkeys(("loss_fn", "criterion", "objective"), "loss"),
-    **dict.fromkeys(("validation_split", "validation_data", "val"), "validation"),
-    **dict.fromkeys(("random_state", "random_seed"), "seed"),
 }
 PROCESSOR = ("device", "gpu", "cuda", "accelerator", "backend", "dtype")
 
@@ -50,7 +42,8 @@ def unknown_setting(key: str, value: Any, text: str | None) -> list[str]:
     """Help for a setting that the net does not have; `text`: the value as an expression, if it is
     one.
     """
-    name = key if key in KEYS else OTHER_NAMES.get(key)
+    other = other_tools.KEYS.get(key, "")
+    name = key if key in KEYS else other if other.isidentifier() else None
     if name == "seed":
         return [f"it is an argument of its own: `seed={value!r}`, or `--seed {text or value}`"]
     if name is not None:

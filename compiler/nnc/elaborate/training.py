@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnlang import syntax
+from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
 from .. import autodiff
@@ -32,6 +33,7 @@ from .scope import Paths, Scope
 from .statements import execute_each
 from .values import Block, Deferred, Instance, Tensor, describe, is_number, written
 
+_DECIMAL = re.compile(r"\d+\.?\d*(e-?\d+)?")
 PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
     "data": ((str,), "a path in quotes"),
     "validation": ((str, float, int), "a fraction between 0 and 1, or a path in quotes"),
@@ -279,13 +281,21 @@ def add_regularizers(context: Context, scope: Scope, recipe: Recipe, loss: Tenso
     return loss
 
 
+def written_rule(key: str, value: Any, example: str) -> str:
+    """What to type; other tools give names as texts."""
+    if isinstance(value, str) and key == "learning_rate" and _DECIMAL.fullmatch(value):
+        return f"write `{key} = {value}`"
+    known = other_tools.RULES[key].get(value.lower()) if isinstance(value, str) else None
+    return f"write `{key} = {known}`" if known else f"for example `{key} = {example}`"
+
+
 def need_rule(
     context: Context, key: str, value: Any, node: syntax.Expression, example: str
 ) -> None:
     """Any block or rule of one's own will do; of the library an optimizer is a `rule`, and what the
     other keys name is a block or function.
     """
-    helps = [f"for example `{key} = {example}`"]
+    helps = [written_rule(key, value, example)]
     if not isinstance(value, Deferred):
         context.fail("N0506", f"`{key}` must name a rule", node.span, describe(value), helps=helps)
     function = value.function
@@ -539,7 +549,7 @@ def learning_rate(context: Context, scope: Scope, recipe: Recipe) -> Tensor:
             "`learning_rate` must be a number or a schedule",
             span,
             describe(value),
-            helps=["for example `learning_rate = cosine(0.1)`"],
+            helps=[written_rule("learning_rate", value, "cosine(0.1)")],
         )
     return value
 
