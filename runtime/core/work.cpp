@@ -86,9 +86,9 @@ void check_work(const Binding& binding, Isa isa, int threads) {
   }
   NNC_CHECK(total.seconds <= kMostSeconds,
             "a call with these sizes would take about " + number_text(total.operations) +
-                " operations and " + hours_text(total.seconds) + " hours, most of them in " +
-                where + ": at most " + hours_text(kMostSeconds) +
-                " are possible, use a smaller batch or smaller inputs");
+                " operations, " + hours_text(total.seconds) + " hours, most of them in " + where +
+                "; more than " + hours_text(kMostSeconds) +
+                " hours are refused: use a smaller batch or smaller inputs");
 }
 
 }  // namespace nnrt

@@ -102,12 +102,13 @@ template <class T>
 inline T reciprocal(T a) {
   return divide(T(1), a);
 }
-// The engine counts denormals as zeros, but the C library reads their bits: what it makes of one
-// then is neither the answer of the denormal nor that of zero.
+// Zero where the processor counts a denormal as zero, as it does while the engine runs. The C
+// library reads its bits: what it makes of them is then neither the answer of the denormal nor that
+// of zero.
 template <class T>
 inline T flushed(T a) {
   if constexpr (is_integer<T>) return a;
-  return std::abs(a) < std::numeric_limits<T>::min() ? std::copysign(T(0), a) : a;
+  return a == 0 ? std::copysign(T(0), a) : a;
 }
 template <class T>
 inline T power(T a, T b) {

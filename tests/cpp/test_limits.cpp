@@ -94,7 +94,7 @@ void programs_of_too_many_steps_are_refused() {
   writer.program().steps.resize((size_t{1} << 18) + 1);
   CHECK_ERROR(check_plan(writer.plan(), &find_kernel), "steps; at most 262144");
   std::vector<std::string> symbols;
-  for (int k = 0; k < 1025; ++k) symbols.push_back("s" + std::to_string(k));
+  for (int k = 0; k < 1025; ++k) symbols.push_back(std::string("s").append(std::to_string(k)));
   CHECK_ERROR(parse_dim("s3", symbols), "1025 symbols; at most 1024");
 }
 
@@ -103,7 +103,8 @@ PlanWriter sums(const std::string& elements, int count) {
   PlanWriter writer;
   writer.input("x", {"N"});
   for (int k = 0; k < count; ++k) {
-    StepSpec& step = writer.step("reduce", {}, {writer.output("y" + std::to_string(k), {})});
+    StepSpec& step =
+        writer.step("reduce", {}, {writer.output(std::string("y").append(std::to_string(k)), {})});
     step.attributes["axes"] = writer.dims({"0"});
     step.attributes["op"] = std::string("sum");
     step.attributes["keepdims"] = int64_t{0};

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -245,3 +247,26 @@ def test_setting_weights_in_a_pass_over_data_is_an_error_and_no_deadlock() -> No
         model.engine.loop("evaluate", [np.zeros((3, 1), np.float32)], 1, callback=change)
     model.parameters["a"] = np.ones(SIZE)
     assert model.parameters["a"][0] == 1
+
+
+def test_a_child_forked_in_a_pass_over_data_reads_and_changes() -> None:
+    """The lock that its thread held in the parent is its own in the child, and free afterwards."""
+    model = counting()
+    child: list[int] = []
+
+    def fork(*progress: Any) -> None:
+        if not child:
+            child.append(os.fork())
+
+    def in_child() -> bool:
+        model.parameters["a"] = np.ones(SIZE)
+        model.fit(np.zeros((2, 1), np.float32), epochs=1, progress=False)
+        return bool((model.parameters["a"] == 3).all())
+
+    with training(model):
+        model.engine.loop("evaluate", [np.zeros((3, 1), np.float32)], 1, callback=fork)
+        if child[0] == 0:
+            signal.alarm(60)  # a child that hangs is ended, and fails the test
+            os._exit(0 if in_child() else 1)
+    _, status = os.waitpid(child[0], 0)
+    assert os.waitstatus_to_exitcode(status) == 0

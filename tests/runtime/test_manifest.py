@@ -191,7 +191,7 @@ def test_metrics_that_the_plan_does_not_give_are_refused(tmp_path: Path) -> None
     more = copy.deepcopy(plan["programs"]["evaluate"]["outputs"][0])
     plan["programs"]["evaluate"]["outputs"].append({**more, "name": "error"})
     made["training"]["metrics"] = ["error"]
-    with pytest.raises(Error, match=r"`training.metrics` of its manifest must be what the program"):
+    with pytest.raises(Error, match=r"`training.metrics` of its manifest must be names among"):
         Model(made, plan, regression_weights(), {})
 
 
