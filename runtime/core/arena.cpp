@@ -8,18 +8,18 @@
 #include <limits>
 #include <utility>
 
-#include "core/planner.h"
 #include "nnrt/types.h"
 
 namespace nnrt {
 namespace {
 
-constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 // Below this a block is a few plain pages: a huge page each would waste more than it gains.
 constexpr size_t kHugeFrom = size_t{1} << 20;
 // What must stay free for everything else in the process.
 constexpr size_t kReserve = size_t{64} << 20;
+// Of a block in guarded builds.
+constexpr size_t kMostGuarded = size_t{256} << 20;
 
 size_t read_number(const char* path) {
   size_t value = 0;
@@ -59,7 +59,8 @@ Block::Block(size_t bytes) {
   if (bytes == 0) return;
   const bool huge = bytes >= kHugeFrom;
   const size_t unit = huge ? kHugePage : kPage;
-  NNC_CHECK(bytes < std::numeric_limits<size_t>::max() / 2, "a block of memory is too large");
+  NNC_CHECK(bytes < (kGuarded ? kMostGuarded : std::numeric_limits<size_t>::max() / 2),
+            "a block of memory is too large");
   bytes_ = round_up(bytes, unit);
   const size_t mapped = bytes_ + (huge ? kHugePage : 0);
   void* raw = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -78,6 +79,12 @@ Block::Block(size_t bytes) {
 #endif
 }
 
+Block::Block(const Layout& layout) : Block(layout.bytes) {
+  for (size_t guard : layout.guards) {
+    NNC_CHECK(mprotect(data_ + guard, kPage, PROT_NONE) == 0, "a page could not be guarded");
+  }
+}
+
 Block::~Block() {
   if (data_ != nullptr) munmap(data_, bytes_);
 }
@@ -91,13 +98,15 @@ Block& Block::operator=(Block&& other) noexcept {
   return *this;
 }
 
-void Arena::reserve(size_t bytes) {
-  if (bytes <= block_.bytes()) return;
+void Arena::reserve(const Layout& layout) {
+  if (kGuarded ? layout == layout_ : layout.bytes <= block_.bytes()) return;
   block_ = Block();  // the old one first: both at once may be too much
   ++generation_;
-  require_memory(bytes, "the activations of this batch");
-  block_ = Block(bytes);
+  require_memory(layout.bytes, "the activations of this batch");
+  block_ = Block(layout);
+  layout_ = layout;
   ++generation_;
+  if constexpr (kGuarded) return;
   // Page faults happen here and never again.
   char* const data = block_.data();
   const int64_t pages = static_cast<int64_t>(block_.bytes() / kPage);

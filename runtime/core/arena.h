@@ -5,13 +5,19 @@
 #include <cstdint>
 #include <string>
 
+#include "core/layout.h"
+
 namespace nnrt {
+
+inline constexpr size_t kPage = 4096;
 
 // A zeroed block. Movable, freed with its owner.
 class Block {
  public:
   Block() = default;
-  explicit Block(size_t bytes);  // throws Error when the memory is not there
+  // Throws Error when the memory is not there.
+  explicit Block(size_t bytes);
+  explicit Block(const Layout& layout);
   ~Block();
   Block(Block&& other) noexcept;
   Block& operator=(Block&& other) noexcept;
@@ -26,16 +32,18 @@ class Block {
   size_t bytes_ = 0;
 };
 
-// One block that only grows. `generation` changes when it moved.
+// One block that only grows; in guarded builds, one that lies as it was last asked for.
+// `generation` changes when it moved.
 class Arena {
  public:
-  void reserve(size_t bytes);  // throws Error when there is not that much memory
+  void reserve(const Layout& layout);  // throws Error when there is not that much memory
   char* data() const { return block_.data(); }
   size_t bytes() const { return block_.bytes(); }
   uint64_t generation() const { return generation_; }
 
  private:
   Block block_;
+  Layout layout_;
   uint64_t generation_ = 0;
 };
 

@@ -50,16 +50,11 @@ class Binder {
     }
     place_packed();
     plan();
-    for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
-      for (BoundStep& step : part->steps) {
-        binding_->scratch_bytes =
-            std::max(binding_->scratch_bytes, round_up(step.kernel.scratch_bytes, 2 * kAlignment));
-      }
-      schedule(*part, *binding_, info_);
-    }
+    for (BoundPart* part : {&binding_->prepare, &binding_->main}) schedule(*part, *binding_, info_);
     add_pointers();
     binding_->threads = std::max(threads_for(binding_->prepare, options_.threads),
                                  threads_for(binding_->main, options_.threads));
+    place_scratch();
     binding_->step_seconds.assign(binding_->main.steps.size(), 0);
     return std::move(binding_);
   }
@@ -161,7 +156,7 @@ class Binder {
     std::vector<int> named(program_.buffers.size(), 0);
     for (const NamedBuffer& output : program_.outputs) ++named[root(output.buffer)];
     binding_->places.resize(program_.buffers.size());
-    size_t prepared_bytes = 0;
+    Layout prepared;
     for (size_t i = 0; i < program_.buffers.size(); ++i) {
       const BufferSpec& spec = program_.buffers[i];
       if (spec.alias >= 0) continue;
@@ -174,8 +169,7 @@ class Binder {
         case BufferKind::input:
           break;  // below, by number
         case BufferKind::prepared:
-          place = {Place::Kind::prepared, prepared_bytes};
-          prepared_bytes += round_up(info_of(i).bytes(), kAlignment);
+          place = {Place::Kind::prepared, prepared.add(info_of(i).bytes())};
           break;
         case BufferKind::temporary:
         case BufferKind::output:
@@ -194,7 +188,7 @@ class Binder {
         binding_->copies.emplace_back(static_cast<int>(buffer), i);
       }
     }
-    if (prepared_bytes > 0) binding_->prepared = options_.store->find("buffers", prepared_bytes);
+    if (prepared.bytes > 0) binding_->prepared = options_.store->find("buffers", prepared);
   }
 
   // Memory and order of what kernels prepare. They read variables and prepared buffers alone, so
@@ -203,15 +197,23 @@ class Binder {
     for (size_t i = 0; i < binding_->main.steps.size(); ++i) {
       BoundStep& step = binding_->main.steps[i];
       if (step.kernel.prepare.empty()) continue;
-      step.prepared =
-          options_.store->find("step " + std::to_string(step.index) + " " + step.kernel.layout,
-                               step.kernel.prepared_bytes);
+      Layout packed;
+      step.prepared_at = packed.add(step.kernel.prepared_bytes);
+      step.prepared = options_.store->find(
+          "step " + std::to_string(step.index) + " " + step.kernel.layout, packed);
       bool waits = false;
       for (const Phase& phase : step.kernel.prepare) {
         if (phase.units <= 0) continue;
         binding_->packing.push_back({phase, static_cast<uint32_t>(i), waits});
         waits = true;
       }
+    }
+  }
+
+  template <class Visit>
+  void each_step(Visit visit) {
+    for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
+      for (BoundStep& step : part->steps) visit(step);
     }
   }
 
@@ -310,13 +312,15 @@ class Binder {
     request.steps.push_back(last);
     require_memory(total_of(request) / 1024,
                    "the activations of this batch");  // absurd sizes, before planning
-    const MemoryPlan memory = plan_memory(request);
+    const MemoryPlan memory =
+        kGuarded ? plan_apart(request, binding_->layout) : plan_memory(request);
     if (options_.verify) {
       const OverlapReport report = check_overlap(request, memory);
       NNC_CHECK(report.problem.empty(), "internal error in the memory planner: " + report.problem);
     }
     binding_->lower_bound = memory.lower_bound;
-    binding_->arena_bytes = round_up(memory.bytes, kAlignment);
+    if constexpr (!kGuarded) binding_->layout.add(memory.bytes);
+    binding_->arena_bytes = binding_->layout.bytes;
     for (size_t item = 0; item < buffer_of.size(); ++item) {
       binding_->places[buffer_of[item]].at = memory.offsets[item];
     }
@@ -333,6 +337,19 @@ class Binder {
     }
   }
 
+  // Each thread's own memory, which serves every step. In guarded builds a step's ends with it.
+  void place_scratch() {
+    size_t most = 0;
+    each_step([&most](BoundStep& step) { most = std::max(most, step.kernel.scratch_bytes); });
+    binding_->scratch_bytes = round_up(most, 2 * kAlignment);
+    for (int thread = 0; thread < binding_->threads; ++thread)
+      binding_->scratch.push_back(binding_->layout.add(binding_->scratch_bytes));
+    if constexpr (!kGuarded) return;
+    each_step([this](BoundStep& step) {
+      step.scratch = binding_->scratch_bytes - round_up(step.kernel.scratch_bytes, kAlignment);
+    });
+  }
+
   static size_t total_of(const MemoryRequest& request) {
     size_t total = 0;
     for (size_t size : request.sizes)
@@ -341,18 +358,13 @@ class Binder {
   }
 
   void add_pointers() {
-    const auto count = [this](auto&& visit) {
-      for (BoundPart* part : {&binding_->prepare, &binding_->main}) {
-        for (BoundStep& step : part->steps) visit(step);
-      }
-    };
     size_t total = 0;
-    count([&total](BoundStep& step) {
+    each_step([&total](BoundStep& step) {
       total += step.spec->operands.size() + step.spec->results.size() + step.columns.size();
       if (step.spec->tile) total += step.spec->tile->loads.size() + step.spec->tile->stores.size();
     });
     binding_->pointers.assign(total, nullptr);  // never moves again: the calls point into it
-    count([this](BoundStep& step) {
+    each_step([this](BoundStep& step) {
       step.call.operands = add_list(step.spec->operands);
       std::vector<int> results = step.spec->results;
       if (!step.stores_result) results[0] = step.column_buffers[0];
@@ -370,7 +382,7 @@ class Binder {
         step.call.tile_stores = add_list(step.spec->tile->stores);
       }
       step.call.arguments = step.kernel.arguments.get();
-      if (step.prepared) step.call.prepared = step.prepared->memory.data();
+      if (step.prepared) step.call.prepared = step.prepared->memory.data() + step.prepared_at;
       step.call.tile = step.tile.get();
       step.call.remade = step.remade.get();
       step.call.taker = step.taker.get();

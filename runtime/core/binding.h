@@ -47,9 +47,11 @@ struct BoundStep {
   std::shared_ptr<const RowSource> remade;  // the call's
   std::shared_ptr<const SumTaker> taker;    // the call's
   size_t workspace = 0;                     // offset in the arena
+  size_t scratch = 0;                       // offset in the thread's own memory
   // Sums of a later step that this one takes, or of this one that an earlier step did.
   PartsPlace parts;
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
+  size_t prepared_at = 0;              // offset there
   double flops = 0;
   double bytes = 0;
 };
@@ -78,10 +80,11 @@ struct Binding {
       copies;  // root buffer, output: outputs that cannot be written directly
 
   int threads = 1;
-  size_t arena_bytes = 0;    // temporaries and workspaces
-  size_t scratch_bytes = 0;  // a thread
-  size_t lower_bound = 0;    // no memory plan needs less than this
-  size_t total_bytes() const { return arena_bytes + static_cast<size_t>(threads) * scratch_bytes; }
+  size_t arena_bytes = 0;       // temporaries and workspaces
+  size_t scratch_bytes = 0;     // a thread
+  size_t lower_bound = 0;       // no memory plan needs less than this
+  Layout layout;                // of the arena: all of these
+  std::vector<size_t> scratch;  // offset of each thread's
 
   // Pointers that the steps' calls refer to, the buffer of each, and those that change with every
   // call.

@@ -5,7 +5,6 @@
 #include <new>
 
 #include "core/executor.h"
-#include "core/planner.h"
 
 namespace nnrt {
 
@@ -15,17 +14,14 @@ Executable::Executable(Plan plan, const Options& options, KernelLookup lookup)
   for (const auto& [name, program] : plan_.programs)
     programs_.push_back(
         {name, &program, analyze(plan_, program), std::make_unique<PreparedStore>()});
-  size_t total = 0;
+  Layout layout;
   for (const VariableSpec& variable : plan_.variables) {
     variable_numbers_.emplace(variable.name, variable_offsets_.size());
-    variable_offsets_.push_back(total);
-    const size_t bytes =
-        round_up(checked_bytes({variable.dtype, variable.shape}, variable.name), kAlignment);
-    NNC_CHECK(!__builtin_add_overflow(total, bytes, &total),
-              "the variables of this plan are too large");
+    const size_t bytes = checked_bytes({variable.dtype, variable.shape}, variable.name);
+    variable_offsets_.push_back(layout.add(bytes));
   }
-  require_memory(total, "the variables of this net");
-  variables_ = Block(total);
+  require_memory(layout.bytes, "the variables of this net");
+  variables_ = Block(layout);
 }
 
 Executable::~Executable() = default;

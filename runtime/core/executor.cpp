@@ -118,7 +118,7 @@ Binding& Executor::bind_symbols(size_t program, const std::vector<int64_t>& symb
   bind_options.store = entry.prepared.get();
   std::unique_ptr<Binding> binding =
       bind_program(*entry.program, entry.info, symbols_, bind_options);
-  arena_.reserve(binding->total_bytes());
+  arena_.reserve(binding->layout);
   return add(program, std::move(binding));
 }
 
@@ -135,7 +135,7 @@ void Executor::check_shapes(size_t program, const Binding& binding, const ShapeV
 
 // Fills in every pointer that stays the same from call to call.
 void Executor::resolve(Binding& binding) {
-  arena_.reserve(binding.total_bytes());
+  arena_.reserve(binding.layout);
   if (binding.arena_generation == arena_.generation() + 1) return;
   for (size_t slot = 0; slot < binding.pointers.size(); ++slot) {
     const Place place = binding.places[static_cast<size_t>(binding.pointer_roots[slot])];
@@ -245,8 +245,8 @@ void Executor::run_locked(Binding& binding, void* const* outputs, const Prologue
   }
 }
 
-void* Executor::scratch_of(const Binding& binding, int share) const {
-  return arena_.data() + binding.arena_bytes + static_cast<size_t>(share) * binding.scratch_bytes;
+void* Executor::scratch_of(const Binding& binding, const BoundStep& step, int share) const {
+  return arena_.data() + binding.scratch[static_cast<size_t>(share)] + step.scratch;
 }
 
 void Executor::work_phase(const Binding& binding, const BoundStep& step, const Phase& phase,
@@ -255,7 +255,7 @@ void Executor::work_phase(const Binding& binding, const BoundStep& step, const P
     const auto [begin, end] = units_of(phase.units, share, binding.threads);
     if (begin >= end) continue;
     Call call = step.call;
-    call.scratch = scratch_of(binding, share);
+    call.scratch = scratch_of(binding, step, share);
     if (phase.arguments != nullptr) call.arguments = phase.arguments;
     phase.run(call, begin, end);
   }

@@ -67,7 +67,7 @@ class Executor {
     int first;  // share
     int last;
   };
-  void* scratch_of(const Binding& binding, int share) const;
+  void* scratch_of(const Binding& binding, const BoundStep& step, int share) const;
   void work_phase(const Binding& binding, const BoundStep& step, const Phase& phase,
                   const Worker& worker) const;
   void work(Binding& binding, const Prologue& prologue, const Worker& worker);

@@ -87,10 +87,27 @@ class Planner {
   }
 
   MemoryPlan plan() {
+    find_pieces();
+    place();
+    return result();
+  }
+
+  MemoryPlan plan_apart(Layout& layout) {
+    find_pieces();
+    for (Piece& piece : pieces_) {
+      if (piece.first != kNever) piece.offset = layout.add(piece.bytes);
+    }
+    return result();
+  }
+
+ private:
+  void find_pieces() {
     find_lifetimes();
     merge_in_place();
     add_workspaces();
-    place();
+  }
+
+  MemoryPlan result() const {
     MemoryPlan result;
     for (size_t item = 0; item < request_.sizes.size(); ++item) {
       result.offsets.push_back(pieces_[piece_of_[item]].offset);
@@ -116,7 +133,6 @@ class Planner {
     return result;
   }
 
- private:
   void find_lifetimes() {
     for (size_t size : request_.sizes) pieces_.push_back({round_up(size, kAlignment)});
     for (size_t step = 0; step < request_.steps.size(); ++step) {
@@ -262,5 +278,9 @@ class Planner {
 }  // namespace
 
 MemoryPlan plan_memory(const MemoryRequest& request) { return Planner(request).plan(); }
+
+MemoryPlan plan_apart(const MemoryRequest& request, Layout& layout) {
+  return Planner(request).plan_apart(layout);
+}
 
 }  // namespace nnrt

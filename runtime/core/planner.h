@@ -4,16 +4,10 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/layout.h"
 #include "core/program.h"
 
 namespace nnrt {
-
-inline constexpr size_t kAlignment = 64;
-
-template <class Number>
-constexpr Number round_up(Number number, Number unit) {
-  return (number + unit - 1) / unit * unit;
-}
 
 // A bound program as the planner and the overlap checker see it.
 struct MemoryRequest {
@@ -38,6 +32,10 @@ struct MemoryPlan {
 
 // Best fit: the largest first, each into the smallest gap among those that live at the same time.
 MemoryPlan plan_memory(const MemoryRequest& request);
+
+// Each item and workspace at a place of its own, but for results in place of operands: for guarded
+// builds. Gives the places in `layout` too.
+MemoryPlan plan_apart(const MemoryRequest& request, Layout& layout);
 
 // The independent check (core/overlap.cpp): walks the steps with a set of live items, knows nothing
 // of how the plan was made.

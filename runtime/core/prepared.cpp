@@ -2,12 +2,12 @@
 
 namespace nnrt {
 
-std::shared_ptr<Prepared> PreparedStore::find(const std::string& key, size_t bytes) {
+std::shared_ptr<Prepared> PreparedStore::find(const std::string& key, const Layout& layout) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const std::string sized = key + " " + std::to_string(bytes);
+  const std::string sized = key + " " + std::to_string(layout.bytes);
   if (std::shared_ptr<Prepared> found = known_[sized].lock()) return found;
-  require_memory(bytes, "prepared weights");
-  auto made = std::make_shared<Prepared>(bytes);
+  require_memory(layout.bytes, "prepared weights");
+  auto made = std::make_shared<Prepared>(layout);
   known_[sized] = made;
   return made;
 }

@@ -13,7 +13,7 @@
 namespace nnrt {
 
 struct Prepared {
-  explicit Prepared(size_t bytes) : memory(bytes) {}
+  explicit Prepared(const Layout& layout) : memory(layout) {}
 
   Block memory;
   uint64_t version = 0;  // of the variables it was made from; 0: never. Changed under the
@@ -24,7 +24,7 @@ class PreparedStore {
  public:
   // The one for `key`, which says all that its content and size follow from; made where no binding
   // has it yet. Throws Error when there is not that much memory.
-  std::shared_ptr<Prepared> find(const std::string& key, size_t bytes);
+  std::shared_ptr<Prepared> find(const std::string& key, const Layout& layout);
   // Around a fork().
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }

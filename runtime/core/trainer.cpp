@@ -155,7 +155,8 @@ class Loop {
     input_shapes_.resize(count);
     pointers_.assign(count, nullptr);
     row_bytes_.assign(columns_.size(), 0);
-    size_t total = 0;
+    Layout staging;
+    std::vector<size_t> staged;  // where the rows of each column that is batched lie
     for (size_t i = 0; i < columns_.size(); ++i) {
       const size_t input = static_cast<size_t>(entry_.info.data_inputs[i]);
       input_shapes_[input] = columns_[i].shape;
@@ -163,7 +164,7 @@ class Loop {
       if (!batched_[i]) continue;
       Shape row(columns_[i].shape.begin() + 1, columns_[i].shape.end());
       row_bytes_[i] = checked_bytes({buffer_of(input).dtype, row}, "a row of the data");
-      if (options_.shuffle) total += round_up(row_bytes_[i] * largest_batch(), kAlignment);
+      if (options_.shuffle) staged.push_back(staging.add(row_bytes_[i] * largest_batch()));
     }
     clocks_ = Block(entry_.info.clock_inputs.size() * sizeof(double));
     for (size_t i = 0; i < entry_.info.clock_inputs.size(); ++i) {
@@ -173,15 +174,13 @@ class Loop {
     if (!options_.shuffle) return;
     order_.resize(static_cast<size_t>(rows_));
     shuffle_rows(options_.state.seed, options_.state.step, order_);
-    require_memory(total, "the rows of a batch");
-    staging_ = Block(total);
-    size_t offset = 0;
+    require_memory(staging.bytes, "the rows of a batch");
+    staging_ = Block(staging);
     for (size_t i = 0; i < columns_.size(); ++i) {
       if (!batched_[i]) continue;
-      char* target = staging_.data() + offset;
+      char* target = staging_.data() + staged[gather_.columns.size()];
       gather_.columns.push_back({columns_[i].data, target, row_bytes_[i]});
       pointers_[static_cast<size_t>(entry_.info.data_inputs[i])] = target;
-      offset += round_up(row_bytes_[i] * largest_batch(), kAlignment);
     }
   }
 

@@ -45,15 +45,9 @@ constexpr int64_t kLeastBlock = 32;  // source channels of a block in the gradie
 constexpr int64_t kMostWeightBytes = 64 * 1024 * 1024;
 
 // Bytes of L2 that a unit may count on.
-double cache_bytes() {
-  static const double bytes = 0.86 * static_cast<double>(l2_bytes());
-  return bytes;
-}
+double cache_bytes() { return 0.86 * static_cast<double>(l2_bytes()); }
 // Of stride 2 not all that a unit touches is in use at a time (Zen 4).
-double strided_cache_bytes() {
-  static const double bytes = 1.4 * static_cast<double>(l2_bytes());
-  return bytes;
-}
+double strided_cache_bytes() { return 1.4 * static_cast<double>(l2_bytes()); }
 
 // Clocks for a vector of channels of one tile, in and out of the caches as a unit has them.
 struct Speed {

@@ -7,6 +7,7 @@
 #include "core/executor.h"
 #include "core/isa.h"
 #include "core/profile.h"
+#include "cpu/caches.h"
 #include "cpu/families.h"
 #include "nnrt/trainer.h"
 #include "python/bindings.h"
@@ -96,6 +97,10 @@ void add_introspection(py::module_& module) {
       "What one core's multiply-adds reach with an instruction set, in FLOP/s, measured now.");
   module.def("machine", &machine,
              "Instruction sets, CPU features and threads, as the engine sees them.");
+  if constexpr (kGuarded) {
+    module.def("set_l2_bytes", &set_l2_bytes, py::arg("bytes"),
+               "What the L2 cache counts as from now on.");
+  }
   module.def(
       "shuffled_rows",
       [](uint64_t seed, uint64_t step, int64_t rows) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 #include "cases.h"
@@ -61,6 +62,38 @@ void random_plans_never_overlap() {
     for (size_t offset : plan.workspace_offsets) CHECK(offset % kAlignment == 0);
   }
   CHECK(reused > 400);
+}
+
+// Whether results took the memory of operands all the way from one of the items to the other.
+bool in_place(const MemoryRequest& request, size_t a, size_t b) {
+  std::vector<size_t> group(request.sizes.size());
+  std::iota(group.begin(), group.end(), size_t{0});
+  for (const MemoryRequest::Step& step : request.steps) {
+    for (const auto& [operand, result] : step.in_place) {
+      const size_t from = group[static_cast<size_t>(result)];
+      const size_t to = group[static_cast<size_t>(operand)];
+      std::replace(group.begin(), group.end(), from, to);
+    }
+  }
+  return group[a] == group[b];
+}
+
+void plans_apart_use_nothing_again() {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    const MemoryRequest request = random_request(seed);
+    Layout layout;
+    MemoryPlan plan = plan_apart(request, layout);
+    plan.bytes = layout.bytes;
+    CHECK(check_overlap(request, plan).problem.empty());
+    for (size_t a = 0; a < request.sizes.size(); ++a) {
+      for (size_t b = 0; b < a; ++b) {
+        if (request.sizes[a] == 0 || request.sizes[b] == 0) continue;
+        const bool apart = plan.offsets[a] >= plan.offsets[b] + request.sizes[b] ||
+                           plan.offsets[b] >= plan.offsets[a] + request.sizes[a];
+        CHECK(apart || (plan.offsets[a] == plan.offsets[b] && in_place(request, a, b)));
+      }
+    }
+  }
 }
 
 // x -> a -> b -> c, each in place of the one before: one piece of memory is enough.
@@ -132,6 +165,7 @@ void the_checker_knows_the_end_of_the_arena() {
 int main() {
   return test::run_tests(
       {{"random plans never overlap", random_plans_never_overlap},
+       {"plans apart use nothing again", plans_apart_use_nothing_again},
        {"chains run in place", chains_run_in_place},
        {"operands that live on keep their memory", operands_that_live_on_keep_their_memory},
        {"one operand serves one result", one_operand_serves_one_result},

@@ -1,0 +1,43 @@
+// Where items lie in a block of memory, one behind the other; and what guarded builds are.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace nnrt {
+
+inline constexpr size_t kAlignment = 64;
+
+template <class Number>
+constexpr Number round_up(Number number, Number unit) {
+  return (number + unit - 1) / unit * unit;
+}
+
+// Guarded builds (NNC_GUARD of CMakeLists.txt) find kernels that read or write outside of what is
+// theirs, for tests/fuzz:
+//   - each variable, item of the arena, workspace, scratch, prepared weight and output ends at a
+//     page that may not be touched. An item owns memory up to the next multiple of kAlignment, and
+//     not a byte more; an input ends at its last element.
+//   - No memory is used again, but for results in place of operands, which the plan decides.
+//   - L2 counts as large as a test says (cpu/caches.h): a small one makes several bands of small
+//     images.
+//   - A block that is too large for a test is an Error.
+// Nothing else differs: what is checked, bound and run is what is shipped.
+#if defined(NNC_GUARD)
+inline constexpr bool kGuarded = true;
+#else
+inline constexpr bool kGuarded = false;
+#endif
+
+struct Layout {
+  size_t bytes = 0;            // of the block
+  std::vector<size_t> guards;  // offsets of pages that nothing may touch; guarded builds alone
+
+  // The offset of one more item. Throws Error where the block becomes too large. Items are aligned
+  // to `unit`, and own what is there up to the next one.
+  size_t add(size_t item, size_t unit = kAlignment);
+
+  bool operator==(const Layout&) const = default;
+};
+
+}  // namespace nnrt
