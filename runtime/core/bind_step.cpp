@@ -157,6 +157,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
       request.tile_scratch = tile_scratch_bytes(*step.tile);
     }
     step.kernel = kernel->bind(request);
+    if (step.kernel.index_operand >= 0) step.fault = std::make_shared<IndexFault>();
   } catch (const Error& error) {
     throw Error(place_of(spec) + describe(spec, index) + ": " + error.what());
   }

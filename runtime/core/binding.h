@@ -52,6 +52,7 @@ struct BoundStep {
   PartsPlace parts;
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   size_t prepared_at = 0;              // offset there
+  std::shared_ptr<IndexFault> fault;   // of a kernel with indices
   double flops = 0;
   double bytes = 0;
 };

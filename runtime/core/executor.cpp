@@ -150,6 +150,7 @@ void Executor::resolve(Binding& binding) {
       step.call.workspace = arena_.data() + step.workspace;
       if (step.parts.bytes > 0) step.call.parts = arena_.data() + step.parts.at;
       step.call.state = &state_;
+      step.call.fault = step.fault.get();
     }
   }
   binding.arena_generation = arena_.generation() + 1;  // never 0, which means never resolved
@@ -197,6 +198,22 @@ void Executor::run(size_t program, Binding& binding, const void* const* inputs,
       if (bytes > 0) std::memcpy(outputs[output], inputs[place.at], bytes);
     }
   }
+}
+
+std::optional<IndexError> Executor::take_fault(Binding& binding) {
+  std::optional<IndexError> first;
+  for (const BoundStep& step : binding.main.steps) {
+    const std::optional<IndexFault::Found> found = step.fault ? step.fault->take() : std::nullopt;
+    if (!found || first) continue;
+    const int operand = step.spec->operands[static_cast<size_t>(step.kernel.index_operand)];
+    const TensorInfo& indices = binding.buffers[static_cast<size_t>(operand)];
+    const int64_t rows = indices.shape.empty() ? 1 : indices.shape[0];
+    const std::string place =
+        step.spec->source.empty() ? describe(*step.spec, step.index) : step.spec->source;
+    first.emplace(place, found->place / std::max<int64_t>(1, indices.elements() / rows), rows,
+                  found->index, step.kernel.index_limit);
+  }
+  return first;
 }
 
 // Makes what depends on variables alone, where they changed since it was made. Needs the exclusive

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ class Executor {
   // aligned.
   void run(size_t program, Binding& binding, const void* const* inputs, void* const* outputs,
            const RunState& state, const Prologue& prologue = {});
+
+  // The first index that lay outside in the last run, of the first step that has one.
+  static std::optional<IndexError> take_fault(Binding& binding);
 
   // What an output of this binding holds.
   const TensorInfo& output_info(size_t program, const Binding& binding, size_t output) const;

@@ -79,7 +79,12 @@ class Loop {
     for (int64_t step = 0; step < steps && !result_.stopped && result_.not_finite_step < 0;
          ++step) {
       if (guard != nullptr && (result_.fault = guard->before_step(lease_))) break;
-      run_step(step, steps);
+      try {
+        run_step(step, steps);
+      } catch (const IndexError&) {
+        if (guard != nullptr) guard->undo(lease_);
+        throw;
+      }
       if (guard != nullptr && (result_.fault = guard->after_step(lease_, loss()))) break;
       const Clock::time_point now = Clock::now();
       if (now - reported >= kCallbackInterval || step + 1 == steps) {
@@ -261,6 +266,8 @@ class Loop {
       prologue = {&gather_rows, &gather_, rows};
     }
     lease_->run(index_, binding, pointers_.data(), outputs_.data(), state, prologue);
+    if (const std::optional<IndexError> error = Executor::take_fault(binding))
+      throw in_the_data(*error, first, rows);
     last_ = &binding;
     collect(first, rows);
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += static_cast<double>(rows) * output(i);
@@ -268,6 +275,14 @@ class Loop {
     ++result_.steps;
     // A pass that only measures goes on: an infinite loss is a result.
     if (entry_.info.writes_variables() && !std::isfinite(loss())) result_.not_finite_step = step;
+  }
+
+  // The row of a batch as the row of the data.
+  IndexError in_the_data(const IndexError& error, int64_t first, int64_t rows) const {
+    if (error.rows != rows) return error;
+    const int64_t at = first + error.row;
+    const int64_t row = options_.shuffle ? order_[static_cast<size_t>(at)] : at;
+    return {error.place, row, error.rows, error.index, error.limit};
   }
 
   void set_clocks(int64_t done, int64_t epoch_steps) {
@@ -378,6 +393,13 @@ std::optional<Fault> Guard::after_step(Executable::Lease& lease, double loss) {
   if (!std::isfinite(loss)) return search(lease);
   if (alone && Clock::now() - taken_ < kCopyInterval * cost_) return {};
   return look(lease);
+}
+
+void Guard::undo(Executable::Lease& lease) {
+  snapshot_->restore();
+  int64_t done = 0;
+  for (const Stretch& stretch : stretches_) done += stretch.count;
+  if (!disturbed_) run_steps(lease, done);
 }
 
 std::optional<Fault> Guard::check() {

@@ -46,7 +46,10 @@ void run_gather(const Call& call, int64_t begin, int64_t end) {
     char* to = y + static_cast<size_t>(i) * bytes;
     if (id >= 0 && id < arguments.table_rows) {
       std::memcpy(to, table + static_cast<size_t>(id) * bytes, bytes);
-    } else if (arguments.type == DType::f32) {
+      continue;
+    }
+    if (call.fault != nullptr) call.fault->report(i, id);
+    if (arguments.type == DType::f32) {
       std::fill_n(reinterpret_cast<float*>(to), arguments.row,
                   std::numeric_limits<float>::quiet_NaN());
     } else if (arguments.type == DType::f64) {
@@ -181,6 +184,8 @@ BoundKernel bind_gather(const BindRequest& request) {
   bound.phases.push_back({&run_gather, ceil_div(arguments->count, arguments->unit)});
   bound.arguments = arguments;
   bound.bytes = 2 * static_cast<double>(request.results[0].bytes());
+  bound.index_operand = 1;
+  bound.index_limit = arguments->table_rows;
   bound.algorithm = "rows";
   return bound;
 }

@@ -101,6 +101,10 @@ void run_cross_entropy(const Call& call, int64_t begin, int64_t end) {
       [&](const SoftmaxArguments& arguments, int64_t first, int64_t count, const int64_t* labels) {
         T* loss = result<T>(call) + first;
         const T* logits = operand<T>(call, 0) + first * arguments.extent;
+        for (int64_t i = 0; call.fault != nullptr && i < count; ++i) {
+          if (labels[i] < 0 || labels[i] >= arguments.extent)
+            call.fault->report(first + i, labels[i]);
+        }
         if constexpr (Plain) {
           reference::cross_entropy(loss, logits, labels, count, arguments.extent,
                                    arguments.smoothing);
@@ -239,8 +243,11 @@ BoundKernel bind_softmax_cross_entropy(const BindRequest& request) {
   const Shape rows = without_last(request.operands[0].shape);
   check_shape(request.operands[1], rows, "softmax_cross_entropy: the labels");
   check_shape(request.results[0], rows, "softmax_cross_entropy: the loss");
-  return bind_rows(request, &run_cross_entropy<float, false>, &run_cross_entropy<float, true>,
-                   &run_cross_entropy<double, true>);
+  BoundKernel bound = bind_rows(request, &run_cross_entropy<float, false>,
+                                &run_cross_entropy<float, true>, &run_cross_entropy<double, true>);
+  bound.index_operand = 1;
+  bound.index_limit = request.operands[0].shape.back();
+  return bound;
 }
 BoundKernel bind_softmax_cross_entropy_backward(const BindRequest& request) {
   const Shape rows = without_last(request.operands[0].shape);

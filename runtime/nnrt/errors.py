@@ -19,6 +19,24 @@ class Error(Exception):
         self.code = code
 
 
+class IndexOutside(Error):
+    """An index that the data, or what the net makes of it, has outside of a table or of the
+    classes. `row`: of the data that the net was given.
+    """
+
+    def __init__(self, place: str, row: int, index: int, limit: int) -> None:
+        self.place, self.row, self.index, self.limit = place, row, index, limit
+        super().__init__(
+            f"{place}: the index {index} in row {row:,} is out of range: it must lie between 0 and "
+            f"{limit - 1}.",
+            "N0706",
+        )
+
+    def after(self, rows: int) -> IndexOutside:
+        """The same, where so many rows come before those that were given."""
+        return IndexOutside(self.place, self.row + rows, self.index, self.limit)
+
+
 @contextmanager
 def of(place: str) -> Iterator[None]:
     """Errors inside begin with where what they are about was given: `validation`, `--data`."""

@@ -14,7 +14,7 @@ from nnrt import habits, numbers, validate
 from nnrt._engine import Engine
 from nnrt.arrays import plain
 from nnrt.course import KEY, Course
-from nnrt.errors import Error, Notice
+from nnrt.errors import Error, IndexOutside, Notice
 from nnrt.manifest import check_agreement, check_manifest
 from nnrt.outputs import Outputs
 from nnrt.parameters import Variables
@@ -267,7 +267,10 @@ class Model:
                     array[start : start + batch] if cut else array
                     for array, cut in zip(arrays, batched, strict=True)
                 ]
-                parts.append(self.engine.call("predict", chunk))
+                try:
+                    parts.append(self.engine.call("predict", chunk))
+                except IndexOutside as error:
+                    raise error.after(start) from None
         joined = parts[0]
         if len(parts) > 1:
             joined = tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))

@@ -101,7 +101,8 @@ class Engine {
 
  private:
   struct Inputs;  // arrays and clocks of one call (engine_call.cpp)
-  py::tuple run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint64_t step);
+  // `checked`: an index that lies outside is an error; else it gives NaN, as kernels define it.
+  py::tuple run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint64_t step, bool checked);
 
   std::unique_ptr<Executable> executable_;
 };

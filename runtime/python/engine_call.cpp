@@ -39,7 +39,8 @@ struct Engine::Inputs {
   }
 };
 
-py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint64_t step) {
+py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint64_t step,
+                             bool checked) {
   const Program& spec = *executable_->programs()[program].program;
   std::vector<TensorInfo> infos(spec.outputs.size());
   std::unique_ptr<Executable::Lease> lease;
@@ -64,6 +65,8 @@ py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint
   {
     const py::gil_scoped_release release;
     (*lease)->run(program, *binding, inputs.pointers.data(), pointers.data(), {seed, step});
+    const std::optional<IndexError> error = Executor::take_fault(*binding);
+    if (error && checked) throw *error;
     if (executable_->options().debug >= 2)
       print_profile(executable_->programs()[program].name, spec, *binding,
                     executable_->options().isa);
@@ -94,7 +97,7 @@ py::tuple Engine::call(const std::string& program, const py::sequence& values, u
                      entry.program->buffers[static_cast<size_t>(input.buffer)],
                      total ? 1.0 : static_cast<double>(step));
   }
-  return run_inputs(index, inputs, seed, step);
+  return run_inputs(index, inputs, seed, step, true);
 }
 
 py::dict Engine::run(const std::string& program, const py::dict& values, uint64_t seed,
@@ -112,7 +115,7 @@ py::dict Engine::run(const std::string& program, const py::dict& values, uint64_
       inputs.set_array(i, input, spec.buffers[static_cast<size_t>(input.buffer)], value);
     }
   }
-  const py::tuple outputs = run_inputs(index, inputs, seed, step);
+  const py::tuple outputs = run_inputs(index, inputs, seed, step, false);
   py::dict result;
   for (size_t i = 0; i < spec.outputs.size(); ++i)
     result[spec.outputs[i].name.c_str()] = outputs[i];

@@ -1,5 +1,5 @@
 """A few mutants with the engine at hand, and that the fuzzer finds what it looks for. The long runs
-are those of .ci/run and CONTRIBUTING.md.
+are those of CONTRIBUTING.md.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "nnrt/index_fault.h"
 #include "nnrt/plan.h"
 #include "nnrt/types.h"
 
@@ -64,6 +65,7 @@ struct Call {
   // Where another step left the sums that this one merges; nullptr: they are its own.
   void* parts = nullptr;
   const RunState* state = nullptr;
+  IndexFault* fault = nullptr;  // is told of indices that lie outside; set where a kernel has some
 };
 
 // `units` independent pieces of work; the executor gives each thread a contiguous range and puts a
@@ -207,6 +209,10 @@ struct BoundKernel {
   double copied = 0;           // elements of windows that are written out with their padding
   const char* algorithm = "";  // shown by NNC_DEBUG=2
   std::string note;            // and why it was chosen
+  // The operand whose elements are indices that Call::fault is told of, and what they must lie
+  // below; -1: none.
+  int index_operand = -1;
+  int64_t index_limit = 0;
   // Of a passing result 0: no memory is needed for it, the kernel has some of its own at a time.
   bool holds_result = false;
   // Not 0: the kernel heeds Call::columns that begin and end at multiples of so many, or at the

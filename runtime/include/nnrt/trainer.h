@@ -102,6 +102,8 @@ class Guard {
   void begin(const LoopOptions& options);
   std::optional<Fault> before_step(Executable::Lease& lease);
   std::optional<Fault> after_step(Executable::Lease& lease, double loss);
+  // The step that ran cannot stand: back to where the variables were before it.
+  void undo(Executable::Lease& lease);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -65,6 +65,25 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// An index that lies outside of what it points into.
+class IndexError : public Error {
+ public:
+  IndexError(const std::string& place, int64_t row, int64_t rows, int64_t index, int64_t limit)
+      : Error(place + ": the index " + std::to_string(index) + " in row " + std::to_string(row) +
+              " is out of range: it must lie between 0 and " + std::to_string(limit - 1)),
+        place(place),
+        row(row),
+        rows(rows),
+        index(index),
+        limit(limit) {}
+
+  std::string place;  // of the text
+  int64_t row;        // of the operand that holds the indices
+  int64_t rows;       // it has
+  int64_t index;
+  int64_t limit;
+};
+
 }  // namespace nnrt
 
 // Throws nnrt::Error; will not compile without a text (a std::string expression).
