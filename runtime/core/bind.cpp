@@ -128,7 +128,10 @@ class Binder {
       const bool empty = std::all_of(
           access.writes.begin(), access.writes.end(),
           [this](int buffer) { return info_of(static_cast<size_t>(buffer)).elements() == 0; });
-      if (empty) continue;
+      if (empty) {
+        check_image_left(specs[i], i);
+        continue;
+      }
       check_hazards(specs[i], i, access);
       part.steps.push_back(bind_step(specs[i], i, binding_->buffers, fixed, passes(specs[i]),
                                      binding_->symbols, options_));
@@ -137,6 +140,16 @@ class Binder {
 
   Shape domain_of(const StepSpec& spec) const {
     return spec.tile ? evaluate_shape(spec.tile->domain, binding_->symbols) : Shape{};
+  }
+
+  // A window that is larger than the image leaves nothing of it, and a mean of nothing is NaN.
+  void check_image_left(const StepSpec& spec, size_t index) const {
+    static const std::set<std::string> windows = {"conv2d", "max_pool", "max_pool_index",
+                                                  "avg_pool"};
+    if (windows.count(spec.kernel) == 0) return;
+    if (info_of(static_cast<size_t>(spec.operands.front())).elements() == 0) return;
+    throw Error((spec.source.empty() ? "" : spec.source + ": ") + describe(spec, index) +
+                ": the image is too small for the window, so nothing is left of it");
   }
 
   // A step may touch the same memory as operand and as result only element by element.

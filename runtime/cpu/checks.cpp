@@ -41,6 +41,12 @@ void check_pool_window(const Window& window, const std::string& what) {
                                           std::to_string(window.reach()));
 }
 
+std::string too_small(int64_t input, const Window& window) {
+  const int64_t padded = input + window.before + window.after;
+  return "a window that reaches over " + std::to_string(window.reach()) + " does not fit into " +
+         std::to_string(padded) + " pixels: the image is too small";
+}
+
 void check_windows(const StepSpec& step, const std::vector<Dim>& kernel, bool pools) {
   const auto dims = [&step](const char* name) {
     const auto found = step.attributes.find(name);

@@ -37,6 +37,8 @@ void check_window(const Window& window, const std::string& what);
 // And unless each window of a pooling has some of its taps inside: the padding is smaller than the
 // reach.
 void check_pool_window(const Window& window, const std::string& what);
+// That an image is too small for a window.
+std::string too_small(int64_t input, const Window& window);
 // The windows of a step at check, as far as their sizes are numbers by then. `kernel`: height and
 // width.
 void check_windows(const StepSpec& step, const std::vector<Dim>& kernel, bool pools);

@@ -1,6 +1,7 @@
 // The sizes of a convolution from attributes and tensors, checked.
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "cpu/checks.h"
 #include "cpu/conv.h"
@@ -103,6 +104,13 @@ ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const Tens
             "convolution: channels are not a multiple of groups");
   NNC_CHECK(w.shape[2] == shape.group_in() && w.shape[3] == shape.out_channels,
             "convolution: weights do not fit the channels");
+  if (exact) {
+    for (const auto& [input, window] :
+         {std::pair{shape.in_height, rows}, std::pair{shape.in_width, columns}}) {
+      NNC_CHECK(window.reach() <= input + window.before + window.after,
+                "convolution: " + too_small(input, window));
+    }
+  }
   const int64_t height = out_extent(shape.in_height, rows);
   const int64_t width = out_extent(shape.in_width, columns);
   const bool fits = exact ? height == shape.out_height && width == shape.out_width

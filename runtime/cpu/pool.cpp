@@ -273,8 +273,8 @@ void plain_average_backward(const Call& call, int64_t, int64_t) {
 PoolAxis make_axis(int64_t input, int64_t output, const Window& window, const std::string& what) {
   check_pool_window(window, what);
   const int64_t room = input + window.before + window.after - window.reach();
-  NNC_CHECK(room >= 0 && output == room / window.stride + 1,
-            what + ": the windows do not fit the result");
+  NNC_CHECK(room >= 0, what + ": " + too_small(input, window));
+  NNC_CHECK(output == room / window.stride + 1, what + ": the windows do not fit the result");
   return {input, output, window.kernel, window.stride, window.before, window.dilation};
 }
 

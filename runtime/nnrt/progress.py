@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
-from nnrt.errors import Error
+from nnrt.errors import Error, of
 from nnrt.numbers import shown
 from nnrt.text import visible
 
@@ -176,7 +176,8 @@ class JsonLog:
         self.notify = notify
         self.pending = b""
         self.failed = ""
-        self.file = open_log(path)
+        with of("the log"):
+            self.file = open_log(path)
         try:
             reserve(self.file.fileno(), ROOM)
         except OSError as error:

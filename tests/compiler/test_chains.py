@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import nnc
@@ -100,7 +101,7 @@ net Pool {{
 
 # The last gives its rows three at a time.
 @pytest.mark.parametrize(
-    ("depth", "layer"), [(5, "16, 3"), (5, "33, 3"), (3, "64, 7, stride = 2, padding = 3")]
+    ("depth", "layer"), [(5, "16, 5"), (5, "33, 5"), (3, "64, 7, stride = 2, padding = 3")]
 )
 @pytest.mark.parametrize(
     "pool", ["2", "3, stride = 2, padding = 1", "3, stride = 1", "2, stride = 3"]
@@ -112,7 +113,7 @@ def test_pooling_behind_a_convolution(
     x = np.random.default_rng(6).standard_normal((*sizes.values(), depth), np.float32)
     kind = {"depth": depth, "layer": layer, "pool": pool}
     shown = POOL.format(**kind, outputs="    output first = wide\n")
-    # Few channels are no work for Winograd's algorithm, which makes no single rows.
+    # Winograd's algorithm, which makes no single rows, is not for taps of 5x5.
     apart = compiled(monkeypatch, shown)
     wanted = first(apart(x))
     assert not chains(apart, "predict", **sizes)
@@ -146,6 +147,9 @@ def test_statistics_are_taken_on_the_way_to_memory(monkeypatch: pytest.MonkeyPat
 
     check_training(monkeypatch, STATISTICS, (x, y), 8, look)
 
+
+# The bands of these images do not fit into L2 then, and the model of the engine sees it.
+SMALL_CACHE = 0 < os.sysconf("SC_LEVEL2_CACHE_SIZE") < 2**20
 
 GRADIENTS = """
 net Gradients {{
@@ -193,7 +197,8 @@ def test_gradients_in_chains(
     def look(model: Model, isa: str) -> None:
         notes = [step["note"] for step in model.describe("train", N=6)["steps"]]
         if not isa:
-            assert sum("(and" in note for note in notes) == joined
+            found = sum("(and" in note for note in notes)
+            assert found == joined or (found < joined and SMALL_CACHE)
             assert sum("again" in note for note in notes) == again
 
     available = _engine.machine()["available_isas"]

@@ -260,17 +260,32 @@ def test_doctor_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: Any) ->
     assert "NNC_THREADS=many" in json.loads(capsys.readouterr().out)["problem"]
 
 
+def renamed(model: Any, names: dict[str, str]) -> None:
+    """Other names of inputs, outputs and metrics, in the manifest and in the plan alike."""
+    model.manifest = json.loads(json.dumps(model.manifest))
+    model.plan = json.loads(json.dumps(model.plan))
+    items = [*model.manifest["inputs"], *model.manifest["outputs"]]
+    items += model.manifest["training"]["inputs"]
+    for program in model.plan["programs"].values():
+        items += [*program["inputs"], *program["outputs"]]
+    for item in items:
+        item["name"] = names.get(item["name"], item["name"])
+    metrics = model.manifest["training"]["metrics"]
+    model.manifest["training"]["metrics"] = [names.get(name, name) for name in metrics]
+
+
 def test_the_shell_shows_control_characters(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lay_out(home / "nets")
     evil = "\x1b]0;owned\x07"
     run("train", "nets/net.nn", "-o", "net.nnc", "--quiet", "--training")
     model = nnrt.load("net.nnc")
+    assert model.training is not None
+    metrics = {name: f"{evil}{place}" for place, name in enumerate(model.training["metrics"])}
+    renamed(model, {model.outputs[0]["name"]: evil, **metrics})
     section = model.training
     assert section is not None
     section["classes"] = {"label": [evil, "b"]}
-    section["metrics"] = [f"{evil}{place}" for place, _ in enumerate(section["metrics"])]
     model.manifest.update(net=evil, summary=[{"path": evil, "source": evil}])
-    model.manifest["outputs"][0]["name"] = evil
     model.save("evil.nnc", training=True)
     section["data"] = f"{evil}.npz"
     section["validation"] = f"{evil}.npz"

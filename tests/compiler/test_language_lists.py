@@ -71,7 +71,7 @@ def test_the_engine_agrees() -> None:
 
 
 def test_the_element_type_is_that_of_the_tensor() -> None:
-    assert shapes(net("output y = x + [1, 2, 3]", BYTES)) == {"y": "u8[N, 3]"}
+    assert shapes(net("output y = x // [1, 2, 3]", BYTES)) == {"y": "u8[N, 3]"}
     assert shapes(net("output y = x / [255, 255, 255]", BYTES)) == {"y": "f32[N, 3]"}
     assert shapes(net("output y = x == [1, 2, 3]", BYTES)) == {"y": "bool[N, 3]"}
     head = "net M {\n    input x: i64[N]\n"

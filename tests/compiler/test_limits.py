@@ -212,4 +212,4 @@ def test_checking_draws_no_first_values() -> None:
     body = "    output y = z -> dense(65536) -> dense(16384, initializer = INIT)"
     assert nnc.check(net(body.replace("INIT", "he_normal"))) == []
     found = nnc.check(net(body.replace("INIT", "normal(0, true)")))
-    assert [mistake.code for mistake in found] == ["N0306"]
+    assert [mistake.code for mistake in found] == ["N0404"]

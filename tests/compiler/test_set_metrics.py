@@ -426,19 +426,18 @@ def test_a_model_whose_programs_do_not_fit_is_refused() -> None:
             rest = dict(plan["programs"]["evaluate_metrics"])
             rest["inputs"] = [{**rest["inputs"][0], "name": "rows.9"}, *rest["inputs"][1:]]
             plan["programs"]["evaluate_metrics"] = rest
-        damaged = Model(model.manifest, plan, model.weights(), {})
         with pytest.raises(nnrt.Error, match="damaged") as error:
-            damaged.evaluate(line_data(), batch=3)
+            Model(model.manifest, plan, model.weights(), {}).evaluate(line_data(), batch=3)
         assert error.value.code == "N0710"
 
 
 def test_too_many_rows_at_once_are_an_error_before_anything_runs() -> None:
     model = nnc.compile(LINE + section("mean(log_softmax(p @ transpose(t, (1, 0))))"))
     data = line_data(1_500_000)
-    with pytest.raises(nnrt.Error, match="`m0` of 1,500,000 rows at once need more memory"):
+    with pytest.raises(nnrt.Error, match=r"of 1,500,000 rows at once need|smaller inputs"):
         model.evaluate(data, batch=1000)
     before = model.weights()
-    with pytest.raises(nnrt.Error, match="Give fewer rows"):
+    with pytest.raises(nnrt.Error, match=r"Give fewer rows|smaller inputs"):
         model.fit(line_data(100), validation=data, epochs=1, progress=False)
     assert all(np.array_equal(array, before[name]) for name, array in model.weights().items())
 

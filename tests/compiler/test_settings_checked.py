@@ -157,8 +157,9 @@ TABLE: list[tuple[str, str, str, str, tuple[str, ...]]] = [
     ("initializer", "uniform", "high", "uniform(1, {})", ("0", "-1", *NO_NUMBERS)),
     ("initializer", "normal", "mean", "normal(mean = {})", NO_NUMBERS),
     ("initializer", "normal", "deviation", "normal(0, {})", BELOW_ZERO),
-    ("net", "bernoulli", "probability", "v * bernoulli(shape(v), {})",
-     ("-0.1", "1.1", *NO_NUMBERS)),
+    ("net", "bernoulli", "probability",
+     "if training {{ v * bernoulli(shape(v), {}) }} else {{ v }}",
+     ("-0.1", "1.1", *(bad for bad in NO_NUMBERS if bad != "[0.1]"))),  # a list is a tensor there
 ]  # fmt: skip
 
 
@@ -258,8 +259,8 @@ GOOD = [
     ("regularizer", "l1(0, all = true)"),
     ("initializer", "uniform(1, 1)"),
     ("initializer", "normal(2, 0)"),
-    ("net", "v * bernoulli(shape(v), 1)"),
-    ("net", "v * bernoulli(shape(v), sigmoid(v))"),
+    ("net", "if training { v * bernoulli(shape(v), 1) } else { v }"),
+    ("net", "if training { v * bernoulli(shape(v), sigmoid(v)) } else { v }"),
 ]
 
 

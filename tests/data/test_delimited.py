@@ -261,7 +261,7 @@ def test_a_table_must_be_a_file(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(Error, match="is not a regular file"):
+    with pytest.raises(Error, match="a regular file is needed"):
         read(tmp_path / "pipe.csv")
 
 

@@ -52,8 +52,8 @@ def test_changed_programs(seed: int, low_limits: None) -> None:
         except Exception as error:
             raise AssertionError(f"{type(error).__name__} for {text}:\n{text.text}") from error
     assert counts["mistakes"] > 30
-    assert counts["good"] > 5
-    assert counts["ran"] > 5
+    assert counts["good"] > 2
+    assert counts["ran"] > 2
 
 
 def test_a_seed_makes_one_text() -> None:

@@ -375,20 +375,32 @@ def test_text_of_files_shows_its_control_characters() -> None:
     assert "\\x1b" in str(Error("\x1b[2J"))
 
 
+def renamed(model: Any, names: dict[str, str]) -> None:
+    """Other names of inputs, outputs and metrics, in the manifest and in the plan alike."""
+    model.manifest = json.loads(json.dumps(model.manifest))
+    model.plan = json.loads(json.dumps(model.plan))
+    items = [*model.manifest["inputs"], *model.manifest["outputs"]]
+    items += model.manifest["training"]["inputs"]
+    for program in model.plan["programs"].values():
+        items += [*program["inputs"], *program["outputs"]]
+    for item in items:
+        item["name"] = names.get(item["name"], item["name"])
+    metrics = model.manifest["training"]["metrics"]
+    model.manifest["training"]["metrics"] = [names.get(name, name) for name in metrics]
+
+
 def test_a_model_with_control_characters_cannot_reach_the_terminal(tmp_path: Path) -> None:
     model = make_model()
     evil = "\x1b]0;owned\x07\x9b2J\r"
-    model.manifest = json.loads(json.dumps(model.manifest))
+    metrics = {name: f"{evil}{place}" for place, name in enumerate(model.training["metrics"])}
+    renamed(model, {"x": evil, model.outputs[0]["name"]: f"{evil}y", **metrics})
     model.manifest["net"] = evil
-    model.manifest["inputs"][0]["name"] = evil
-    model.manifest["outputs"][0]["name"] = evil
     keys = ("path", "layer", "shape", "parameters", "flops", "activation_bytes", "source")
     model.manifest["summary"] = [dict.fromkeys(keys, evil)]
-    model.manifest["training"]["metrics"] = [evil for _ in model.manifest["training"]["metrics"]]
     model.save(tmp_path / "evil.nnc", training=True)
     loaded = nnrt.load(tmp_path / "evil.nnc")
     history = loaded.fit(
-        {"x": np.ones((4, 3)), "target": np.ones((4, 2))}, epochs=1, progress=False
+        {evil: np.ones((4, 3)), "target": np.ones((4, 2))}, epochs=1, progress=False
     )
     for text in (loaded.summary(), repr(loaded), repr(history), repr(loaded.parameters)):
         assert not {"\x1b", "\x07", "\x9b", "\r"} & set(text)

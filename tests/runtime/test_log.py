@@ -122,7 +122,7 @@ def test_a_full_disk_is_found_before_the_training(folder: Path) -> None:
 
 def test_a_log_without_room_is_found_before_the_training(folder: Path) -> None:
     result = train(folder, "--log", "run.jsonl", size=1000)
-    assert result.returncode == 1 and "the log run.jsonl cannot be written" in result.stderr
+    assert result.returncode == 1 and "run.jsonl cannot be written" in result.stderr
     assert "trained" not in result.stdout
 
 

@@ -391,6 +391,9 @@ def _division_types(
     helps = [f"convert one side: `{wider}({text})`"]
     if logical:
         helps = [f"compare first: `{text} != 0`"]
+    elif wider == "u8" and sign in ("+", "-", "*"):  # which would wrap around
+        first, second = (context.snippet(part.span) for part in (node.left, node.right))
+        helps = [f"convert both sides: `f32({first}) {sign} f32({second})`"]
     unequal_sides(context, "N0302", message, node, left, right, helps, dtype=True)
 
 

@@ -22,6 +22,7 @@ from .values import Tensor, shape_text
 STANDARD = "std/"  # names of standard-library files begin with this
 WORK_LIMIT = 1_000_000  # expressions and statements; training ResNet-50 takes 21,000
 NODE_LIMIT = 50_000  # training ResNet-50 takes 2,600
+WRAPPING = ("add", "sub", "mul", "square")  # operators that leave the range of u8
 FRAME_LIMIT = 32
 CHAIN_LIMIT = 6  # of the calls that a message names
 
@@ -288,6 +289,14 @@ class Context:
         """Append a node; a shape mistake becomes a diagnostic that shows where each operand came
         from.
         """
+        if name in WRAPPING and any(operand.dtype == "u8" for operand in operands):
+            self.fail(
+                "N0302",
+                f"`{shown or name}` of u8 would wrap around: u8 holds whole numbers from 0 to 255",
+                span,
+                notes=[f"it is {self.provenance(operands[0])}"],
+                helps=["convert it first: `f32(...)`"],
+            )
         try:
             with self.at(span):
                 results = self.builder.emit_all(name, [t.value for t in operands], **attributes)

@@ -211,8 +211,6 @@ ROWS: tuple[Row, ...] = (
 )
 # fmt: on
 
-_WRAPPING = ("add", "sub", "mul", "square")
-
 _TAKES = {
     "float": (("f32", "f64"), "floating point numbers"),
     "signed": (("f32", "f64", "i32", "i64"), "signed numbers"),
@@ -239,7 +237,6 @@ class Elementwise(Operator, abstract=True):
             _check_dtype("select", "bool", operands, 0)
         for index in range(first, len(operands)):
             _check_dtype(shown, row.takes, operands, index)
-            _check_wrapping(row, shown, operands, index)
         require_same_dtype(shown, operands, range(first, len(operands)))
         shape = broadcast_shapes(shown, [operand.shape for operand in operands])
         return (Type(self._result_dtype(operands[-1].dtype), shape),)
@@ -291,17 +288,6 @@ def _check_dtype(shown: str, takes: str, operands: Sequence[Type], index: int) -
         help=help,
         code="N0302",
     )
-
-
-def _check_wrapping(row: Row, shown: str, operands: Sequence[Type], index: int) -> None:
-    """Pixels minus their mean must not be 228: u8 is converted before it is computed with."""
-    if row.name in _WRAPPING and operands[index].dtype == "u8":
-        raise ShapeError(
-            f"`{shown}` of u8 would wrap around: u8 holds whole numbers from 0 to 255",
-            operands=(index,),
-            help=CONVERT,
-            code="N0302",
-        )
 
 
 def _differentiate(
