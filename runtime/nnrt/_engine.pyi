@@ -22,6 +22,7 @@ class Machine(TypedDict):
     cpu_features: list[str]
     threads: int
     available_memory: int
+    l2_bytes: int
 
 class StepInfo(TypedDict):
     path: str

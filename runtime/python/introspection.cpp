@@ -28,6 +28,7 @@ py::dict machine() {
     if (is_available(isa)) sets.append(name_of(isa));
   }
   result["available_isas"] = sets;
+  result["l2_bytes"] = l2_bytes();
   return result;
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import nnc
@@ -149,7 +148,7 @@ def test_statistics_are_taken_on_the_way_to_memory(monkeypatch: pytest.MonkeyPat
 
 
 # The bands of these images do not fit into L2 then, and the model of the engine sees it.
-SMALL_CACHE = 0 < os.sysconf("SC_LEVEL2_CACHE_SIZE") < 2**20
+SMALL_CACHE = _engine.machine()["l2_bytes"] < 2**20
 
 GRADIENTS = """
 net Gradients {{
