@@ -1,5 +1,6 @@
 // Chains of real kernels: the same bits as step by step, in every instruction set and for any
 // number of threads.
+#include "cpu/caches.h"
 #include "plan_runner.h"
 
 using namespace nnrt;
@@ -250,6 +251,7 @@ void what_is_gone_is_not_made_again() {
 }  // namespace
 
 int main() {
+  set_l2_bytes(int64_t{1} << 20);  // whether chains are worth it goes by it
   return run_tests({{"chains give the same bits", chains_give_the_same_bits},
                     {"gradients in chains", gradients_in_chains},
                     {"gradients of strides in chains", gradients_of_strides_in_chains},
