@@ -444,10 +444,10 @@ class Mutator:
         attributes = step["attributes"]
         if "padding" in attributes and self.likely(0.8):
             far = self.choose.choice(FAR)
-            axis = self.choose.choice((0, 1))
-            attributes["padding"][2 * axis] = far
-            if "dilation" in attributes:
-                attributes["dilation"][axis] = far
+            for axis in self.choose.choice(((0,), (1,), (1,), (0, 1))):
+                attributes["padding"][2 * axis] = far
+                if "dilation" in attributes:
+                    attributes["dilation"][axis] = far
 
     def maker_of_indices(self, program: Program, result: int) -> Step:
         """A step that writes one number everywhere, or some numbers of the plan many times over."""

@@ -59,6 +59,16 @@ net X {
     output probability = softmax(logits)
 }"""
     + classes("adam()", "cosine(0.002)"),
+    "pools": """
+net X {
+    input image: f32[N, 14, 12, 3]
+    x = image -> conv(16, 3) -> relu -> max_pool(2) -> conv(24, 3) -> max_pool(3, stride = 2)
+    y = image -> conv(8, 5, padding = "valid") -> max_pool((3, 2)) -> avg_pool(3, stride = 1)
+    z = image -> conv(16, 3, stride = 2) -> relu -> max_pool(2, dilation = 2, stride = 1)
+    logits = concat(x -> flatten, y -> flatten, z -> flatten) -> dense(10)
+    output probability = softmax(logits)
+}"""
+    + classes("sgd()", "0.1"),
     "resnet": """
 net X {
     input image: f32[N, 16, 16, 3]
