@@ -26,8 +26,8 @@ inline void spin_pause() {
 inline constexpr int kSpins = 4000;   // about 50 us on Zen 5
 inline constexpr int kYields = 2000;  // about 1 ms, Zen 4
 
-// The end of a wait that spinning did not see: yields, then sleeps a sixteenth of what it waited
-// already, so that nobody has to wake it. Gives the nanoseconds.
+// The rest of a wait that spinning did not see end: yields, then sleeps a sixteenth of the time
+// that it has waited so far, so the other threads need not wake it. Gives the nanoseconds.
 template <class Condition>
 int64_t wait_long(Condition holds) {
   using Clock = std::chrono::steady_clock;

@@ -230,8 +230,9 @@ void Executor::prepare(Binding& binding) {
   binding.prepared_version = version;
 }
 
-// Runs body(worker) on the threads that the cores and the pace of the binding allow. Its work is
-// cut into as many shares as the binding has threads, whoever does them, so the bits are the same.
+// Runs body(worker) on as many threads as the cores and the pace of the binding allow. The work is
+// cut into one share for each thread of the binding, so the bits do not depend on the threads that
+// run.
 template <class Body>
 void Executor::run_side_by_side(Binding& binding, Body body) {
   const int shares = binding.threads;

@@ -1,5 +1,5 @@
 // Indices that come from memory and lie outside of what they point into. A kernel tells of them and
-// goes on with NaN or nothing; whoever ran it makes an error of the first one.
+// goes on with NaN or nothing; the caller makes an error of the first one.
 #pragma once
 
 #include <atomic>
