@@ -70,13 +70,18 @@ class Slot:
         text = json.dumps(counts).encode()
         HEADER.pack_into(self.memory, 0, seed, stage.encode()[:STAGE_BYTES], text)
 
-    def read(self) -> tuple[int, str, Counter[str]]:
-        seed, stage, counts = HEADER.unpack_from(self.memory, 0)
-        return (
-            seed,
-            stage.rstrip(b"\0").decode(),
-            Counter(json.loads(counts.rstrip(b"\0") or b"{}")),
-        )
+    def progress(self) -> tuple[int, str]:
+        """The seed and the stage, also while the child writes: then a mixture of old and new."""
+        seed, stage, _ = HEADER.unpack_from(self.memory, 0)
+        return seed, stage.rstrip(b"\0").decode(errors="replace")
+
+    def counts(self) -> Counter[str]:
+        """Of a child that has ended; none where its end came while it wrote them."""
+        *_, counts = HEADER.unpack_from(self.memory, 0)
+        try:
+            return Counter(json.loads(counts.rstrip(b"\0") or b"{}"))
+        except ValueError:
+            return Counter()
 
 
 class Children:
@@ -102,8 +107,8 @@ class Children:
                 if problem is None:
                     continue
                 del running[slot]
-                seed, _, counts = self.slots[slot].read()
-                self.counts += counts
+                seed, _ = self.slots[slot].progress()
+                self.counts += self.slots[slot].counts()
                 if problem is not DONE:
                     yield problem
                     if seed + 1 < child.end:
@@ -154,7 +159,7 @@ class Children:
         """What became of the child; None while all is well."""
         shared = self.slots[child.slot]
         ended, status = os.waitpid(child.pid, os.WNOHANG)
-        seed, stage, _ = shared.read()
+        seed, stage = shared.progress()
         if ended:
             if status == 0:
                 return DONE
