@@ -283,6 +283,13 @@ OPTIONS: tuple[Option, ...] = (
         ("0", "1", "2", "3"),
     ),
     variable(
+        "NNC_GUARD",
+        "1: the engine's memory ends at pages that fault, which finds a kernel that leaves its own "
+        "memory (no memory is used again)",
+        "0",
+        ("0", "1"),
+    ),
+    variable(
         "NNC_CHECK_PASSES",
         "1: compare the graph before and after each pass with the interpreter (slow)",
         "0",

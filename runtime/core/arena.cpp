@@ -18,7 +18,7 @@ constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kHugeFrom = size_t{1} << 20;
 // What must stay free for everything else in the process.
 constexpr size_t kReserve = size_t{64} << 20;
-// Of a block in guarded builds.
+// The size limit of a guarded block.
 constexpr size_t kMostGuarded = size_t{256} << 20;
 
 size_t read_number(const char* path) {
@@ -59,7 +59,7 @@ Block::Block(size_t bytes) {
   if (bytes == 0) return;
   const bool huge = bytes >= kHugeFrom;
   const size_t unit = huge ? kHugePage : kPage;
-  NNC_CHECK(bytes < (kGuarded ? kMostGuarded : std::numeric_limits<size_t>::max() / 2),
+  NNC_CHECK(bytes < (guarded() ? kMostGuarded : std::numeric_limits<size_t>::max() / 2),
             "a block of memory is too large");
   bytes_ = round_up(bytes, unit);
   const size_t mapped = bytes_ + (huge ? kHugePage : 0);
@@ -99,14 +99,14 @@ Block& Block::operator=(Block&& other) noexcept {
 }
 
 void Arena::reserve(const Layout& layout) {
-  if (kGuarded ? layout == layout_ : layout.bytes <= block_.bytes()) return;
+  if (guarded() ? layout == layout_ : layout.bytes <= block_.bytes()) return;
   block_ = Block();  // the old one first: both at once may be too much
   ++generation_;
   require_memory(layout.bytes, "the activations of this batch");
   block_ = Block(layout);
   layout_ = layout;
   ++generation_;
-  if constexpr (kGuarded) return;
+  if (guarded()) return;
   // Page faults happen here and never again.
   char* const data = block_.data();
   const int64_t pages = static_cast<int64_t>(block_.bytes() / kPage);

@@ -32,7 +32,7 @@ class Block {
   size_t bytes_ = 0;
 };
 
-// One block that only grows; in guarded builds, one that lies as it was last asked for.
+// One block that only grows; in guarded memory, one of exactly the layout last asked for.
 // `generation` changes when it moved.
 class Arena {
  public:

@@ -326,13 +326,13 @@ class Binder {
     require_memory(total_of(request) / 1024,
                    "the activations of this batch");  // absurd sizes, before planning
     const MemoryPlan memory =
-        kGuarded ? plan_apart(request, binding_->layout) : plan_memory(request);
+        guarded() ? plan_apart(request, binding_->layout) : plan_memory(request);
     if (options_.verify) {
       const OverlapReport report = check_overlap(request, memory);
       NNC_CHECK(report.problem.empty(), "internal error in the memory planner: " + report.problem);
     }
     binding_->lower_bound = memory.lower_bound;
-    if constexpr (!kGuarded) binding_->layout.add(memory.bytes);
+    if (!guarded()) binding_->layout.add(memory.bytes);
     binding_->arena_bytes = binding_->layout.bytes;
     for (size_t item = 0; item < buffer_of.size(); ++item) {
       binding_->places[buffer_of[item]].at = memory.offsets[item];
@@ -350,14 +350,14 @@ class Binder {
     }
   }
 
-  // Each thread's own memory, which serves every step. In guarded builds a step's ends with it.
+  // Each thread's own memory, which serves every step. In guarded memory a step's ends with it.
   void place_scratch() {
     size_t most = 0;
     each_step([&most](BoundStep& step) { most = std::max(most, step.kernel.scratch_bytes); });
     binding_->scratch_bytes = round_up(most, 2 * kAlignment);
     for (int thread = 0; thread < binding_->threads; ++thread)
       binding_->scratch.push_back(binding_->layout.add(binding_->scratch_bytes));
-    if constexpr (!kGuarded) return;
+    if (!guarded()) return;
     each_step([this](BoundStep& step) {
       step.scratch = binding_->scratch_bytes - round_up(step.kernel.scratch_bytes, kAlignment);
     });

@@ -11,7 +11,7 @@ size_t Layout::add(size_t item, size_t unit) {
   constexpr size_t kMost = std::numeric_limits<size_t>::max() / 4;
   NNC_CHECK(item < kMost && bytes < kMost - item, "sizes are too large");
   const size_t owned = round_up(item, unit);
-  if constexpr (kGuarded) {
+  if (guarded()) {
     const size_t end = round_up(bytes + owned, kPage);
     guards.push_back(end);
     bytes = end + kPage;

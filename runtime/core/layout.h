@@ -1,4 +1,4 @@
-// Where items lie in a block of memory, one behind the other; and what guarded builds are.
+// Where items lie in a block of memory, one behind the other; and what guarded memory is.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@ constexpr Number round_up(Number number, Number unit) {
   return (number + unit - 1) / unit * unit;
 }
 
-// Guarded builds (NNC_GUARD of CMakeLists.txt) find kernels that read or write outside of what is
-// theirs, for tests/fuzz:
+// Guarded memory (NNC_GUARD=1) finds kernels that read or write outside of their own memory, for
+// tests/fuzz:
 //   - each variable, item of the arena, workspace, scratch, prepared weight and output ends at a
 //     page that may not be touched. An item owns memory up to the next multiple of kAlignment, and
 //     not a byte more; an input ends at its last element.
@@ -22,16 +22,12 @@ constexpr Number round_up(Number number, Number unit) {
 //   - L2 counts as large as a test says (cpu/caches.h): a small one makes several bands of small
 //     images.
 //   - A block that is too large for a test is an Error.
-// Nothing else differs: what is checked, bound and run is what is shipped.
-#if defined(NNC_GUARD)
-inline constexpr bool kGuarded = true;
-#else
-inline constexpr bool kGuarded = false;
-#endif
+// Nothing else differs: the same checks, bindings and kernels run. The variable is read once.
+bool guarded();
 
 struct Layout {
   size_t bytes = 0;            // of the block
-  std::vector<size_t> guards;  // offsets of pages that nothing may touch; guarded builds alone
+  std::vector<size_t> guards;  // offsets of pages that nothing may touch; none unless guarded
 
   // The offset of one more item. Throws Error where the block becomes too large. Items are aligned
   // to `unit`, and own what is there up to the next one.

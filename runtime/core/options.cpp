@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "core/isa.h"
+#include "core/layout.h"
 
 namespace nnrt {
 namespace {
@@ -77,6 +78,14 @@ Options options_from_environment() {
   if (const char* verify = variable("NNC_VERIFY"))
     options.verify = number_in("NNC_VERIFY", verify, 0, 3) > 0;
   return options;
+}
+
+bool guarded() {
+  static const bool yes = [] {
+    const char* text = variable("NNC_GUARD");
+    return text != nullptr && number_in("NNC_GUARD", text, 0, 1) == 1;
+  }();
+  return yes;
 }
 
 }  // namespace nnrt

@@ -3,6 +3,7 @@
 //   NNC_ISA      reference, generic, avx2, avx512 or neon instead of the best this CPU has
 //   NNC_DEBUG    1: phases and times; 2: also one line a step
 //   NNC_VERIFY   1: every memory plan is checked by the independent overlap checker
+//   NNC_GUARD    1: memory ends at pages that fault (core/layout.h)
 #pragma once
 
 #include <string>

@@ -10,11 +10,12 @@ namespace nnrt {
 
 namespace {
 constexpr int64_t kUsual = int64_t{1} << 20;
-std::atomic<int64_t> chosen{kGuarded ? kUsual : 0};  // 0: what the machine has
+std::atomic<int64_t> chosen{0};  // 0: what the machine has
 }  // namespace
 
 int64_t l2_bytes() {
   static const int64_t found = [] {
+    if (guarded()) return kUsual;
 #if defined(_SC_LEVEL2_CACHE_SIZE)
     const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
     return bytes > 0 ? static_cast<int64_t>(bytes) : kUsual;

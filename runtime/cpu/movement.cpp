@@ -40,10 +40,11 @@ Part part_of(const BindRequest& request, const Shape& large, const Shape& small,
     NNC_CHECK(step[d] != 0, kernel + ": a step of 0");
     if (small[d] == 0) continue;
     const auto taken = [&] {
-      const int64_t last = begin[d] + (small[d] - 1) * step[d];
-      const std::string which =
-          small[d] == 1 ? "element " + std::to_string(begin[d])
-                        : "elements " + std::to_string(begin[d]) + " to " + std::to_string(last);
+      std::string which = "element " + std::to_string(begin[d]);
+      if (small[d] > 1) {
+        which = std::to_string(small[d]) + " elements from " + std::to_string(begin[d]) +
+                " in steps of " + std::to_string(step[d]);
+      }
       return "the slice takes " + which + " of axis " + std::to_string(d) + ", which has " +
              std::to_string(large[d]);
     };

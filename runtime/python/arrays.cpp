@@ -29,7 +29,7 @@ NumpyType kind_of(DType type) {
   return {'f', 4};
 }
 
-// Of guarded builds: the array ends at a page that may not be touched. Inputs, which own what they
+// Guarded memory: the array ends at a page that may not be touched. Inputs, which own what they
 // hold and no more, have the elements' size as their unit.
 py::array guarded_array(const TensorInfo& info, size_t unit) {
   Layout layout;
@@ -68,7 +68,7 @@ bool has_type(const py::array& array, DType type) {
 }
 
 py::array new_array(const TensorInfo& info) {
-  if constexpr (kGuarded) return guarded_array(info, kAlignment);
+  if (guarded()) return guarded_array(info, kAlignment);
   const size_t bytes = round_up(std::max<size_t>(info.bytes(), 1), kAlignment);
   void* memory = std::aligned_alloc(kAlignment, bytes);
   NNC_CHECK(memory != nullptr, "out of memory: an output of " + std::to_string(bytes) + " bytes");
@@ -80,9 +80,9 @@ py::array dense(const py::array& array, DType type, const std::string& name) {
   NNC_CHECK(has_type(array, type), "input `" + name + "`: expected elements of " + name_of(type) +
                                        ", found " + py::str(array.dtype()).cast<std::string>());
   const bool aligned = reinterpret_cast<uintptr_t>(array.data()) % size_of(type) == 0;
-  if (!kGuarded && (array.flags() & py::array::c_style) != 0 && aligned) return array;
+  if (!guarded() && (array.flags() & py::array::c_style) != 0 && aligned) return array;
   const TensorInfo info = {type, Shape(array.shape(), array.shape() + array.ndim())};
-  py::array copy = kGuarded ? guarded_array(info, size_of(type)) : new_array(info);
+  py::array copy = guarded() ? guarded_array(info, size_of(type)) : new_array(info);
   py::module_::import("numpy").attr("copyto")(copy, array);
   return copy;
 }

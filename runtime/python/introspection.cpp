@@ -98,7 +98,7 @@ void add_introspection(py::module_& module) {
       "What one core's multiply-adds reach with an instruction set, in FLOP/s, measured now.");
   module.def("machine", &machine,
              "Instruction sets, CPU features and threads, as the engine sees them.");
-  if constexpr (kGuarded) {
+  if (guarded()) {
     module.def("set_l2_bytes", &set_l2_bytes, py::arg("bytes"),
                "What the L2 cache counts as from now on.");
   }

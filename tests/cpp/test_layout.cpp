@@ -1,4 +1,4 @@
-// Where items lie in a block; in guarded builds, that what lies behind an item faults.
+// Where items lie in a block; in guarded memory, that what lies behind an item faults.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ void items_are_aligned_and_apart() {
 }
 
 void shipped_items_are_close() {
-  if constexpr (kGuarded) return;
+  if (guarded()) return;
   Layout layout;
   CHECK(layout.add(1) == 0);
   CHECK(layout.add(64) == 64);
@@ -60,7 +60,7 @@ bool survives(volatile char* byte) {
 }
 
 void guarded_items_end_at_a_page_that_faults() {
-  if constexpr (!kGuarded) return;
+  if (!guarded()) return;
   Layout layout;
   size_t offsets[std::size(kSizes)];
   for (size_t i = 0; i < std::size(kSizes); ++i) offsets[i] = layout.add(kSizes[i]);

@@ -1,12 +1,13 @@
 """Runs mutants of plans, or of texts, in child processes. What ends neither with an answer nor with
 an `nnrt.Error` or a diagnostic is a failure.
 
-    python -m tests.fuzz --engine build/sanitize --mutants 500000 --seed 1000000
-    python -m tests.fuzz --engine build/sanitize --replay build/fuzz/mutant-1234.json
+    NNC_GUARD=1 python -m tests.fuzz --mutants 500000 --seed 1000000
+    NNC_GUARD=1 python -m tests.fuzz --replay build/fuzz/mutant-1234.json
 
-`--engine` is a build of the extension, best one with -DNNC_GUARD=ON (runtime/core/layout.h says
-what that finds) and sanitizers; without it, the engine of the installed package runs. A failure
-prints the mutant's seed, and leaves its plan and what it printed in the folder of `--out`.
+NNC_GUARD=1 ends the engine's memory at pages that fault (runtime/core/layout.h). `--engine` is a
+build of the extension, as one with sanitizers; without it, the engine of the installed package
+runs. A failure prints the mutant's seed, and leaves its plan and what it printed in the folder of
+`--out`.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def main() -> int:
         path.with_suffix(".txt").write_text(problem.printed)
         print(f"{problem.what} at `{problem.stage}`: {mutant}\n  {problem.reason()}", flush=True)
         how = f" --engine {given.engine}" if given.engine else ""
-        print(f"  python -m tests.fuzz{how} --replay {path}", flush=True)
+        guard = "NNC_GUARD=1 " if os.environ.get("NNC_GUARD") == "1" else ""
+        print(f"  {guard}python -m tests.fuzz{how} --replay {path}", flush=True)
     print(f"{given.mutants} mutants: {dict(children.counts)}")
     failed = [p for p in problems if p.what != "slow" or given.slow == "fail"]
     print(f"{len(failed)} failures, {len(problems) - len(failed)} slow ones")

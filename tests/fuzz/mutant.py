@@ -29,7 +29,7 @@ NUMPY = {
 }
 BATCHES = (3, 1, 2, 5, 9, 0, 8)
 OTHER_SIZES = (20, 7, 1, 13)
-# Of guarded builds: with each, chains of other networks have several bands.
+# For guarded memory: with each, chains of other networks have several bands.
 L2_BYTES = (10_000, 12_000, 24_000, 48_000, 100_000, 1_000_000)
 MOST_ELEMENTS = 2_000_000  # of an input
 ROWS = 7  # of the data that loops take
