@@ -10,8 +10,9 @@ namespace {
 constexpr std::array<Isa, 5> kAll = {Isa::reference, Isa::generic, Isa::avx2, Isa::avx512,
                                      Isa::neon};
 
+// Whether the processor has the set and this build (NNC_ISAS of CMakeLists.txt) has its kernels.
 bool has_avx2() {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(NNC_WITH_AVX2)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
   return false;
@@ -19,9 +20,10 @@ bool has_avx2() {
 }
 
 bool has_avx512() {
-#if defined(__x86_64__)
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#if defined(__x86_64__) && defined(NNC_WITH_AVX512)
+  return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
 #else
   return false;
 #endif
@@ -55,7 +57,7 @@ bool is_available(Isa isa) {
     case Isa::avx512:
       return has_avx512();
     case Isa::neon:
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(NNC_WITH_NEON)
       return true;
 #else
       return false;
@@ -75,7 +77,7 @@ Isa isa_from(const std::string& name) {
   std::string known;
   for (Isa isa : kAll) {
     if (name == name_of(isa)) {
-      NNC_CHECK(is_available(isa), "NNC_ISA=" + name + ": this CPU has no " + name +
+      NNC_CHECK(is_available(isa), "NNC_ISA=" + name + ": this CPU or this build has no " + name +
                                        " (the best here is " + name_of(best_isa()) + ")");
       return isa;
     }

@@ -9,15 +9,17 @@ namespace nnrt {
 namespace generic {
 extern const Families families;
 }
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(NNC_WITH_AVX2)
 namespace avx2 {
 extern const Families families;
 }
+#endif
+#if defined(__x86_64__) && defined(NNC_WITH_AVX512)
 namespace avx512 {
 extern const Families families;
 }
 #endif
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(NNC_WITH_NEON)
 namespace neon {
 extern const Families families;
 }
@@ -28,13 +30,15 @@ const Families& families_of(Isa isa) {
     case Isa::reference:
     case Isa::generic:
       return generic::families;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(NNC_WITH_AVX2)
     case Isa::avx2:
       return avx2::families;
+#endif
+#if defined(__x86_64__) && defined(NNC_WITH_AVX512)
     case Isa::avx512:
       return avx512::families;
 #endif
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(NNC_WITH_NEON)
     case Isa::neon:
       return neon::families;
 #endif
