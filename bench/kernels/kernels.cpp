@@ -16,7 +16,7 @@
 #include "core/isa.h"
 #include "core/options.h"
 #include "core/team.h"
-#include "cpu/families.h"
+#include "cpu/kernel_tables.h"
 #include "nnrt/kernel.h"
 
 namespace {

@@ -6,10 +6,10 @@
 #include "core/binding.h"
 #include "core/chain.h"
 #include "core/columns.h"
+#include "core/fused_reductions.h"
 #include "core/planner.h"
-#include "core/sums.h"
 #include "core/work.h"
-#include "cpu/tile.h"
+#include "cpu/tile/tile.h"
 
 namespace nnrt {
 namespace {
@@ -50,7 +50,8 @@ class Binder {
     }
     place_packed();
     plan();
-    for (BoundPart* part : {&binding_->prepare, &binding_->main}) schedule(*part, *binding_, info_);
+    for (BoundPart* part : {&binding_->prepare, &binding_->main})
+      place_barriers(*part, *binding_, info_);
     add_pointers();
     binding_->threads = std::max(threads_for(binding_->prepare, options_.threads),
                                  threads_for(binding_->main, options_.threads));
@@ -309,7 +310,7 @@ class Binder {
       for (const BoundStep& step : part->steps) request.steps.push_back(memory_step(step, item_of));
     }
     const size_t first_main = binding_->prepare.steps.size();
-    for (const TakenSums& taken : taken_) {
+    for (const FusedSums& taken : taken_) {
       const int item = static_cast<int>(request.sizes.size());
       request.sizes.push_back(binding_->main.steps[taken.maker].parts.bytes);
       request.steps[first_main + taken.maker].writes.push_back(item);
@@ -397,8 +398,8 @@ class Binder {
       step.call.arguments = step.kernel.arguments.get();
       if (step.prepared) step.call.prepared = step.prepared->memory.data() + step.prepared_at;
       step.call.tile = step.tile.get();
-      step.call.remade = step.remade.get();
-      step.call.taker = step.taker.get();
+      step.call.recomputed = step.recomputed.get();
+      step.call.reduction = step.reduction.get();
     });
   }
 
@@ -420,7 +421,7 @@ class Binder {
   const BindOptions& options_;
   std::unique_ptr<Binding> binding_;
   std::vector<int> reads_;
-  std::vector<TakenSums> taken_;
+  std::vector<FusedSums> taken_;
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "core/binding.h"
-#include "cpu/tile.h"
+#include "cpu/tile/tile.h"
 
 namespace nnrt {
 namespace {

@@ -44,10 +44,10 @@ struct BoundStep {
   std::vector<ColumnStore> columns;
   std::vector<int> column_buffers;
   bool stores_result = true;
-  std::shared_ptr<const RowSource> remade;  // the call's
-  std::shared_ptr<const SumTaker> taker;    // the call's
-  size_t workspace = 0;                     // offset in the arena
-  size_t scratch = 0;                       // offset in the thread's own memory
+  std::shared_ptr<const RowSource> recomputed;      // the call's
+  std::shared_ptr<const FusedReduction> reduction;  // the call's
+  size_t workspace = 0;                             // offset in the arena
+  size_t scratch = 0;                               // offset in the thread's own memory
   // Sums of a later step that this one takes, or of this one that an earlier step did.
   PartsPlace parts;
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
@@ -134,8 +134,8 @@ bool in_place_safe(const StepSpec& step, const std::vector<int>& roots, int read
                    int write_root, const std::vector<TensorInfo>& buffers, const Shape& domain);
 Shape evaluate_shape(const std::vector<Dim>& dims, const std::vector<int64_t>& symbols);
 // Puts barriers where a step touches what an earlier one wrote, or writes what an earlier one
-// touched (core/schedule.cpp).
-void schedule(BoundPart& part, const Binding& binding, const ProgramInfo& info);
+// touched (core/barriers.cpp).
+void place_barriers(BoundPart& part, const Binding& binding, const ProgramInfo& info);
 // The number of threads that pays for this much work.
 int threads_for(const BoundPart& part, int available);
 

@@ -37,7 +37,7 @@ constexpr const char* kAgain = "an operand is made again";  // of notes
 // remakers need it later and can have it made again.
 struct Link {
   size_t step = kNone;
-  std::vector<size_t> sums, remakers;
+  std::vector<size_t> sums, recomputers;
 };
 
 // Links [first, end) of a path as a chain.
@@ -111,15 +111,15 @@ class Chainer {
 
   // Whether step `i` can have what `maker` gave it made again: what that is made from still lies
   // there.
-  bool remakes(size_t i, size_t maker) const {
+  bool recomputes(size_t i, size_t maker) const {
     const BoundStep& reader = step(i);
     const int between = result(maker);
     const std::vector<int> needed = handed_reads(maker);
     for (size_t other = maker + 1; other < i; ++other) {
       if (meet(step(other).access.writes, needed)) return false;
     }
-    const int operand = reader.kernel.remakes;
-    return operand >= 0 && !reader.joined && !reader.remade &&
+    const int operand = reader.kernel.recomputes;
+    return operand >= 0 && !reader.joined && !reader.recomputed &&
            reader.spec->operands[static_cast<size_t>(operand)] == between &&
            uses(reader.spec->operands, between) == 1 && !reader.spec->tile;
   }
@@ -140,12 +140,12 @@ class Chainer {
       const BoundKernel& kernel = step(i).kernel;
       const bool near = next == kNone && i <= link.step + kReach;
       if (near && takes(i, kernel.sink, between, rows)) {
-        if (kernel.sink.stores) return link.sums.empty() && link.remakers.empty() ? i : kNone;
+        if (kernel.sink.stores) return link.sums.empty() && link.recomputers.empty() ? i : kNone;
         link.sums.push_back(i);
       } else if (near && !sinks(i) && takes(i, kernel.rows, between, rows)) {
         next = i;
-      } else if (rows.hand != nullptr && remakes(i, link.step)) {
-        link.remakers.push_back(i);
+      } else if (rows.hand != nullptr && recomputes(i, link.step)) {
+        link.recomputers.push_back(i);
       } else {
         return kNone;
       }
@@ -221,7 +221,7 @@ class Chainer {
   }
 
   bool possible(size_t first, size_t end) const {
-    // What is handed lies where the result would.
+    // The handed bytes lie in the result's place.
     if (end - first == 2 && stores(first, end) && hands(path_[first].step, first)) return false;
     if (has_sums(first, end)) {
       // Rows of all parts belong to each other, and those under some rows are theirs at least.
@@ -343,7 +343,7 @@ class Chainer {
         flops += step(sum).flops;
         scratch = std::max(scratch, static_cast<double>(sink.scratch_bytes));
       }
-      cost += static_cast<double>(path_[i].remakers.size()) * size / kMakeBytes;
+      cost += static_cast<double>(path_[i].recomputers.size()) * size / kMakeBytes;
       // A sink that stores what it reads saves the way back only, for a copy inside L2.
       const RowKernel& next = kernel_of(i + 1, first);
       saved += (next.stores ? 1 : 2) * size / rate + kBarrier;
@@ -411,7 +411,7 @@ class Chainer {
                   names.c_str(), static_cast<long long>(cut.band_rows),
                   static_cast<double>(scratch) / 1024, cut.gain / 1000);
     move_work(first, end, list, last);
-    remake(first);
+    recompute(first);
     last.kernel.note = note;
     last.kernel.algorithm = "chain";
     last.kernel.scratch_bytes = std::max(last.kernel.scratch_bytes, scratch);
@@ -444,22 +444,23 @@ class Chainer {
   }
 
   // Those that need the result of link `first` later make it for themselves.
-  void remake(size_t first) {
+  void recompute(size_t first) {
     const BoundStep& maker = step(path_[first].step);
-    for (size_t i : path_[first].remakers) {
+    for (size_t i : path_[first].recomputers) {
       BoundStep& reader = part_.steps[i];
-      reader.remade = std::make_shared<const RowSource>(RowSource{&maker.call, maker.kernel.rows});
+      reader.recomputed =
+          std::make_shared<const RowSource>(RowSource{&maker.call, maker.kernel.rows});
       for (int read : handed_reads(path_[first].step)) add_once(reader.access.reads, read);
       reader.kernel.note += (reader.kernel.note.empty() ? "" : "; ") + std::string(kAgain);
-      reader.kernel.scratch_bytes += reader.kernel.remake_bytes;
-      reader.kernel.sink.scratch_bytes += reader.kernel.remake_bytes;
+      reader.kernel.scratch_bytes += reader.kernel.recompute_bytes;
+      reader.kernel.sink.scratch_bytes += reader.kernel.recompute_bytes;
     }
   }
 
   // The last step of the chain does what the phases did that are taken from the others, and touches
   // what they did.
   void move_work(size_t first, size_t end, const std::vector<size_t>& list, BoundStep& last) {
-    std::vector<int> between, inner;  // results that nobody reads from memory, or writes to it
+    std::vector<int> between, inner;  // results that are not materialized
     for (size_t i = first; i + 1 < end; ++i) {
       between.push_back(result(path_[i].step));
       if (i + 2 < end || !stores(first, end)) inner.push_back(between.back());
@@ -491,7 +492,7 @@ class Chainer {
       last.members.push_back(static_cast<uint32_t>(i));
       member.kernel.algorithm = "chained";
       member.kernel.note = "with the steps up to " + last.spec->path;
-      if (member.remade) member.kernel.note += std::string("; ") + kAgain;
+      if (member.recomputed) member.kernel.note += std::string("; ") + kAgain;
     }
     last.access = access;
     for (int buffer : inner) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "cpu/stream.h"
+#include "cpu/store_policy.h"
 
 namespace nnrt {
 namespace {

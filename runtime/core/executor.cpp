@@ -13,7 +13,7 @@
 namespace nnrt {
 namespace {
 
-// The units of one share of so many.
+// The units of one share.
 std::pair<int64_t, int64_t> units_of(int64_t units, int share, int shares) {
   if (units == 1) return {0, share == 0 ? 1 : 0};
   return {units * share / shares, units * (share + 1) / shares};

@@ -64,7 +64,7 @@ class Executor {
   void run_locked(Binding& binding, void* const* outputs, const Prologue& prologue);
   template <class Body>
   void run_side_by_side(Binding& binding, Body body);
-  // One thread of a run, the worker'th of so many, does these of the binding's shares.
+  // Thread `number` of `workers` of a run does these of the binding's shares.
   struct Worker {
     int number;
     int workers;

@@ -14,7 +14,7 @@ namespace nnrt {
 
 struct Options {
   int threads = 1;   // parts that the work is cut into
-  int cores = 1024;  // of these so many are done side by side
+  int cores = 1024;  // at most this many run at once
   Isa isa = Isa::reference;
   int debug = 0;
   bool verify = false;

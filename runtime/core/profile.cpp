@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "cpu/families.h"
+#include "cpu/kernel_tables.h"
 
 namespace nnrt {
 namespace {

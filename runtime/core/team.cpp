@@ -72,7 +72,7 @@ class Team {
     workers_.clear();
   }
 
-  // Calls so many threads less the caller.
+  // Wakes `threads` - 1 workers; the caller does the rest.
   void start(int threads, const Task& task) {
     const auto called = workers_.begin() + (threads - 1);
     for (auto at = workers_.begin(); at != called; ++at) {

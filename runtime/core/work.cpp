@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-#include "cpu/tile.h"
+#include "cpu/tile/tile.h"
 
 namespace nnrt {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cpu/attributes.h"
-#include "cpu/product.h"
+#include "cpu/gemm/gemm.h"
 #include "nnrt/kernel.h"
 #include "nnrt/plan.h"
 
@@ -47,7 +47,7 @@ void check_windows(const StepSpec& step, const std::vector<Dim>& kernel, bool po
 std::string text_attribute(const AttributeMap& attributes, const std::string& name);
 // Throws Error unless the tensor has this shape; `what` names it.
 void check_shape(const TensorInfo& info, const Shape& expected, const std::string& what);
-// For a prologue: one store, and a domain of so many elements.
+// For a prologue: one store, and a domain of `elements` elements.
 void check_prologue(const BindRequest& request, int64_t elements);
 double bytes_of(const BindRequest& request);
 

@@ -8,7 +8,7 @@
 #include "core/isa.h"
 #include "core/profile.h"
 #include "cpu/caches.h"
-#include "cpu/families.h"
+#include "cpu/kernel_tables.h"
 #include "nnrt/trainer.h"
 #include "python/bindings.h"
 

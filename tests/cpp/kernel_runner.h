@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/isa.h"
-#include "cpu/tile.h"
+#include "cpu/tile/tile.h"
 #include "nnrt/kernel.h"
 #include "test.h"
 
@@ -214,7 +214,8 @@ Tensor<T> run(const Job<T>& job, nnrt::Isa isa, Cut cut = Cut::whole,
     if (job.other != nullptr) infos.push_back(result.info());
     tile = nnrt::bind_tile(epilogue_program(job.result, sizeof(T) == 8, job.other != nullptr),
                            job.result, infos, {result.info()}, {}, isa, 0);
-    if (sizeof(T) == 4) CHECK((nnrt::tile_finish(tile.get()) != nullptr) == (job.other != nullptr));
+    if (sizeof(T) == 4)
+      CHECK((nnrt::tile_epilogue(tile.get()) != nullptr) == (job.other != nullptr));
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
   }

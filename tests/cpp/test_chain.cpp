@@ -41,9 +41,9 @@ PlanWriter make_plan(const Net& net, bool shown) {
 std::vector<std::vector<float>> run_counted(PlanWriter writer, const std::vector<Shape>& shapes,
                                             Isa isa, int threads, int64_t* joined) {
   return run_plan(std::move(writer), shapes, isa, threads, [joined](const Binding& binding) {
-    *joined =
-        std::count_if(binding.main.steps.begin(), binding.main.steps.end(),
-                      [](const BoundStep& step) { return step.joined || step.remade != nullptr; });
+    *joined = std::count_if(
+        binding.main.steps.begin(), binding.main.steps.end(),
+        [](const BoundStep& step) { return step.joined || step.recomputed != nullptr; });
   });
 }
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/conv.h"
+#include "cpu/conv/conv.h"
 #include "kernel_case.h"
 
 namespace {

@@ -62,7 +62,7 @@ PlanWriter make_plan(const Net& net) {
 
 int64_t taken_in(const Binding& binding) {
   return std::count_if(binding.main.steps.begin(), binding.main.steps.end(),
-                       [](const BoundStep& step) { return step.taker != nullptr; });
+                       [](const BoundStep& step) { return step.reduction != nullptr; });
 }
 
 const std::vector<Net>& nets() {

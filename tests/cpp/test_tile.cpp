@@ -12,7 +12,7 @@
 
 #include "core/isa.h"
 #include "cpu/scalar.h"
-#include "cpu/tile.h"
+#include "cpu/tile/tile.h"
 #include "kernel_runner.h"
 #include "nnrt/philox.h"
 #include "test.h"

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/isa.h"
-#include "cpu/families.h"
-#include "cpu/tile_table.h"
+#include "cpu/kernel_tables.h"
+#include "cpu/tile/tile_table.h"
 #include "test.h"
 
 namespace {
@@ -120,8 +120,8 @@ int main() {
   };
   for (Isa isa : {Isa::reference, Isa::generic, Isa::avx2, Isa::avx512, Isa::neon}) {
     if (!nnrt::is_available(isa)) continue;
-    const nnrt::TileTable& table =
-        isa == Isa::reference ? nnrt::scalar_tile_table<float>() : *nnrt::families_of(isa).tile;
+    const nnrt::TileTable& table = isa == Isa::reference ? nnrt::scalar_tile_table<float>()
+                                                         : *nnrt::kernel_tables_of(isa).tile;
     for (const Function& function : functions) {
       float at = 0;
       double worst = worst_error(table, function, &at);

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-#include "cpu/winograd.h"
+#include "cpu/conv/winograd/winograd.h"
 #include "kernel_runner.h"
 #include "test.h"
 
@@ -220,7 +220,7 @@ void check_direction(const Case& sizes, const Operands& operands, ConvDirection 
 }
 
 // The epilogue that is applied in registers.
-void check_finish(const Case& sizes, const Operands& operands, ConvDirection direction) {
+void check_epilogue(const Case& sizes, const Operands& operands, ConvDirection direction) {
   Job<float> job = operands.job(sizes, direction, true);
   const Tensor<float> other = test::random_tensor<float>(job.result, 6);
   job.other = &other;
@@ -246,7 +246,7 @@ void check_case(const Case& sizes, bool with_tile, bool every_cut) {
     if (sizes.taps > 3 && direction == ConvDirection::backward_data) continue;
     check_direction(sizes, operands, direction, with_tile, every_cut);
     if (with_tile && direction != ConvDirection::backward_weight)
-      check_finish(sizes, operands, direction);
+      check_epilogue(sizes, operands, direction);
   }
 }
 

@@ -7,7 +7,7 @@
 
 #include "core/options.h"
 #include "core/program.h"
-#include "cpu/tile.h"
+#include "cpu/tile/tile.h"
 #include "nnrt/kernel.h"
 #include "nnrt/plan.h"
 

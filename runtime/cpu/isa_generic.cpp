@@ -1,6 +1,0 @@
-// The vector algorithms for any CPU: 128-bit vectors of the compiler's base instruction set.
-#include "cpu/isa_prelude.h"
-
-#define NNC_ISA generic
-#define NNC_VECTOR_BYTES 16
-#include "cpu/isa_algorithms.h"
