@@ -1,6 +1,7 @@
 // Kernels that only move elements: transpose, concat, slice and its gradient, pad, resize_nearest.
 // Each says which boxes to copy.
 #include <algorithm>
+#include <limits>
 
 #include "cpu/checks.h"
 #include "cpu/movement/box_copy.h"
@@ -29,6 +30,16 @@ struct Part {
   std::vector<int64_t> strides;
 };
 
+// The last of `count` elements; the largest or smallest integer where it is beyond them.
+int64_t last_of(int64_t begin, int64_t step, int64_t count) {
+  int64_t last = 0;
+  if (__builtin_mul_overflow(count - 1, step, &last) ||
+      __builtin_add_overflow(begin, last, &last)) {
+    return step > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min();
+  }
+  return last;
+}
+
 Part part_of(const BindRequest& request, const Shape& large, const Shape& small,
              const std::string& kernel) {
   NNC_CHECK(large.size() == small.size(), kernel + ": ranks differ");
@@ -40,11 +51,10 @@ Part part_of(const BindRequest& request, const Shape& large, const Shape& small,
     NNC_CHECK(step[d] != 0, kernel + ": a step of 0");
     if (small[d] == 0) continue;
     const auto taken = [&] {
-      std::string which = "element " + std::to_string(begin[d]);
-      if (small[d] > 1) {
-        which = std::to_string(small[d]) + " elements from " + std::to_string(begin[d]) +
-                " in steps of " + std::to_string(step[d]);
-      }
+      const std::string which = small[d] == 1
+                                    ? "element " + std::to_string(begin[d])
+                                    : "elements " + std::to_string(begin[d]) + " to " +
+                                          std::to_string(last_of(begin[d], step[d], small[d]));
       return "the slice takes " + which + " of axis " + std::to_string(d) + ", which has " +
              std::to_string(large[d]);
     };
