@@ -1,17 +1,19 @@
 """Reverse-mode differentiation.
 
-Takes the nodes of a builder, a scalar loss among their results and values to differentiate with
-respect to; appends the nodes of the gradients. It knows operators by their `vjp` only, and tells
-those that ask where a 0 that flows back must stay 0 (`slopes`). Nothing is built for parts that
-reach none of the values asked for, nor for parts the loss does not use.
+`gradients` takes a builder, a scalar loss among the results of its nodes and values to
+differentiate with respect to; it appends the nodes of the gradients. `backward` does the work, for
+the nodes of a graph or of a body, and any gradients to start from. It knows operators by their
+`vjp` only, and tells those that ask where a 0 that flows back must stay 0 (`slopes`). Nothing is
+built for parts that reach none of the values asked for, nor for parts the loss does not use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from .builder import Builder
 from .errors import InternalError
-from .graph import FLOATS, Builder, Node, Origin, Value
+from .graph import FLOATS, Node, Origin, Value
 from .ops.base import NotDifferentiable
 from .slopes import Flow, Slopes
 
@@ -27,22 +29,40 @@ class AutodiffError(Exception):
 
 
 def gradients(builder: Builder, loss: Value, wrt: Sequence[Value]) -> list[Value | None]:
-    """The gradient of `loss` for each value of `wrt`; None where the loss does not depend on it.
-
-    Each node made keeps the origin of the forward node that it differentiates.
-    """
+    """The gradient of `loss` for each value of `wrt`; None where the loss does not depend on it."""
     if loss.shape != () or loss.dtype not in FLOATS:
         reason = f"it must be one floating point number, it is {loss.type}"
         raise AutodiffError("loss", reason, builder.origin)
     forward = list(builder.nodes)
+    if loss not in _reached(forward, wrt):
+        return [None] * len(wrt)
+    return backward(builder, forward, [(loss, builder.constant(1.0, loss.dtype))], wrt)
+
+
+def backward(
+    builder: Builder,
+    nodes: Sequence[Node],
+    seeds: Iterable[tuple[Value, Value]],
+    wrt: Sequence[Value],
+    masked: bool = False,
+) -> list[Value | None]:
+    """The gradient for each value of `wrt`, from those of values that `nodes` lead to; None where
+    no gradient flows.
+
+    Works on the nodes of a whole graph and on those of a body. `seeds` are values with their
+    gradients; those of a value that comes twice are added up. The values of `nodes` must be known
+    to the builder, which appends the nodes of the gradients; each keeps the origin of the node that
+    it differentiates. `masked`: the seeds may hold a 0 that must stay 0 (`slopes.Flow`).
+    """
     origin = builder.origin
-    reached = _reached(forward, wrt)
-    slopes = Slopes(forward, builder.variables)
+    reached = _reached(nodes, wrt)
+    pairs = [(value, gradient) for value, gradient in seeds if value in reached]
+    slopes = Slopes(nodes, builder.variables, [value for value, _ in pairs] if masked else ())
     table: dict[Value, Value] = {}
-    if loss in reached:
-        table[loss] = builder.constant(1.0, loss.dtype)
+    for value, gradient in pairs:
+        _add(builder, table, value, gradient)
     wanted = set(wrt)
-    for node in reversed(forward):
+    for node in reversed(nodes):
         flowing = [table.get(result) for result in node.results]
         if all(gradient is None for gradient in flowing):
             continue
@@ -110,5 +130,9 @@ def _accumulate(
                 f"for an operand {operand.type}",
                 "differentiate",
             )
-        before = table.get(operand)
-        table[operand] = gradient if before is None else builder.emit("add", before, gradient)
+        _add(builder, table, operand, gradient)
+
+
+def _add(builder: Builder, table: dict[Value, Value], value: Value, gradient: Value) -> None:
+    before = table.get(value)
+    table[value] = gradient if before is None else builder.emit("add", before, gradient)

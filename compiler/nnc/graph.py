@@ -8,9 +8,8 @@ keep: `nnc.verify`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,21 +72,44 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One use of an operator; identity is the object."""
+    """One use of an operator; identity is the object.
+
+    `body`: a graph inside the node, for an operator that takes one. A body is closed: it uses its
+    own inputs alone, so what it captures are operands of the node. It has no variables and no
+    updates. The operator says which operands its inputs stand for.
+    """
 
     op: Operator
     operands: tuple[Value, ...]
     attributes: Mapping[str, Any]
     results: tuple[Value, ...]
     origin: Origin = Origin()
+    body: Graph | None = None
 
     @property
     def result(self) -> Value:
         return self.results[0]
 
-    def over(self, operands: tuple[Value, ...]) -> Node:
+    def with_operands(self, operands: tuple[Value, ...]) -> Node:
         """This node on other operands of the same types."""
-        return Node(self.op, operands, self.attributes, self.results, self.origin)
+        return Node(self.op, operands, self.attributes, self.results, self.origin, self.body)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The attributes, and the body as `body`: the methods of the operator are given both."""
+        return with_body(self.attributes, self.body)
+
+    def within(self) -> Iterator[Node]:
+        """This node, and those inside its body at any depth."""
+        yield self
+        if self.body is not None:
+            for node in self.body.nodes:
+                yield from node.within()
+
+
+def with_body(attributes: Mapping[str, Any], body: Graph | None) -> Mapping[str, Any]:
+    """Attributes, and the body of a node beside them."""
+    return attributes if body is None else {**attributes, "body": body}
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,103 +177,3 @@ class Graph:
                 if isinstance(dim, Poly):
                     names.update(dict.fromkeys(sorted(dim.symbols())))
         return tuple(names)
-
-
-@cache
-def _operators() -> Callable[[str], Operator]:
-    """What finds an operator by name, in a package that needs this module."""
-    from .ops import operator
-
-    return operator
-
-
-@dataclass
-class Builder:
-    """Makes nodes: checks operands and attributes with the operator, infers result types, hands out
-    value ids.
-    """
-
-    nodes: list[Node] = field(default_factory=list)
-    inputs: list[Input] = field(default_factory=list)
-    variables: list[Variable] = field(default_factory=list)
-    origin: Origin = Origin()
-    next_id: int = 0
-
-    @staticmethod
-    def over(graph: Graph, keep_nodes: bool = True) -> Builder:
-        """A builder that goes on where a graph ended (same values; new ids follow the largest)."""
-        last = max((value.id for value in graph.values()), default=-1)
-        return Builder(
-            nodes=list(graph.nodes) if keep_nodes else [],
-            inputs=list(graph.inputs),
-            variables=list(graph.variables),
-            next_id=last + 1,
-        )
-
-    def value(self, type: Type) -> Value:
-        made = Value(self.next_id, type)
-        self.next_id += 1
-        return made
-
-    def input(self, name: str, type: Type, role: str = "data") -> Value:
-        made = self.value(type)
-        self.inputs.append(Input(name, made, role))
-        return made
-
-    def variable(
-        self,
-        name: str,
-        kind: str,
-        initial: np.ndarray[Any, Any],
-        dtype: str,
-        trainable: bool = True,
-    ) -> Value:
-        made = self.value(Type(dtype, tuple(int(d) for d in initial.shape)))
-        self.variables.append(Variable(name, kind, made, initial, trainable))
-        return made
-
-    def emit_all(
-        self, name: str, operands: Sequence[Value], **attributes: Any
-    ) -> tuple[Value, ...]:
-        """Append a node of operator `name`; gives all its results. Raises ShapeError
-        (nnc.ops.base).
-        """
-        op = _operators()(name)
-        checked = op.check_attributes(attributes)
-        types = op.infer([operand.type for operand in operands], checked)
-        results = tuple(self.value(type) for type in types)
-        self.nodes.append(Node(op, tuple(operands), checked, results, self.origin))
-        return results
-
-    def emit(self, name: str, *operands: Value, **attributes: Any) -> Value:
-        """`emit_all` for the usual operator with one result."""
-        return self.emit_all(name, operands, **attributes)[0]
-
-    def replace(self, node: Node, name: str) -> tuple[Value, ...]:
-        """Put operator `name`, whose first results are the node's, in the node's place; gives all
-        its results.
-        """
-        op = _operators()(name)
-        types = op.infer([operand.type for operand in node.operands], node.attributes)
-        more = tuple(self.value(type) for type in types[len(node.results) :])
-        place = next(i for i, other in enumerate(self.nodes) if other is node)
-        results = (*node.results, *more)
-        self.nodes[place] = Node(op, node.operands, node.attributes, results, node.origin)
-        return results
-
-    def constant(self, value: Any, dtype: str = "f32") -> Value:
-        """A constant scalar or array as a value."""
-        return self.emit("constant", value=np.asarray(value, DTYPES[dtype]))
-
-    def graph(
-        self,
-        outputs: Iterable[tuple[str, Value]] = (),
-        updates: Iterable[tuple[str, Value]] = (),
-    ) -> Graph:
-        return Graph(
-            tuple(self.inputs),
-            tuple(self.variables),
-            tuple(self.nodes),
-            tuple(outputs),
-            tuple(updates),
-        )

@@ -6,7 +6,7 @@ time. With `double=True` every f32 is computed as float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,8 @@ def run_node(
 ) -> tuple[Array, ...]:
     """The results of one node. Raises InternalError where they are not what `infer` promised."""
     attributes = resolve(node.attributes, environment)
+    if node.body is not None:
+        attributes["body"] = _runner(node.body, environment, context)
     results = node.op.reference(operands, attributes, context)
     for value, array in zip(node.results, results, strict=True):
         shape = tuple(evaluate_dim(dim, environment) for dim in value.shape)
@@ -104,6 +106,19 @@ def run_node(
                 "interpret",
             )
     return results
+
+
+def _runner(
+    body: Graph, environment: Mapping[str, int], context: Context
+) -> Callable[[Sequence[Array]], tuple[Array, ...]]:
+    """The function of a body: from the arrays of its inputs to those of its outputs."""
+
+    def run_body(arrays: Sequence[Array]) -> tuple[Array, ...]:
+        values = {i.value: array for i, array in zip(body.inputs, arrays, strict=True)}
+        found = evaluate(body, values, environment, context, wanted=body.roots())
+        return tuple(found[value] for _, value in body.outputs)
+
+    return run_body
 
 
 def bind_shape(

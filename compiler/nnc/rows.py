@@ -98,8 +98,11 @@ class Rows:
 
     def _counts(self, node: Node) -> bool:
         """Whether the number of rows is a part of what a node computes."""
-        parts: list[Any] = [*node.attributes.values(), *(value.shape for value in node.results)]
-        return any(_names(part, self.batch) for part in parts)
+        return any(
+            _names(part, self.batch)
+            for inner in node.within()
+            for part in (*inner.attributes.values(), *(value.shape for value in inner.results))
+        )
 
     def _keeps_rows(self, node: Node, kinds: Sequence[Kind]) -> bool:
         types = [value.type for value in node.operands]

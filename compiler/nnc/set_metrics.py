@@ -12,8 +12,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .builder import Builder
 from .dims import Poly, product
-from .graph import DTYPES, Builder, Graph, Input, Node, Value
+from .graph import DTYPES, Graph, Input, Node, Value
 from .least_cut import least_cut
 from .rows import Kind, Rows, batch_symbol, parts_of_row
 
@@ -133,7 +134,7 @@ class _Cut:
         inner = self._emit(node.op.name, inner, axes=within, keepdims=True)
         if added:
             inner = self._emit("reshape", inner, shape=(inner.shape[0], *inner.shape[2:]))
-        return node.over((inner,))
+        return node.with_operands((inner,))
 
     def _by_row(self, value: Value) -> Value:
         """A value whose first axis is the rows."""

@@ -18,7 +18,7 @@ from .graph import FLOATS, Node, Value, Variable
 
 
 class Size(IntEnum):
-    """What is known of every element of a value; each level holds those before it."""
+    """What is known of every element of a value; each level includes those before it."""
 
     ANY = 0
     FINITE = 1
@@ -43,8 +43,14 @@ class Flow:
 class Slopes:
     """Follows the walk back over the nodes, which are visited from the last to the first."""
 
-    def __init__(self, forward: Sequence[Node], variables: Sequence[Variable]) -> None:
-        self.masked: set[Value] = set()
+    def __init__(
+        self,
+        forward: Sequence[Node],
+        variables: Sequence[Variable],
+        masked: Iterable[Value] = (),
+    ) -> None:
+        """`masked`: values to which a choice that comes later may send back a 0."""
+        self.masked: set[Value] = set(masked)
         self.sizes: dict[Value, Size] = {item.value: Size.FINITE for item in variables}
         for node in forward:
             for result in node.results:
@@ -53,7 +59,7 @@ class Slopes:
     def flow(self, node: Node) -> Flow:
         """What is known at a node, through which a gradient flows; to be asked once for each."""
         masked = any(result in self.masked for result in node.results)
-        if masked or "picks" in node.op.traits:
+        if masked or any("picks" in inner.op.traits for inner in node.within()):
             self.masked.update(node.operands)
         return Flow(masked, tuple(self._known(operand) for operand in node.operands))
 
@@ -61,17 +67,13 @@ class Slopes:
         return self.sizes.get(value, Size.ANY if value.dtype in FLOATS else Size.FINITE)
 
     def _size(self, node: Node, result: Value) -> Size:
-        if node.op.name == "constant":
+        if "constant" in node.op.traits:
             return _size_of(node.attributes["value"])
-        if node.op.name == "dimension":
-            return Size.NONZERO
-        if node.op.name in _DRAWN or result.dtype not in FLOATS:
+        if node.op.size > Size.ANY:
+            return node.op.size
+        if result.dtype not in FLOATS:
             return Size.FINITE
-        return self._known(node.operands[0]) if node.op.name in _MOVED else Size.ANY
-
-
-_DRAWN = ("random_uniform", "iota")
-_MOVED = ("cast", "reshape", "broadcast_to", "transpose", "stop_gradient")
+        return self._known(node.operands[0]) if "moves" in node.op.traits else Size.ANY
 
 
 def _size_of(array: np.ndarray[Any, Any]) -> Size:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dims import Dim, product
+from .fixed_values import fixed_values
 from .graph import DTYPES, Graph, Node
-from .passes.fold_batch_norm import fixed_values
+from .ops.base import cost_of_node
 
 
 @dataclass
@@ -27,9 +28,7 @@ class _Layer:
     def row(self) -> dict[str, Any]:
         flops: Dim = 0
         for node in self.nodes:
-            operands = [value.type for value in node.operands]
-            results = [value.type for value in node.results]
-            flops = flops + node.op.cost(operands, results, node.attributes).flops
+            flops = flops + cost_of_node(node).flops
         shape = ""
         size: Dim = 0
         if self.nodes:

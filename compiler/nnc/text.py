@@ -1,8 +1,10 @@
 """The text form of a graph: `print_graph` and `parse_graph`, inverse to each other.
 
 One line for each input, variable, node, output and update; values are numbered densely in the order
-of printing. Arrays of variables are not printed (parse fills them from `arrays`, else with zeros);
-constants up to `inline_limit` elements are, larger ones appear by a digest that `arrays` resolves.
+of printing. A graph inside a node follows the line of its node, between `{` and `}`, and is
+numbered on its own. Arrays of variables are not printed (parse fills them from `arrays`, else with
+zeros); constants up to `inline_limit` elements are, larger ones appear by a digest that `arrays`
+resolves.
 Parsing checks the form and the attributes; `nnc.verify` checks the rest.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +48,8 @@ def constant_arrays(graph: Graph) -> dict[str, Array]:
     return {
         digest(value): value
         for node in graph.nodes
-        for value in node.attributes.values()
+        for inner in node.within()
+        for value in inner.attributes.values()
         if isinstance(value, np.ndarray)
     }
 
@@ -58,44 +62,59 @@ def print_graph(graph: Graph, inline_limit: int = _INLINE_LIMIT) -> str:
 
 
 def graph_lines(graph: Graph, inline_limit: int = _INLINE_LIMIT) -> list[str]:
+    return [line for line, _ in _lines(graph, inline_limit)]
+
+
+def _lines(
+    graph: Graph, inline_limit: int = _INLINE_LIMIT, indent: str = ""
+) -> Iterator[tuple[str, Node | None]]:
+    """The lines of a graph, with the node that each begins. The lines of a body follow those of its
+    node, indented, with numbers of their own.
+    """
     numbers = {value: number for number, value in enumerate(graph.values())}
 
     def name(value: Value) -> str:
         number = numbers.get(value)
         return f"%{number}" if number is not None else f"%?{value.id}"
 
-    lines = []
     for item in graph.inputs:
         role = "" if item.role == "data" else f" {item.role}"
-        lines.append(
-            f"{name(item.value)}: {type_text(item.value.type)} = input {_name(item.name)}{role}"
-        )
+        head = f"{indent}{name(item.value)}: {type_text(item.value.type)}"
+        yield f"{head} = input {_name(item.name)}{role}", None
     for variable in graph.variables:
         frozen = "" if variable.trainable else " frozen"
-        head = f"{name(variable.value)}: {type_text(variable.value.type)}"
-        lines.append(f"{head} = {variable.kind} {_name(variable.name)}{frozen}")
-    lines.extend(_node_line(node, name, inline_limit) for node in graph.nodes)
-    lines.extend(f"output {_name(text)} = {name(value)}" for text, value in graph.outputs)
-    lines.extend(f"update {_name(text)} = {name(value)}" for text, value in graph.updates)
-    return lines
+        head = f"{indent}{name(variable.value)}: {type_text(variable.value.type)}"
+        yield f"{head} = {variable.kind} {_name(variable.name)}{frozen}", None
+    for node in graph.nodes:
+        yield f"{indent}{_node_line(node, name, inline_limit)}", node
+        if node.body is not None:
+            yield from _lines(node.body, inline_limit, f"{indent}  ")
+            yield f"{indent}}}", None
+    for text, value in graph.outputs:
+        yield f"{indent}output {_name(text)} = {name(value)}", None
+    for text, value in graph.updates:
+        yield f"{indent}update {_name(text)} = {name(value)}", None
 
 
 def lines_around(graph: Graph, node: Node | None, count: int = 10) -> tuple[str, list[str]]:
-    """A node's own line, and up to `count` lines of the graph around it."""
-    lines = graph_lines(graph)
-    if node is None or all(node is not other for other in graph.nodes):
+    """A node's own line, and up to `count` lines of the graph around it; the node may be inside a
+    body.
+    """
+    table = list(_lines(graph))
+    lines = [line for line, _ in table]
+    index = next((i for i, (_, other) in enumerate(table) if other is node), None)
+    if node is None or index is None:
         return "", lines[:count]
-    index = len(graph.inputs) + len(graph.variables)
-    index += next(i for i, other in enumerate(graph.nodes) if other is node)
     begin = max(0, index - count // 2)
-    return lines[index], lines[begin : begin + count]
+    return lines[index].strip(), lines[begin : begin + count]
 
 
 def _node_line(node: Node, name: Any, inline_limit: int) -> str:
     results = ", ".join(f"{name(value)}: {type_text(value.type)}" for value in node.results)
     attributes = _attributes_text(node, inline_limit)
     operands = ", ".join(name(value) for value in node.operands)
-    line = f"{results} = {node.op.name}{attributes}({operands})"
+    opening = "" if node.body is None else " {"
+    line = f"{results} = {node.op.name}{attributes}({operands}){opening}"
     origin = " ".join(part for part in (node.origin.source or "-", node.origin.path) if part)
     return line if origin == "-" else f"{line}  # {origin}"
 
@@ -156,21 +175,21 @@ def parse_graph(text: str, arrays: Mapping[str, Array] | None = None) -> Graph:
     """Read what `print_graph` wrote. `arrays`: variables by name, big constants by digest. Raises
     TextError.
     """
-    parser = _GraphParser(arrays or {})
+    parsers = [_GraphParser(arrays or {})]  # of the graph, and of the bodies that are open
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            parser.line(line)
+            if line.strip() == "}" and len(parsers) > 1:
+                body = parsers.pop().graph()
+                parsers[-1].close(body)
+            elif parsers[-1].line(line):
+                parsers.append(_GraphParser(arrays or {}))
         except (ValueError, KeyError, OverflowError) as error:
             raise TextError(f"line {number}: {error}: {line.strip()}") from None
-    return Graph(
-        tuple(parser.inputs),
-        tuple(parser.variables),
-        tuple(parser.nodes),
-        tuple(parser.outputs),
-        tuple(parser.updates),
-    )
+    if len(parsers) > 1:
+        raise TextError("the text ends inside a body: expected `}`")
+    return parsers[0].graph()
 
 
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|%\d+|[\w.]+|\S)')
@@ -186,8 +205,22 @@ class _GraphParser:
         self.outputs: list[tuple[str, Value]] = []
         self.updates: list[tuple[str, Value]] = []
 
-    def line(self, text: str) -> None:
-        self.text, self.position = text, 0
+    def graph(self) -> Graph:
+        return Graph(
+            tuple(self.inputs),
+            tuple(self.variables),
+            tuple(self.nodes),
+            tuple(self.outputs),
+            tuple(self.updates),
+        )
+
+    def close(self, body: Graph) -> None:
+        """Give the last node the body that its line opened."""
+        self.nodes[-1] = replace(self.nodes[-1], body=body)
+
+    def line(self, text: str) -> bool:
+        """Read a line; gives whether it opens a body."""
+        self.text, self.position, self.opens = text, 0, False
         if self.peek() in ("output", "update"):
             table = self.outputs if self.take() == "output" else self.updates
             name = self.name()
@@ -197,6 +230,7 @@ class _GraphParser:
             self.definition()
         if self.peek() not in ("", "#"):
             raise ValueError(f"unexpected `{self.peek()}`")
+        return self.opens
 
     def definition(self) -> None:
         results = [self.result()]
@@ -246,6 +280,9 @@ class _GraphParser:
             attributes = op.check_attributes(given)
         except ShapeError as error:
             raise ValueError(error.message) from None
+        if self.peek() == "{":
+            self.take("{")
+            self.opens = True
         return Node(op, operands, attributes, results, self.origin())
 
     def attribute(self, kind: str, text: str, result: Type) -> Any:

@@ -2,7 +2,8 @@
 
 One producer for each value, producers before users, ids unique, types equal to what `infer` gives,
 attributes complete, names unique, variables of a known kind whose arrays fit, and updates that name
-a variable and have its type.
+a variable and have its type. A graph inside a node keeps the same rules, is closed, and has no
+variables and no updates.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .errors import InternalError
-from .graph import DTYPES, Graph, Node, Value
+from .graph import DTYPES, Graph, Node, Value, with_body
 from .ops.base import ShapeError
 from .text import VARIABLE_KINDS, lines_around, type_text
 
@@ -21,37 +22,47 @@ ROLES = ("data", "clock")
 
 def verify(graph: Graph, pass_name: str = "") -> None:
     """Raise InternalError at the first broken rule. `pass_name`: the pass that made the graph."""
-
-    def fail(message: str, node: Node | None = None) -> InternalError:
-        line, around = lines_around(graph, node)
-        return InternalError(message, pass_name, line, around)
-
     try:
-        _interface(graph)
-        defined = {item.value for item in graph.inputs} | {v.value for v in graph.variables}
-        _distinct(graph)
-        known = {variable.name: variable.value for variable in graph.variables}
-        for name, value in graph.updates:
-            if name not in known:
-                raise _Broken(f"update of `{name}`, which is no variable")
-            if known[name].type != value.type:
-                found, expected = type_text(value.type), type_text(known[name].type)
-                raise _Broken(f"update of `{name}` is {found}, the variable is {expected}")
+        _graph(graph, set())
     except _Broken as broken:
-        raise fail(str(broken)) from None
+        line, around = lines_around(graph, broken.node)
+        raise InternalError(str(broken), pass_name, line, around) from None
+
+
+def _graph(graph: Graph, around: set[Value]) -> None:
+    """Check a graph. `around`: the values of the graphs that it is inside of."""
+    _interface(graph)
+    defined = {item.value for item in graph.inputs} | {v.value for v in graph.variables}
+    _distinct(graph)
+    known = {variable.name: variable.value for variable in graph.variables}
+    for name, value in graph.updates:
+        if name not in known:
+            raise _Broken(f"update of `{name}`, which is no variable")
+        if known[name].type != value.type:
+            found, expected = type_text(value.type), type_text(known[name].type)
+            raise _Broken(f"update of `{name}` is {found}, the variable is {expected}")
     for node in graph.nodes:
         try:
-            _node(node, defined)
+            _node(node, defined, around)
         except _Broken as broken:
-            raise fail(str(broken), node) from None
+            broken.node = broken.node or node
+            raise
         defined.update(node.results)
     for value in graph.roots():
+        if value in around:
+            raise _captured(f"an output is {value!r}")
         if value not in defined:
-            raise fail(f"an output or update uses {value!r}, which nothing produces")
+            raise _Broken(f"an output or update uses {value!r}, which nothing produces")
 
 
 class _Broken(Exception):
-    """A broken rule; `verify` adds where."""
+    """A broken rule, and the node that breaks it; None where the graph as a whole does."""
+
+    node: Node | None = None
+
+
+def _captured(what: str) -> _Broken:
+    return _Broken(f"{what} of a graph around the body; what a body captures is an operand")
 
 
 def _interface(graph: Graph) -> None:
@@ -96,13 +107,17 @@ def _distinct(graph: Graph) -> None:
         ids.add(value.id)
 
 
-def _node(node: Node, defined: set[Value]) -> None:
+def _node(node: Node, defined: set[Value], around: set[Value]) -> None:
     for operand in node.operands:
+        if operand in around:
+            raise _captured(f"operand {operand!r} is a value")
         if operand not in defined:
             raise _Broken(f"operand {operand!r} is used before it is produced")
+    _body(node, defined, around)
     try:
         attributes = node.op.check_attributes(node.attributes)
-        types = tuple(node.op.infer([operand.type for operand in node.operands], attributes))
+        operands = [operand.type for operand in node.operands]
+        types = tuple(node.op.infer(operands, with_body(attributes, node.body)))
     except ShapeError as error:
         raise _Broken(error.message) from None
     except (TypeError, ValueError, IndexError, KeyError) as error:
@@ -120,3 +135,21 @@ def _node(node: Node, defined: set[Value]) -> None:
         raise _Broken(
             f"the types are {', '.join(type_text(t) for t in found)}, not {expected} as inferred"
         )
+
+
+def _body(node: Node, defined: set[Value], around: set[Value]) -> None:
+    """Check the graph inside a node; the message names the nodes that it is inside of."""
+    body = node.body
+    if (body is not None) != node.op.takes_body:
+        raise _Broken(f"`{node.op.name}` {'needs a' if node.op.takes_body else 'takes no'} body")
+    if body is None:
+        return
+    try:
+        if body.variables or body.updates:
+            raise _Broken("a body has no variables and no updates")
+        _graph(body, defined | around)
+    except _Broken as broken:
+        place = " ".join(part for part in (node.origin.source, node.origin.path) if part)
+        inside = _Broken(f"in the body of `{node.op.name}`{place and f' ({place})'}: {broken}")
+        inside.node = broken.node
+        raise inside from None

@@ -8,16 +8,16 @@ go to.
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nnlang.codes import CODES
+from nnlang.paths import shown_name
+from nnlang.rendering import render_all
 from nnlang.syntax import Source, Span
 
 MAX_ERRORS = 20  # that are reported at once
-LIBRARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "std")
 
 
 @dataclass(frozen=True)
@@ -88,25 +88,7 @@ class DiagnosticError(Exception):
         super().__init__(*self.diagnostics)
 
     def __str__(self) -> str:
-        from nnlang.rendering import render_all
-
         return render_all(self.diagnostics, self.sources)
-
-
-def shown_path(path: str) -> str:
-    """A path as messages show it: from the working directory where that is shorter."""
-    try:
-        relative = os.path.relpath(path)
-    except (ValueError, OSError):  # another drive, or a working directory that is gone
-        return path
-    return relative if len(relative) <= len(path) else path
-
-
-def shown_name(source: Source) -> str:
-    """The path of a source that is a file of the user, else its name."""
-    if source.directory is None or os.path.normpath(source.directory).startswith(LIBRARY):
-        return source.name
-    return shown_path(os.path.join(source.directory, os.path.basename(source.name)))
 
 
 def to_json(diagnostic: Diagnostic, sources: Mapping[str, Source] | None = None) -> dict[str, Any]:

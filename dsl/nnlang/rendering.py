@@ -10,9 +10,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nnlang.diagnostics import Diagnostic, Label, shown_name
+from nnlang.paths import shown_name
 from nnlang.syntax import Source, Span
+
+if TYPE_CHECKING:
+    from nnlang.diagnostics import Diagnostic, Label
 
 _TAB = 4
 _CONTEXT = 1  # Lines between two labelled ones that are shown rather than cut.

@@ -11,8 +11,9 @@ import random
 from collections.abc import Callable
 
 import numpy as np
+from nnc.builder import Builder
 from nnc.dims import Dim, symbol
-from nnc.graph import Builder, Graph, Origin, Type, Value
+from nnc.graph import Graph, Origin, Type, Value
 
 N = symbol("N")
 UNARY = ("neg", "abs", "tanh", "sigmoid", "square", "erf", "sin", "cos", "exp", "log1p")

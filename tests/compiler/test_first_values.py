@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from nnc import interpret
-from nnc.elaborate import drawing, elaborate, remembered
-from nnc.graph import Builder
+from nnc.builder import Builder
+from nnc.elaborate import elaborate, memoize, sample_initializers
+from nnc.elaborate.sample_initializers import InitializerGraph, sample
 from nnc.ops import philox
 from nnc.ops.base import Context
 from nnlang.syntax import Source
@@ -32,9 +33,9 @@ def test_pieces_and_threads_change_no_bit(
     initializer: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = first_values(initializer)
-    monkeypatch.setattr(drawing, "PIECE", 64)
-    monkeypatch.setattr(drawing, "SLICE", 24)
-    monkeypatch.setattr(drawing, "_threads", lambda: threads)
+    monkeypatch.setattr(sample_initializers, "PIECE", 64)
+    monkeypatch.setattr(sample_initializers, "SLICE", 24)
+    monkeypatch.setattr(sample_initializers, "_threads", lambda: threads)
     parts = first_values(initializer)
     assert list(whole) == list(parts)
     for name, array in whole.items():
@@ -49,7 +50,7 @@ def test_a_drawing_is_what_the_interpreter_gives() -> None:
     mixed = builder.emit("mul", builder.emit("sub", *drawn), builder.constant(0.25))
     graph = builder.graph(outputs=[("value", mixed)])
     outputs, _ = interpret.run(graph, {}, context=Context(seed=9))
-    (made,) = drawing.draw([drawing.Drawing(graph, mixed, "f32", shape)], 9)
+    (made,) = sample([InitializerGraph(graph, mixed, "f32", shape)], 9)
     np.testing.assert_array_equal(made, outputs["value"])
 
 
@@ -57,7 +58,7 @@ def test_a_number_is_spread_over_its_variable() -> None:
     builder = Builder()
     number = builder.emit("random_uniform", shape=(), stream=3)
     graph = builder.graph(outputs=[("value", number)])
-    (made,) = drawing.draw([drawing.Drawing(graph, number, "f32", (4, 5))], 9)
+    (made,) = sample([InitializerGraph(graph, number, "f32", (4, 5))], 9)
     assert made.shape == (4, 5) and (made == made[0, 0]).all()
 
 
@@ -65,7 +66,7 @@ def test_what_fails_on_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> No
     def fail(*_: object) -> None:
         raise MemoryError("no more")
 
-    monkeypatch.setattr(drawing, "_threads", lambda: 2)
+    monkeypatch.setattr(sample_initializers, "_threads", lambda: 2)
     monkeypatch.setattr(philox, "fill_uniform", fail)
     with pytest.raises(MemoryError, match="no more"):
         first_values("uniform(-0.5, 2)")
@@ -73,9 +74,9 @@ def test_what_fails_on_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NNC_THREADS", "2")
-    assert drawing._threads() == 2
+    assert sample_initializers._threads() == 2
     monkeypatch.setenv("NNC_THREADS", "99")
-    assert drawing._threads() == drawing.MOST_THREADS
+    assert sample_initializers._threads() == sample_initializers.MOST_THREADS
 
 
 def test_later_elements_can_be_drawn_alone() -> None:
@@ -87,9 +88,9 @@ def test_later_elements_can_be_drawn_alone() -> None:
 
 def test_equal_values_of_other_types_are_not_the_same() -> None:
     values = [1, 1.0, True, "1", 0.0, -0.0, (1,), [1], ((1,),), (1, 2), float("nan")]
-    keys = [remembered._key_of(value) for value in values]
+    keys = [memoize._key_of(value) for value in values]
     assert len(set(keys)) == len(values)
-    assert all(remembered._key_of(value) == key for value, key in zip(values, keys, strict=True))
+    assert all(memoize._key_of(value) == key for value, key in zip(values, keys, strict=True))
 
 
 def test_layers_alike_keep_parameters_of_their_own() -> None:

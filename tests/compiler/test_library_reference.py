@@ -9,6 +9,7 @@ import pytest
 from nnc.elaborate.builtins import builtins
 from nnc.elaborate.calls import signature
 from nnc.elaborate.context import Context
+from nnc.elaborate.evaluator import EVALUATOR
 from nnc.elaborate.module import LIBRARY, PRELUDE, load_text, prelude
 from nnc.elaborate.names import check_names
 from nnc.elaborate.values import Block, Builtin
@@ -68,7 +69,7 @@ def test_the_library_has_no_unknown_or_unused_names(part: str) -> None:
     _, loader = load_text(Source("<text>", ""))
     name = f"library/{part}.nn"  # not the name by which mistakes move to the caller
     text = (LIBRARY / f"{part}.nn").read_text(encoding="utf-8")
-    context = Context({name: Source(name, text)}, training=False)
+    context = Context({name: Source(name, text)}, EVALUATOR, training=False)
     check_names(context, parse(text, name), prelude(loader).scope)
     assert [found.message for found in context.diagnostics] == []
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from nnc import lower
 from nnc.autodiff import gradients
+from nnc.builder import Builder
 from nnc.dims import symbol
 from nnc.elaborate import elaborate
-from nnc.graph import Builder, Graph
+from nnc.graph import Graph
 from nnc.interpret import run
 from nnc.ops.base import Context
 from nnc.passes import optimize

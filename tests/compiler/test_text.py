@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from nnc.graph import Builder, Origin, Type
+from nnc.builder import Builder
+from nnc.graph import Origin, Type
 from nnc.text import TextError, constant_arrays, digest, parse_graph, print_graph
 
 LENET = """\

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from nnc import interpret, passes
-from nnc.graph import DTYPES, Builder, Graph, Type
+from nnc.builder import Builder
+from nnc.graph import DTYPES, Graph, Type
 from nnc.lower import combine
 from nnc.ops import all_operators
 from nnc.ops.base import Operator, Sample

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from nnc.graph import DTYPES, Builder, Graph, Type, Value
+from nnc.builder import Builder
+from nnc.graph import DTYPES, Graph, Type, Value
 from nnc.interpret import NO_CONTEXT
 from nnc.ops import operator
 from nnc.ops.base import Array, Context, Sample

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nnc.autodiff import AutodiffError, gradients
+from nnc.builder import Builder
 from nnc.dims import symbol
 from nnc.errors import InternalError
-from nnc.graph import Builder, Origin, Type, Value
+from nnc.graph import Origin, Type, Value
 from nnc.interpret import run
 from nnc.ops.base import Array
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nnc.builder import Builder
 from nnc.dims import Dim, symbol
 from nnc.errors import InternalError
-from nnc.graph import Builder, Graph, Node, Type
+from nnc.graph import Graph, Node, Type
 from nnc.interpret import bind_shape, evaluate, run
 from nnc.ops.base import Context
 

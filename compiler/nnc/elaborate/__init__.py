@@ -21,6 +21,7 @@ from nnlang.diagnostics import MAX_ERRORS, Diagnostic, DiagnosticError, diagnost
 from .. import set_metrics
 from ..graph import Graph, Value, Variable
 from .context import Context, Limit, Mistake, VariableSpec, is_known
+from .evaluator import EVALUATOR
 from .initial import initial_values
 from .module import Loader, Module, load_text
 from .network import Network, Text, build_net, choose_net
@@ -77,7 +78,7 @@ def elaborate(
     mistakes: list[Diagnostic] = []
     found: dict[str, Any] = {}
     for program in ("predict",) if section is None else ("evaluate", "train"):
-        context = Context(loader.sources, program == "train", chosen.name.text)
+        context = Context(loader.sources, EVALUATOR, program == "train", chosen.name.text)
         if program == "train" and section is not None:
             context.frozen = tuple(
                 node.pattern.value for node in section.body if isinstance(node, syntax.Freeze)

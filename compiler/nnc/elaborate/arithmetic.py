@@ -17,7 +17,7 @@ from ..dims import Poly
 from ..graph import FLOATS
 from ..ops.base import ShapeError
 from .context import Context
-from .sides import shape_help, unequal_sides
+from .operand_mismatch import operand_mismatch, shape_help
 from .values import (
     Tensor,
     describe,
@@ -306,7 +306,7 @@ def apply(context: Context, sign: str, left: Tensor, right: Tensor, node: syntax
         left, right = _division_types(context, sign, left, right, node)
     if not broadcastable(left.shape, right.shape):
         message = f"the two sides of `{sign}` have different shapes"
-        unequal_sides(
+        operand_mismatch(
             context, "N0312", message, node, left, right, shape_help(context, node, left, right)
         )
     if left.dtype == "u8" and sign in ("+", "-", "*"):
@@ -394,7 +394,7 @@ def _division_types(
     elif wider == "u8" and sign in ("+", "-", "*"):  # which would wrap around
         first, second = (context.snippet(part.span) for part in (node.left, node.right))
         helps = [f"convert both sides: `f32({first}) {sign} f32({second})`"]
-    unequal_sides(context, "N0302", message, node, left, right, helps, dtype=True)
+    operand_mismatch(context, "N0302", message, node, left, right, helps, dtype=True)
 
 
 def cast(context: Context, tensor: Tensor, dtype: str) -> Tensor:
@@ -425,7 +425,7 @@ def matmul(context: Context, node: syntax.Binary, left: Any, right: Any) -> Tens
                 columns, rows = left.shape[-1], right.shape[-2]
                 message += f": {columns} columns on the left, {rows} rows on the right"
         helps = [error.help] if error.help else []
-        unequal_sides(
+        operand_mismatch(
             context, error.code, message, node, left, right, helps, dtype=error.code == "N0302"
         )
     return Tensor(made, node.span, context.snippet(node.span))

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
-from .context import STANDARD, Context, Frame
-from .expressions import checked_dtype, evaluate_value, sibling
-from .kept import joined, missing
+from .context import STANDARD, Context, Frame, is_helper
+from .expressions import checked_dtype, evaluate_value
+from .memoize import memoize
 from .patterns import match_type
-from .remembered import remembered
 from .scope import Binding, Paths, Scope
+from .statements import run_body, run_inside
 from .values import (
     Arguments,
     Block,
@@ -24,6 +24,8 @@ from .values import (
     describe,
     is_number,
     is_plain,
+    joined,
+    missing,
     written,
 )
 
@@ -103,34 +105,9 @@ def shown_call(function: Block, supplied: int = 0) -> str:
 def call_block(context: Context, function: Block, given: Arguments, span: syntax.Span) -> Any:
     if is_helper(function.name, span):
         own = context.paths
-        return remembered(
-            context, function, given, lambda: build(context, function, given, span, own)
-        )
-    return build(context, function, given, span, use_paths(context, function.name, given, span))
-
-
-def is_helper(name: str, span: syntax.Span) -> bool:
-    """Whether a block is one that the library keeps to itself; those have no paths."""
-    return name.startswith("_") and span.file.startswith(STANDARD)
-
-
-def use_paths(context: Context, name: str, given: Arguments, span: syntax.Span) -> Paths:
-    """The paths of one use of a block: under its own name or the one after `as`."""
-    if is_helper(name, span):
-        return context.paths
-    if given.label is None:
-        return context.paths.use(name)
-    paths = context.paths.labelled(given.label)
-    if paths is None:
-        where = f"`{context.paths.prefix}`" if context.paths.prefix else "the net"
-        context.fail(
-            "N0206",
-            f"the name `{given.label}` is taken in {where}",
-            span,
-            "named again here",
-            helps=["give this use another name"],
-        )
-    return paths
+        return memoize(context, function, given, lambda: build(context, function, given, span, own))
+    paths = context.use_paths(function.name, given.label, span)
+    return build(context, function, given, span, paths)
 
 
 def call_instance(context: Context, instance: Instance, given: Arguments, span: syntax.Span) -> Any:
@@ -154,12 +131,10 @@ def build(
     try:
         with context.path(paths), context.as_in_inference(paths):
             if isinstance(definition, syntax.Net):
-                return sibling("network").run_inside(context, scope, definition)
+                return run_inside(context, scope, definition)
             if not isinstance(definition.body, tuple):
                 return evaluate_value(context, scope, definition.body)
-            return sibling("statements").run_body(
-                context, scope, definition.body, function.name, definition.name.span
-            )
+            return run_body(context, scope, definition.body, function.name, definition.name.span)
     finally:
         context.leave()
 

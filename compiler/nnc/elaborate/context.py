@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 from nnlang import syntax
 from nnlang.diagnostics import MAX_ERRORS, Diagnostic, Label
 
-from ..graph import MAX_RANK, Builder, Node, Origin, Value
+from ..builder import Builder
+from ..graph import MAX_RANK, Node, Origin, Value
 from ..ops.base import ShapeError
-from .scope import Paths
-from .values import Tensor, shape_text
+from .scope import Paths, Scope
+from .values import Arguments, Tensor, shape_text
 
 STANDARD = "std/"  # names of standard-library files begin with this
 WORK_LIMIT = 1_000_000  # expressions and statements; training ResNet-50 takes 21,000
@@ -52,6 +53,17 @@ class Frame:
     span: syntax.Span
     definition: Any
     kind: str = "block"
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """The functions that evaluating an expression calls in modules that are built on it: to call,
+    to keep a call for later, to execute a statement.
+    """
+
+    call: Callable[[Context, Any, Arguments, syntax.Span], Any]
+    keep: Callable[[Context, Any, Arguments, syntax.Span], Any]
+    execute: Callable[[Context, Scope, syntax.Statement], None]
 
 
 class _Meanwhile:
@@ -94,6 +106,7 @@ class Context:
     """One elaboration of a net (with or without its training section)."""
 
     sources: dict[str, syntax.Source]
+    evaluator: Evaluator
     training: bool  # false inside what is frozen, also while the training step is built
     subject: str = ""  # the net or training section, where chains of calls end
     builder: Builder = field(default_factory=Builder)
@@ -113,7 +126,7 @@ class Context:
     answering: bool = False  # while a net is built for inference, which draws no numbers
     frozen: tuple[str, ...] = ()  # the patterns of `freeze`, while the training step is built
     shared: str = ""  # the shared instance being called
-    remembered: dict[Hashable, Any] = field(default_factory=dict)
+    memo: dict[Hashable, Any] = field(default_factory=dict)
     snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     # Places
@@ -168,6 +181,24 @@ class Context:
 
     def path(self, paths: Paths) -> AbstractContextManager[None]:
         return _Meanwhile(self, "paths", paths)
+
+    def use_paths(self, name: str, label: str | None, span: syntax.Span) -> Paths:
+        """The paths of one use of a block: under its own name or the one after `as`."""
+        if is_helper(name, span):
+            return self.paths
+        if label is None:
+            return self.paths.use(name)
+        paths = self.paths.labelled(label)
+        if paths is None:
+            where = f"`{self.paths.prefix}`" if self.paths.prefix else "the net"
+            self.fail(
+                "N0206",
+                f"the name `{label}` is taken in {where}",
+                span,
+                "named again here",
+                helps=["give this use another name"],
+            )
+        return paths
 
     def enter(self, frame: Frame) -> None:
         """Begin to build a block; `leave` ends it."""
@@ -385,6 +416,11 @@ class Context:
         count = self.streams.get(key, 0)
         self.streams[key] = count + 1
         return zlib.crc32(f"{key}#{count}".encode())
+
+
+def is_helper(name: str, span: syntax.Span) -> bool:
+    """Whether a block is one that the library keeps to itself; those have no paths."""
+    return name.startswith("_") and span.file.startswith(STANDARD)
 
 
 def is_known(found: Diagnostic, others: Iterable[Diagnostic]) -> bool:

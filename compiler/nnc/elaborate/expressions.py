@@ -4,11 +4,8 @@ gives values.
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any, NoReturn
 
 from nnlang import other_tools, syntax
@@ -18,7 +15,6 @@ from ..graph import DTYPES
 from . import arithmetic, indexing, lists
 from .arithmetic import weighed
 from .context import STANDARD, Context, Mistake
-from .kept import joined, missing
 from .members import member
 from .scope import Scope
 from .values import (
@@ -33,13 +29,9 @@ from .values import (
     Tensor,
     describe,
     is_dim,
+    joined,
+    missing,
 )
-
-
-@functools.cache
-def sibling(name: str) -> ModuleType:
-    """A module of this package that needs this one, so it cannot be imported above."""
-    return importlib.import_module(f"{__package__}.{name}")
 
 
 def evaluate(context: Context, scope: Scope, node: syntax.Expression) -> Any:
@@ -156,7 +148,7 @@ def _if(
     chosen = node.then if condition(context, scope, node.condition, "if") else node.otherwise
     inner = Scope(scope)
     for statement in chosen.statements:
-        sibling("statements").execute(context, inner, statement)
+        context.evaluator.execute(context, inner, statement)
     if later is not None:
         return defer(context, inner, chosen.value, later)
     return evaluate_binding(context, inner, chosen.value)
@@ -268,10 +260,10 @@ def _call(context: Context, scope: Scope, node: syntax.Call, keeps: bool = False
     function = callee(context, scope, node.function)
     given = arguments(context, scope, node, function)
     if keeps and missing(function, given):
-        return sibling("calls").keep(context, function, given, node.span)
+        return context.evaluator.keep(context, function, given, node.span)
     first = given.positional[0][0] if given.positional else None
     return made_here(
-        context, sibling("calls").call(context, function, given, node.span), node.span, first
+        context, context.evaluator.call(context, function, given, node.span), node.span, first
     )
 
 
@@ -283,7 +275,7 @@ def _pipe(context: Context, scope: Scope, node: syntax.Pipe) -> Any:
     for stage in node.stages:
         function = callee(context, scope, stage.function)
         given = arguments(context, scope, stage, function, leading)
-        value = sibling("calls").call(context, function, given, stage.span)
+        value = context.evaluator.call(context, function, given, stage.span)
         value = made_here(context, value, stage.span, leading[0][0])
         leading = ((value, stage.span),)
     return value
@@ -299,7 +291,7 @@ def _share(context: Context, scope: Scope, node: syntax.Share) -> Any:
         if is_shared:
             words = f"a shared `{function.name}` already"
         context.fail("N0408", "`share` needs a block", place, words)
-    paths = sibling("calls").use_paths(context, function.name, given, node.call.span)
+    paths = context.use_paths(function.name, given.label, node.call.span)
     return Instance(function, replace(whole, label=None), paths)
 
 
@@ -357,16 +349,57 @@ def comprehension(
     value_in: Callable[[Scope], Any],
 ) -> list[Any]:
     """`[f(x) for x in items if c]`: the values for the items, whose names are seen here only."""
-    statements = sibling("statements")
     found: list[Any] = []
-    for item in statements.items_of(context, scope, node.iterable):
+    for item in items_of(context, scope, node.iterable):
         context.spend(1, node.span)
         inner = Scope(scope)
-        statements.bind_locally(context, inner, node.pattern, item, node.iterable.span)
+        bind_locally(context, inner, node.pattern, item, node.iterable.span)
         if node.condition is None or condition(context, inner, node.condition, "if"):
             found.append(value_in(inner))
     weighed(context, found, node.span)
     return found
+
+
+def items_of(context: Context, scope: Scope, node: syntax.Expression) -> Any:
+    """What a `for` runs over."""
+    items = evaluate(context, scope, node)
+    if not isinstance(items, (list, tuple, range)):
+        context.fail(
+            "N0306",
+            "`for` runs over a list or a tuple",
+            node.span,
+            describe(items),
+            helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"],
+        )
+    return items
+
+
+def bind_locally(
+    context: Context, scope: Scope, pattern: Any, value: Any, span: syntax.Span
+) -> None:
+    """Bind the names of a pattern in this scope, whatever they mean outside."""
+    if isinstance(pattern, syntax.Name):
+        scope.bind(pattern.text, value, "value", pattern.span)
+        return
+    parts = unpack(context, value, len(pattern.items), span)
+    for part, item in zip(pattern.items, parts, strict=True):
+        bind_locally(context, scope, part, item, span)
+
+
+def unpack(context: Context, value: Any, count: int, span: syntax.Span) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        helps = ["`split(x, n)` cuts a tensor into parts"] if isinstance(value, Tensor) else []
+        context.fail(
+            "N0308", f"{count} names need {count} values", span, describe(value), helps=helps
+        )
+    if len(value) != count:
+        context.fail(
+            "N0308",
+            f"{count} names need {count} values",
+            span,
+            f"{len(value)} values: {describe(value)}",
+        )
+    return list(value)
 
 
 def dimension(context: Context, scope: Scope, node: syntax.Expression) -> Any:

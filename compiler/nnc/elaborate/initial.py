@@ -12,8 +12,8 @@ from ..graph import DTYPES
 from .arithmetic import as_tensor
 from .calls import apply
 from .context import Context, Mistake, VariableSpec
-from .drawing import Drawing, draw
 from .lists import alone
+from .sample_initializers import InitializerGraph, sample
 from .scope import Paths
 from .values import Deferred, Tensor, describe, is_number
 
@@ -21,13 +21,13 @@ Array = np.ndarray[Any, Any]
 
 
 def initial_values(
-    context: Context, seed: int, known: Mapping[str, Array], drawn: bool = True
+    context: Context, seed: int, known: Mapping[str, Array], sampled: bool = True
 ) -> dict[str, Array]:
-    """The first value of each variable of a program; those in `known` are taken over. What is not
-    to be `drawn` is 0. Mistakes are kept.
+    """The first value of each variable of a program; those in `known` are taken over. Without
+    `sampled`, no initializer runs: its values are 0. Mistakes are kept.
     """
     found: dict[str, Array] = {}
-    drawings: dict[str, Drawing] = {}
+    graphs: dict[str, InitializerGraph] = {}
     for spec in context.variables.values():
         if spec.name in known:
             found[spec.name] = known[spec.name]
@@ -37,24 +37,26 @@ def initial_values(
         except Mistake as mistake:
             context.report(mistake)
             continue
-        if isinstance(made, Drawing):
-            drawings[spec.name] = made
+        if isinstance(made, InitializerGraph):
+            graphs[spec.name] = made
         else:
             found[spec.name] = made
-    if not drawn:
-        zeros = (np.broadcast_to(DTYPES[d.dtype].type(0), d.shape) for d in drawings.values())
-        found.update(zip(drawings, zeros, strict=True))
+    if not sampled:
+        zeros = (np.broadcast_to(DTYPES[d.dtype].type(0), d.shape) for d in graphs.values())
+        found.update(zip(graphs, zeros, strict=True))
     elif not context.diagnostics:
-        found.update(zip(drawings, draw(list(drawings.values()), seed), strict=True))
+        found.update(zip(graphs, sample(list(graphs.values()), seed), strict=True))
     return found
 
 
-def first_value(context: Context, spec: VariableSpec) -> Array | Drawing:
-    """A constant, or how to draw it."""
+def first_value(context: Context, spec: VariableSpec) -> Array | InitializerGraph:
+    """A constant, or the graph that computes it."""
     dtype = DTYPES[spec.value.dtype]
     shape = tuple(int(size) for size in spec.value.shape)  # type: ignore[arg-type]
     rule = spec.initializer
-    inner = Context(context.sources, False, context.subject, initializing=spec.name)
+    inner = Context(
+        context.sources, context.evaluator, False, context.subject, initializing=spec.name
+    )
     inner.paths = Paths(spec.name)
     inner.frames = list(spec.frames)
     place = spec.span if spec.node.initializer is None else spec.node.initializer.span
@@ -72,7 +74,7 @@ def first_value(context: Context, spec: VariableSpec) -> Array | Drawing:
                 others=[(spec.node.type.span, f"declared {spec.value.type}")],
             )
         graph = inner.builder.graph(outputs=[("value", rule.value)])
-        return Drawing(graph, rule.value, spec.value.dtype, shape)
+        return InitializerGraph(graph, rule.value, spec.value.dtype, shape)
     if isinstance(rule, bool) or (is_number(rule) and not isinstance(rule, Poly)):
         as_tensor(inner, bool(rule) if dtype == np.bool_ else rule, spec.value.dtype, place)
         return np.broadcast_to(np.asarray(rule, dtype), shape)  # one number: no memory

@@ -13,6 +13,7 @@ from nnlang import syntax
 from nnlang.diagnostics import Diagnostic, DiagnosticError, suggest
 
 from .context import STANDARD, Context, Limit, Mistake
+from .evaluator import EVALUATOR
 from .expressions import evaluate
 from .names import check_names
 from .reading import read_text
@@ -64,7 +65,7 @@ class Loader:
         except DiagnosticError as error:
             raise DiagnosticError(error.diagnostics, self.sources) from None
         module = Module(source, file, Scope(parent, of_file=True, tree=file))
-        context = Context(self.sources, training=False, subject=source.name)
+        context = Context(self.sources, EVALUATOR, training=False, subject=source.name)
         with suppress(Limit):
             self.add_all(module, context)
             if not source.name.startswith(STANDARD):

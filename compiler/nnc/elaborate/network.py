@@ -19,8 +19,8 @@ from .expressions import checked_dtype, dimension, evaluate
 from .module import Loader, Module
 from .outside import unknown_setting
 from .scope import Scope
-from .statements import execute, execute_each, run_statements
-from .values import POISON, Outputs, Tensor, describe, is_number, is_plain
+from .statements import execute, execute_each
+from .values import POISON, Tensor, describe, is_number, is_plain
 
 
 @dataclass(eq=False)
@@ -290,28 +290,3 @@ def _is_free(scope: Scope, name: str) -> bool:
     """
     binding = scope.find(name)
     return binding is None or binding.kind in ("library", "net")
-
-
-def run_inside(context: Context, scope: Scope, net: syntax.Net) -> Any:
-    """Run the body of a net that another one uses as a block, with its inputs and settings bound;
-    gives its output, or a tuple of its outputs.
-    """
-    before = context.outputs, context.output_places
-    context.outputs, context.output_places = [], {}
-    try:
-        body = tuple(item for item in net.body if not isinstance(item, syntax.Input))
-        run_statements(context, scope, body)
-        found = context.outputs
-    finally:
-        context.outputs, context.output_places = before
-    if not found:
-        context.fail(
-            "N0412",
-            f"the net `{net.name.text}` has no output",
-            net.name.span,
-            "gives nothing",
-            helps=["name what it gives: `output y = ...`"],
-        )
-    if len(found) == 1:
-        return found[0][1]
-    return Outputs(found)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from nnlang import syntax
-from nnlang.diagnostics import shown_path, suggest
+from nnlang.diagnostics import suggest
+from nnlang.paths import shown_path
 
 from .context import Context
 from .training import Recipe

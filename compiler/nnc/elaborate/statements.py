@@ -20,7 +20,9 @@ from .expressions import (
     evaluate,
     evaluate_binding,
     evaluate_value,
+    items_of,
     shape_of_type,
+    unpack,
 )
 from .lists import alone
 from .scope import Scope, bound_names
@@ -38,6 +40,13 @@ from .values import (
 )
 
 ELEMENT_LIMIT = 2**31
+_FIXED = {
+    "constant": "a constant",
+    "setting": "a setting of the net",
+    "dimension": "a dimension",
+    "input": "an input",
+    "parameter": "a parameter",
+}
 
 
 class ReturnValue(Exception):
@@ -83,6 +92,31 @@ def run_statements(context: Context, scope: Scope, body: tuple[syntax.Statement,
             failed = True
     if failed:
         raise Mistake(None)
+
+
+def run_inside(context: Context, scope: Scope, net: syntax.Net) -> Any:
+    """Run the body of a net that another one uses as a block, with its inputs and settings bound;
+    gives its output, or a tuple of its outputs.
+    """
+    before = context.outputs, context.output_places
+    context.outputs, context.output_places = [], {}
+    try:
+        body = tuple(item for item in net.body if not isinstance(item, syntax.Input))
+        run_statements(context, scope, body)
+        found = context.outputs
+    finally:
+        context.outputs, context.output_places = before
+    if not found:
+        context.fail(
+            "N0412",
+            f"the net `{net.name.text}` has no output",
+            net.name.span,
+            "gives nothing",
+            helps=["name what it gives: `output y = ...`"],
+        )
+    if len(found) == 1:
+        return found[0][1]
+    return Outputs(found)
 
 
 def execute(context: Context, scope: Scope, statement: syntax.Statement) -> None:
@@ -131,31 +165,6 @@ def _assign(context: Context, scope: Scope, node: syntax.Assign) -> None:
         node.targets, unpack(context, value, len(node.targets), node.value.span), strict=True
     ):
         assign_name(context, scope, target, item)
-
-
-def unpack(context: Context, value: Any, count: int, span: syntax.Span) -> list[Any]:
-    if not isinstance(value, (list, tuple)):
-        helps = ["`split(x, n)` cuts a tensor into parts"] if isinstance(value, Tensor) else []
-        context.fail(
-            "N0308", f"{count} names need {count} values", span, describe(value), helps=helps
-        )
-    if len(value) != count:
-        context.fail(
-            "N0308",
-            f"{count} names need {count} values",
-            span,
-            f"{len(value)} values: {describe(value)}",
-        )
-    return list(value)
-
-
-_FIXED = {
-    "constant": "a constant",
-    "setting": "a setting of the net",
-    "dimension": "a dimension",
-    "input": "an input",
-    "parameter": "a parameter",
-}
 
 
 def assign_name(context: Context, scope: Scope, target: syntax.Name, value: Any) -> None:
@@ -323,32 +332,6 @@ def _for(context: Context, scope: Scope, node: syntax.For) -> None:
         bind_pattern(context, scope, node.pattern, item, node.iterable.span)
         for statement in node.body:
             execute(context, scope, statement)
-
-
-def items_of(context: Context, scope: Scope, node: syntax.Expression) -> Any:
-    """What a `for` runs over."""
-    items = evaluate(context, scope, node)
-    if not isinstance(items, (list, tuple, range)):
-        context.fail(
-            "N0306",
-            "`for` runs over a list or a tuple",
-            node.span,
-            describe(items),
-            helps=["count with `for i in range(n)`, repeat with `repeat n { ... }`"],
-        )
-    return items
-
-
-def bind_locally(
-    context: Context, scope: Scope, pattern: Any, value: Any, span: syntax.Span
-) -> None:
-    """Bind the names of a pattern in this scope, whatever they mean outside."""
-    if isinstance(pattern, syntax.Name):
-        scope.bind(pattern.text, value, "value", pattern.span)
-        return
-    parts = unpack(context, value, len(pattern.items), span)
-    for part, item in zip(pattern.items, parts, strict=True):
-        bind_locally(context, scope, part, item, span)
 
 
 def bind_pattern(

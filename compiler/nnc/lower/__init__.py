@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import InternalError
 from ..graph import DTYPES, Graph, Variable
-from ..passes.checking import write_reproducer
 from ..plan import Plan, PlanVariable, Program
+from ..reproducer import write_reproducer
 from .program import lower
 
 Array = np.ndarray[Any, Any]

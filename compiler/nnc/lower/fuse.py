@@ -1,10 +1,11 @@
 """Groups elementwise nodes into tile programs.
 
-Takes the facts of a graph; gives groups: nodes of one domain and one compute type, and the values
-each stores. Every node that something needs is in a group; a value used in its own group alone gets
-no memory; what is cheap is computed again in each group that wants it. Groups never depend on each
-other in a circle: a node's stage counts the longest way of edges that cannot be fused, and only
-neighbours of one stage share a group, so a path that leaves a group cannot come back.
+Takes the analysis of a graph; gives groups: nodes of one domain and one compute type, and the
+values each stores. Every node that something needs is in a group; a value used in its own group
+alone is not materialized; cheap values are recomputed in each group that reads them. Groups never
+depend on each other in a circle: a node's stage counts the longest way of edges that cannot be
+fused, and only neighbours of one stage share a group, so a path that leaves a group cannot come
+back.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from dataclasses import dataclass, field
 
 from ..dims import Dim
 from ..graph import Node, Type, Value
-from .facts import Facts
+from .analysis import Analysis
 
 MOST_LOADS = 12
 MOST_STORES = 6
 MOST_INSTRUCTIONS = 64
-# Programs over single numbers may be so many times larger: they cost nothing but their start.
+# Programs over single numbers may be this many times larger: they only cost their start.
 NUMBERS = 16
-# What is computed again rather than stored, in operations an element: with a load, and from
-# nothing (random masks).
+# Values of at most this many operations an element are recomputed rather than stored: with a load,
+# and without one (random masks).
 CHEAP = 4
 CHEAP_FROM_NOTHING = 48
-# Storing a value and loading it again counts as so many nodes of staying in memory.
+# To store a value and load it again counts as much as to keep it in memory for this many nodes.
 TRAFFIC = 16
 # Instructions of an expression over constants and dimensions that are repeated for each element.
 SHORT_NUMBER = 3
@@ -79,9 +80,9 @@ def compute_type(node: Node) -> str | None:
 
 
 class Fusion:
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-        self.nodes = [node for node in facts.graph.nodes if facts.is_fusable(node)]
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.nodes = [node for node in analysis.graph.nodes if analysis.is_fusable(node)]
         self.compute: dict[Node, str] = {}
         self.recipes: dict[Value, Recipe | None] = {}
         self.group_of: dict[Node, Group] = {}
@@ -107,7 +108,7 @@ class Fusion:
         for node in self.nodes:
             chosen = compute_type(node)
             if chosen is None:
-                parents = (self.facts.producer.get(value) for value in node.operands)
+                parents = (self.analysis.producer.get(value) for value in node.operands)
                 known = [self.compute[p] for p in parents if p is not None and p in self.compute]
                 chosen = known[0] if known else ("f64" if wide else "f32")
             self.compute[node] = chosen
@@ -121,13 +122,13 @@ class Fusion:
         """The node that makes `value`, where it may share a group with `user`."""
         if user not in self.compute:
             return None
-        node = self.facts.producer.get(value)
+        node = self.analysis.producer.get(value)
         if node is None or node not in self.compute:
             return None
         same = (
             node.result.shape == user.result.shape
             and self.compute[node] == self.compute[user]
-            and (node.result in self.facts.fixed) == (user.result in self.facts.fixed)
+            and (node.result in self.analysis.fixed) == (user.result in self.analysis.fixed)
             and bool(node.operands)
         )
         return node if same and not self._rounds(node) else None
@@ -152,7 +153,7 @@ class Fusion:
                 leaves[operand] = None
                 continue
             recipe = self.recipes[operand]
-            parent = self.facts.producer[operand]
+            parent = self.analysis.producer[operand]
             if recipe is None or not self._fits_inside(parent, recipe, node):
                 return None
             leaves.update(dict.fromkeys(recipe.leaves))
@@ -164,15 +165,15 @@ class Fusion:
         return Recipe(tuple(leaves), flops, count, random)
 
     def is_leaf(self, value: Value, user: Node) -> bool:
-        node = self.facts.producer.get(value)
+        node = self.analysis.producer.get(value)
         if node is None or node not in self.compute:
             return True
         if not node.operands:
             return False
-        fixed = self.facts.fixed
+        fixed = self.analysis.fixed
         prepared = value in fixed and user.result not in fixed
         recipe = self.recipes[value]
-        return (value in self.facts.stored or prepared) and not (recipe and not recipe.leaves)
+        return (value in self.analysis.stored or prepared) and not (recipe and not recipe.leaves)
 
     def _fits_inside(self, node: Node, recipe: Recipe, user: Node) -> bool:
         """Whether `node` may be computed again inside a program like that of `user`."""
@@ -185,7 +186,7 @@ class Fusion:
             return True
         if recipe.random:
             return False
-        number = not recipe.leaves and self.facts.elements(node.result.shape) == 1
+        number = not recipe.leaves and self.analysis.elements(node.result.shape) == 1
         return recipe.flops == 0 or (number and recipe.count <= SHORT_NUMBER)
 
     # ------------------------------------------------------------ groups
@@ -200,7 +201,7 @@ class Fusion:
         stage: dict[Value, int] = {}
         late: set[Value] = set()
         joined: dict[Hashable, Node] = {}
-        for node in self.facts.graph.nodes:
+        for node in self.analysis.graph.nodes:
             level = 0
             partners = [self._fuses(operand, node) for operand in node.operands]
             for operand, partner in zip(node.operands, partners, strict=True):
@@ -215,7 +216,7 @@ class Fusion:
                     level,
                     node.result.shape,
                     self.compute[node],
-                    node.result in self.facts.fixed,
+                    node.result in self.analysis.fixed,
                 )
                 for key in self._meeting_points(node, late):
                     self._meet(joined.setdefault((key, kind), node), node)
@@ -223,7 +224,7 @@ class Fusion:
     def _meeting_points(self, node: Node, late: set[Value]) -> list[Node | None]:
         if node.operands and node.result.shape == () and node.result not in late:
             return [None]
-        makers = dict.fromkeys(self.facts.producer.get(operand) for operand in node.operands)
+        makers = dict.fromkeys(self.analysis.producer.get(operand) for operand in node.operands)
         return [maker for maker in makers if maker is not None and len(maker.results) > 1]
 
     def _meet(self, first: Node, node: Node) -> None:
@@ -244,7 +245,7 @@ class Fusion:
             elif group is not made:
                 made = self._merge(made, group)
         if made is None:
-            fixed = node.result in self.facts.fixed
+            fixed = node.result in self.analysis.fixed
             self.group_of[node] = Group(node.result.shape, self.compute[node], fixed, [node])
 
     def _merge(self, one: Group, other: Group) -> Group:
@@ -271,7 +272,7 @@ class Fusion:
                 return
 
     def _cut(self, group: Group) -> None:
-        group.nodes.sort(key=self.facts.index.__getitem__)
+        group.nodes.sort(key=self.analysis.index.__getitem__)
         middle = len(group.nodes) // 2
         rest = Group(group.domain, group.compute, group.prepared, group.nodes[middle:])
         group.nodes = group.nodes[:middle]
@@ -282,8 +283,8 @@ class Fusion:
         groups = dict.fromkeys(self.group_of.values())
         for group in groups:
             group.stores, group.loads, group.copies = [], {}, {}
-            group.first = min(self.facts.index[node] for node in group.nodes)
-        stored: set[Value] = set(self.facts.stored)
+            group.first = min(self.analysis.index[node] for node in group.nodes)
+        stored: set[Value] = set(self.analysis.stored)
         used: set[Value] = set()
         for node in reversed(self.nodes):
             group = self.group_of[node]
@@ -294,12 +295,12 @@ class Fusion:
             for operand in node.operands:
                 self._decide_operand(operand, group, stored, used)
         for group in groups:
-            group.stores.sort(key=lambda value: self.facts.index[self.facts.producer[value]])
+            group.stores.sort(key=lambda value: self.analysis.index[self.analysis.producer[value]])
 
     def _decide_operand(
         self, operand: Value, group: Group, stored: set[Value], used: set[Value]
     ) -> None:
-        parent = self.facts.producer.get(operand)
+        parent = self.analysis.producer.get(operand)
         if parent is None or parent not in self.compute:
             group.loads[operand] = None
         elif self.group_of[parent] is group:
@@ -324,15 +325,15 @@ class Fusion:
             return False
         if node.operands and self.compute[node] != group.compute:
             return False
-        if recipe.leaves and node.result in self.facts.stored:
+        if recipe.leaves and node.result in self.analysis.stored:
             return False
-        if group.prepared != (node.result in self.facts.fixed) and recipe.leaves:
+        if group.prepared != (node.result in self.analysis.fixed) and recipe.leaves:
             return False
-        size = self.facts.size(node.result.type)
+        size = self.analysis.size(node.result.type)
         stay = size * (group.first - self.group_of[node].first + TRAFFIC)
         return all(
-            self.facts.size(leaf.type) <= size
-            or self.facts.size(leaf.type) * self._longer(leaf, group.first) <= stay
+            self.analysis.size(leaf.type) <= size
+            or self.analysis.size(leaf.type) * self._longer(leaf, group.first) <= stay
             for leaf in recipe.leaves
         )
 
@@ -340,12 +341,12 @@ class Fusion:
         """How many nodes longer than anyway a value would have to stay in memory to be read at
         `place`.
         """
-        root = self.facts.root(value)
-        if root not in self.facts.producer or root in self.facts.fixed:
+        root = self.analysis.root(value)
+        if root not in self.analysis.producer or root in self.analysis.fixed:
             return 0
-        until = max(self.facts.kept_until.get(value, -1), self.facts.kept_until.get(root, -1))
+        until = max(self.analysis.kept_until.get(value, -1), self.analysis.kept_until.get(root, -1))
         return max(
-            0, place - (until if until >= 0 else self.facts.index[self.facts.producer[root]])
+            0, place - (until if until >= 0 else self.analysis.index[self.analysis.producer[root]])
         )
 
     # ------------------------------------------------------------ sinking
@@ -358,13 +359,13 @@ class Fusion:
             for value in group.loads:
                 readers.setdefault(value, set()).add(group)
         changed = False
-        for group in sorted(groups, key=lambda g: -max(self.facts.index[n] for n in g.nodes)):
+        for group in sorted(groups, key=lambda g: -max(self.analysis.index[n] for n in g.nodes)):
             targets = {
                 self.group_of[target.nodes[0]]
                 for value in group.stores
                 for target in readers.get(value, ())
             }
-            if len(targets) != 1 or any(value in self.facts.stored for value in group.stores):
+            if len(targets) != 1 or any(value in self.analysis.stored for value in group.stores):
                 continue
             (target,) = targets
             if target is not group and self._may_sink(group, target):
@@ -378,7 +379,7 @@ class Fusion:
             target.compute,
             target.prepared,
         )
-        if not same or any(self._rounds(self.facts.producer[value]) for value in group.stores):
+        if not same or any(self._rounds(self.analysis.producer[value]) for value in group.stores):
             return False
         loads = {**target.loads, **group.loads}
         work = (
@@ -391,11 +392,11 @@ class Fusion:
         if len(loads) > MOST_LOADS or work > MOST_INSTRUCTIONS // 2:
             return False
         extra = sum(
-            self.facts.size(value.type)
+            self.analysis.size(value.type)
             for value in group.loads
             if value not in target.loads and self._longer(value, target.first) > 0
         )
-        return extra <= sum(self.facts.size(value.type) for value in group.stores)
+        return extra <= sum(self.analysis.size(value.type) for value in group.stores)
 
     def _join_into(self, group: Group, target: Group) -> None:
         target.nodes += group.nodes
@@ -407,9 +408,9 @@ class Fusion:
             self.group_of[node] = target
 
 
-def find_groups(facts: Facts) -> tuple[list[Group], Fusion]:
-    fusion = Fusion(facts)
+def find_groups(analysis: Analysis) -> tuple[list[Group], Fusion]:
+    fusion = Fusion(analysis)
     groups = fusion.run()
     for group in groups:
-        group.nodes.sort(key=facts.index.__getitem__)
+        group.nodes.sort(key=analysis.index.__getitem__)
     return groups, fusion

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from ..graph import Graph, Value
-from ..limits import index_limits
+from ..index_bounds import index_bounds
 from ..plan import Buffer, PlanInput, PlanOutput, Program, Step, TileProgram
-from .interface import Places
+from .placement import Placement
 from .schedule import schedule
 from .units import Unit, Work, make_work
 
@@ -29,29 +29,29 @@ class Numbering(Protocol):
 
 def lower(graph: Graph, numbering: Numbering) -> Program:
     work = make_work(graph)
-    places = Places(work)
-    places.settle()
-    prepare, steps = schedule(work, places)
-    return _Assembler(work, places, numbering).assemble(prepare, steps)
+    placement = Placement(work)
+    placement.settle()
+    prepare, steps = schedule(work, placement)
+    return _Assembler(work, placement, numbering).assemble(prepare, steps)
 
 
 class _Assembler:
-    def __init__(self, work: Work, places: Places, numbering: Numbering) -> None:
+    def __init__(self, work: Work, placement: Placement, numbering: Numbering) -> None:
         self.work = work
-        self.facts = work.facts
-        self.places = places
+        self.analysis = work.analysis
+        self.placement = placement
         self.numbering = numbering
         self.buffers: list[Buffer] = []
         self.numbers: dict[Value, int] = {}
-        graph = self.facts.graph
+        graph = self.analysis.graph
         self.variables = {variable.value: variable for variable in graph.variables}
-        self.outputs = {self._home(value) for value in places.outputs.values()}
+        self.outputs = {self._home(value) for value in placement.outputs.values()}
         self.prepared: set[Value] = set()
 
     def _home(self, value: Value) -> Value:
-        value = self.facts.root(value)
-        while value in self.places.home:
-            value = self.places.home[value]
+        value = self.analysis.root(value)
+        while value in self.placement.home:
+            value = self.placement.home[value]
         return value
 
     def assemble(self, prepare: list[Unit], steps: list[Unit]) -> Program:
@@ -62,18 +62,18 @@ class _Assembler:
         prepare_steps = tuple(self._step(unit) for unit in prepare)
         main_steps = tuple(self._step(unit) for unit in steps)
         outputs = tuple(
-            PlanOutput(name, self.buffer(value)) for name, value in self.places.outputs.items()
+            PlanOutput(name, self.buffer(value)) for name, value in self.placement.outputs.items()
         )
         return Program(tuple(self.buffers), prepare_steps, main_steps, inputs, outputs)
 
     def _inputs(self, read: set[Value]) -> tuple[PlanInput, ...]:
-        limits = index_limits(self.facts.graph)
+        bounds = index_bounds(self.analysis.graph)
         made = []
-        for item in self.facts.graph.inputs:
+        for item in self.analysis.graph.inputs:
             if item.role == "clock" and item.value not in read:
                 continue
             number = self._add(item.value, Buffer(item.value.dtype, item.value.shape, "input"))
-            made.append(PlanInput(item.name, number, item.role, limits.get(item.name, -1)))
+            made.append(PlanInput(item.name, number, item.role, bounds.get(item.name, -1)))
         return tuple(made)
 
     # ------------------------------------------------------------ buffers
@@ -104,8 +104,8 @@ class _Assembler:
         if value in self.variables:
             number = self.numbering.variable(self.variables[value].name)
             return Buffer(dtype, shape, "variable", variable=number)
-        node = self.facts.producer.get(value)
-        if node is not None and self.facts.is_data(node):
+        node = self.analysis.producer.get(value)
+        if node is not None and self.analysis.is_data(node):
             number = self.numbering.constant(node.attributes["value"])
             return Buffer(dtype, shape, "constant", variable=number)
         if value in self.outputs:

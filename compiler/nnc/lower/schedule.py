@@ -11,16 +11,16 @@ import heapq
 from collections import Counter
 
 from ..graph import Value
-from .interface import Places
+from .placement import Placement
 from .units import Unit, Work, edges
 
 
-def schedule(work: Work, places: Places) -> tuple[list[Unit], list[Unit]]:
+def schedule(work: Work, placement: Placement) -> tuple[list[Unit], list[Unit]]:
     """The units of preparation and those of each run, in order."""
     after = edges(work)
     position = work.order.position
     prepare = [unit for unit in work.in_order() if unit.prepared]
-    memory = _Memory(work, places, [unit for unit in after if not unit.prepared])
+    memory = _Memory(work, placement, [unit for unit in after if not unit.prepared])
     waiting = Counter(item for unit, items in after.items() if not unit.prepared for item in items)
     ready = [
         (-memory.gain[unit], position[unit.number], unit.number, unit)
@@ -53,18 +53,18 @@ def schedule(work: Work, places: Places) -> tuple[list[Unit], list[Unit]]:
 class _Memory:
     """What each unit frees over what it takes, kept up to date as units run."""
 
-    def __init__(self, work: Work, places: Places, units: list[Unit]) -> None:
-        facts = work.facts
-        lasting = {facts.root(value) for value in places.outputs.values()}
+    def __init__(self, work: Work, placement: Placement, units: list[Unit]) -> None:
+        analysis = work.analysis
+        lasting = {analysis.root(value) for value in placement.outputs.values()}
         self.sizes: dict[Value, int] = {}
         self.users: dict[Value, set[Unit]] = {}
         self.needs: dict[Unit, list[Value]] = {}
         self.gain: dict[Unit, int] = {}
 
         def home(value: Value) -> Value:
-            value = facts.root(value)
-            while value in places.home:
-                value = places.home[value]
+            value = analysis.root(value)
+            while value in placement.home:
+                value = placement.home[value]
             return value
 
         made = {
@@ -72,7 +72,7 @@ class _Memory:
             for unit in units
         }
         for unit in units:
-            self.sizes.update((value, facts.size(value.type)) for value in made[unit])
+            self.sizes.update((value, analysis.size(value.type)) for value in made[unit])
             needs = dict.fromkeys(home(value) for value in unit.reads())
             self.needs[unit] = [
                 value for value in needs if value in self.sizes and value not in lasting

@@ -74,7 +74,7 @@ class _Writer:
             if node.result in needed:
                 self.register(node.result)
         stores = [("store", slot, self.registers[value]) for slot, value in enumerate(group.stores)]
-        last = self.fusion.facts.producer[group.stores[-1]]
+        last = self.fusion.analysis.producer[group.stores[-1]]
         return TileCode(
             group.compute,
             group.domain,
@@ -89,7 +89,7 @@ class _Writer:
         again.
         """
         if value not in self.registers:
-            node = self.fusion.facts.producer.get(value)
+            node = self.fusion.analysis.producer.get(value)
             if node is None or not self._is_computed(value, node, copying):
                 self.registers[value] = self._load(value)
             else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import InternalError
 from ..graph import Graph, Node, Origin, Value
-from .facts import Facts
+from .analysis import Analysis
 from .fuse import find_groups
 from .order import Order
 from .tiles import TileCode, copy_tile, write_tile
@@ -62,23 +62,23 @@ class Work:
     as what they view).
     """
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
         self.units: list[Unit] = []
-        groups, fusion = find_groups(facts)
+        groups, fusion = find_groups(analysis)
         priorities: list[int] = []
-        for node in facts.graph.nodes:
-            if facts.is_fusable(node) or facts.is_view(node) or facts.is_data(node):
+        for node in analysis.graph.nodes:
+            if analysis.is_fusable(node) or analysis.is_view(node) or analysis.is_data(node):
                 continue
             if node.op.kernel is None:
                 raise InternalError(f"`{node.op.name}` runs at compile time only", "lower")
-            prepared = all(result in facts.fixed for result in node.results)
+            prepared = all(result in analysis.fixed for result in node.results)
             self.units.append(Unit(len(self.units), node, prepared=prepared))
-            priorities.append(facts.index[node])
+            priorities.append(analysis.index[node])
         for group in groups:
             tile = write_tile(group, fusion)
             self.units.append(Unit(len(self.units), tile=tile, prepared=group.prepared))
-            priorities.append(max(facts.index[node] for node in group.nodes))
+            priorities.append(max(analysis.index[node] for node in group.nodes))
         self.writer: dict[Value, Unit] = {v: unit for unit in self.units for v in unit.writes()}
         self.readers: dict[Value, list[Unit]] = {}
         for unit in self.units:
@@ -86,7 +86,7 @@ class Work:
         self._start_order(priorities)
 
     def _note_reads(self, unit: Unit) -> None:
-        for value in dict.fromkeys(self.facts.root(v) for v in unit.reads()):
+        for value in dict.fromkeys(self.analysis.root(v) for v in unit.reads()):
             self.readers.setdefault(value, []).append(unit)
 
     def _start_order(self, priorities: list[int]) -> None:
@@ -95,11 +95,11 @@ class Work:
         early = [unit.node is None for unit in self.units]
         for unit in sorted(self.units, key=lambda u: priorities[u.number]):
             for value in unit.reads():
-                maker = self.writer.get(self.facts.root(value))
+                maker = self.writer.get(self.analysis.root(value))
                 if maker is not None:
                     successors[maker.number].append(unit.number)
                     early[unit.number] &= early[maker.number]
-        count = len(self.facts.graph.nodes)
+        count = len(self.analysis.graph.nodes)
         self.order = Order(
             successors,
             [p - count if is_early else p for p, is_early in zip(priorities, early, strict=True)],
@@ -130,13 +130,13 @@ class Work:
         self.units.append(unit)
         self.writer[target] = unit
         self._note_reads(unit)
-        maker = self.writer.get(self.facts.root(source))
+        maker = self.writer.get(self.analysis.root(source))
         if maker is not None:
             self.order.add(maker.number, unit.number)
         return unit
 
     def attach_all(self) -> None:
-        kept = set(map(self.facts.root, self.facts.graph.roots()))
+        kept = set(map(self.analysis.root, self.analysis.graph.roots()))
         tiles = [unit for unit in self.in_order() if unit.node is None]
         for unit in tiles:
             self._attach_prologue(unit, kept)
@@ -173,7 +173,7 @@ class Work:
         assert tile is not None
         makers = {}
         for value in tile.loads:
-            maker = self.writer.get(self.facts.root(value))
+            maker = self.writer.get(self.analysis.root(value))
             if maker is not None:
                 makers[value] = self.rep(maker)
         position = self.order.position
@@ -189,7 +189,7 @@ class Work:
         assert tile is not None
         if node is None or host.tile is not None or "epilogue" not in node.op.traits:
             return False
-        others = [v for v in tile.loads if v is not value and self.facts.root(v) in node.results]
+        others = [v for v in tile.loads if v is not value and self.analysis.root(v) in node.results]
         return (
             node.result is value
             and value.shape == tile.domain
@@ -213,7 +213,7 @@ class Work:
 
 
 def make_work(graph: Graph) -> Work:
-    work = Work(Facts(graph))
+    work = Work(Analysis(graph))
     work.attach_all()
     return work
 

@@ -1,4 +1,4 @@
-"""What an operator is: one class with everything about it.
+"""The base class of operators: one class holds everything about an operator.
 
 A subclass gives operands, attributes (a schema), traits, `infer`, `reference` (NumPy: this is its
 meaning), `vjp` or the reason why not, `cost`, `kernel` and `samples`. A missing part fails at
@@ -8,6 +8,10 @@ import.
 resolved attributes (every dimension an integer) and computes in the element types of its operands;
 where an attribute names a dtype it asks `Context.dtype`, so that float64 can stand for f32 in a
 whole graph.
+
+An operator with `takes_body` has a graph inside each of its nodes, which `infer` and `cost` get
+beside the attributes, as `body`. `reference` gets a function in its place, from the arrays of the
+body's inputs to those of its outputs.
 """
 
 from __future__ import annotations
@@ -20,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..dims import Dim, Poly, evaluate, product
-from ..graph import DTYPES, Type
+from ..graph import DTYPES, Graph, Node, Type
+from ..slopes import Size
 
 Array = np.ndarray[Any, Any]
 
@@ -75,7 +80,7 @@ def schema(*parents: Mapping[str, Attribute], **own: Attribute) -> Mapping[str, 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a node takes: operations, and bytes read and written."""
+    """The cost of a node: operations, and bytes read and written."""
 
     flops: Dim
     bytes: Dim
@@ -122,19 +127,21 @@ _REQUIRED = (
     "samples",
 )
 
-# What passes may ask of an operator:
+# The traits that passes may ask an operator for:
 TRAITS = {
     "elementwise": "becomes instructions of a tile program: needs the same place of each operand",
     "commutative": "the order of its two operands does not matter",
     "reduction": "its kernel takes a tile program as prologue",
     "epilogue": "its kernel takes a tile program on its first result",
     "view": "its result holds the elements of its operand in the same order: no kernel, an alias",
-    "constant": "has no operands and gives the same value in every run",
+    "constant": "gives the array of its attribute `value`, in every run",
     "random": "depends on seed and step of the run; the same within one step",
     "pure": "no effect but its results: may be shared, moved and dropped",
     "linear": "what it does to a weighted mean of operands is the weighted mean of its results",
     "scaling": "linear in its first operand alone, in either where it is commutative",
     "mean": "averages its operand over its `axes`",
+    "moves": "each element of its result is one of its first operand's, perhaps converted",
+    "repeats": "repeats elements of its operand: costs nothing where the user reads them in place",
     "picks": "takes some elements of its operands; what flows back to the others is 0",
 }
 
@@ -162,6 +169,8 @@ class Operator:
     kernel_omits: ClassVar[
         tuple[str, ...]
     ] = ()  # attributes that the kernel reads off the shapes of its buffers
+    size: ClassVar[Size] = Size.ANY  # what is known of every element of its results
+    takes_body: ClassVar[bool] = False  # its nodes hold a graph
     compile_time: ClassVar[bool] = False  # runs in the interpreter only (initializers)
     vjp: ClassVar[Any]
     guarded_vjp: ClassVar[Any] = None
@@ -206,9 +215,22 @@ class Operator:
         """
         return False
 
+    def index_bounds(self, operands: Sequence[Type], results: Sequence[Type]) -> Mapping[int, Dim]:
+        """The operands that hold indices, by number, and the bound that each index must stay
+        below.
+        """
+        return {}
+
+    def scalable_weight(self, attributes: Mapping[str, Any]) -> tuple[int, int] | None:
+        """The operand that is a weight, and its axis that belongs to the last axis of the result:
+        a factor for each channel of the result may be multiplied into the weight along this axis.
+        None if there is no such operand.
+        """
+        return None
+
     def statistic_count(self, operands: Sequence[Type]) -> Dim | None:
-        """Of how many values it takes each mean and variance, which one value does not have; None
-        where it takes none.
+        """The number of values in each mean and variance that it takes (one value has no variance);
+        None if it takes none.
         """
         return None
 
@@ -312,6 +334,22 @@ def bytes_of(types: Sequence[Type]) -> Dim:
 def cost_of(operands: Sequence[Type], results: Sequence[Type], flops: Dim) -> Cost:
     """The cost of work that reads each operand and writes each result once."""
     return Cost(flops, bytes_of(operands) + bytes_of(results))
+
+
+def cost_of_node(node: Node) -> Cost:
+    """The cost of a node; its operator counts what its body costs."""
+    operands = [value.type for value in node.operands]
+    return node.op.cost(operands, [value.type for value in node.results], node.parameters)
+
+
+def cost_of_graph(graph: Graph) -> Cost:
+    """The cost of all nodes of a graph, for operators that run a body."""
+    flops: Dim = 0
+    bytes: Dim = 0
+    for node in graph.nodes:
+        cost = cost_of_node(node)
+        flops, bytes = flops + cost.flops, bytes + cost.bytes
+    return Cost(flops, bytes)
 
 
 def resolve(attributes: Mapping[str, Any], environment: Mapping[str, int]) -> dict[str, Any]:

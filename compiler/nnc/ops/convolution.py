@@ -8,12 +8,12 @@ References add up one matrix product for each place of the kernel.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dims import Dim, Poly, product
-from ..graph import Builder, Node, Type, Value
+from ..graph import Node, Type, Value
 from . import samples
 from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
 from .shapes import (
@@ -26,6 +26,9 @@ from .shapes import (
     shape_text,
 )
 from .windows import Window
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 
@@ -96,6 +99,9 @@ class Conv2d(Convolution):
     operands = ("x", "weight")
     attributes = _WINDOW
     kernel = "conv2d"
+
+    def scalable_weight(self, attributes: Mapping[str, Any]) -> tuple[int, int] | None:
+        return 1, -1
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         x, weight = operands
@@ -173,6 +179,9 @@ class Conv2dBackwardData(Convolution):
     attributes = schema(_WINDOW, shape=Attribute("dims", required=True))
     kernel = "conv2d_backward_data"
     kernel_omits = ("shape",)
+
+    def scalable_weight(self, attributes: Mapping[str, Any]) -> tuple[int, int] | None:
+        return (1, -2) if attributes["groups"] == 1 else None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         shape = attributes["shape"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..dims import Poly, product
 from ..graph import DTYPES, Type
+from ..slopes import Size
 from . import philox
 from .base import (
     Array,
@@ -81,6 +82,7 @@ class Dimension(Creation):
         dtype=Attribute("dtype", default="i64"),
     )
     traits = frozenset({"elementwise", "pure"})
+    size = Size.NONZERO
     kernel = None
     flops_per_element = 0
 
@@ -106,6 +108,7 @@ class Iota(Creation):
         dtype=Attribute("dtype", default="i64"),
     )
     traits = frozenset({"pure"})
+    size = Size.FINITE
     kernel = "iota"
     kernel_omits = ("shape", "dtype")
 
@@ -151,6 +154,7 @@ class RandomUniform(Creation):
         dtype=Attribute("dtype", default="f32"),
     )
     traits = frozenset({"elementwise", "random", "pure"})
+    size = Size.FINITE
     kernel = None
     flops_per_element = 20
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dims import Dim, evaluate, lower_bound, product
-from ..graph import Builder, Node, Type, Value
+from ..graph import Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -30,6 +30,9 @@ from .shapes import (
     require_shape,
     shape_text,
 )
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 

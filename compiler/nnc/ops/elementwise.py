@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..dims import product
-from ..graph import FLOATS, Builder, Node, Type, Value
+from ..graph import FLOATS, Node, Type, Value
 from ..slopes import Flow, Size
 from . import samples
 from .base import (
@@ -33,6 +33,9 @@ from .base import (
 )
 from .expression import Expression, apply, sum_to
 from .shapes import CONVERT, broadcast_shapes, require_same_dtype
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Rule = Callable[..., Expression]
 

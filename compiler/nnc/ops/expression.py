@@ -6,11 +6,14 @@ constants of the other operand's element type. `sum_to` undoes a broadcast.
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from ..dims import Dim
-from ..graph import FLOATS, Builder, Value
+from ..graph import FLOATS, Value
 from .shapes import Shape
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Number = Union["Expression", float]
 

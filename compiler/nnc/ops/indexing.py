@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dims import product
-from ..graph import Builder, Node, Type, Value
+from ..dims import Dim, product
+from ..graph import Node, Type, Value
 from . import samples
 from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
 from .shapes import require_float, require_integer, require_no_negative, shape_text
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 
@@ -33,6 +36,9 @@ class Gather(Operator):
     attributes = schema()
     traits = frozenset({"picks", "pure"})
     kernel = "gather"
+
+    def index_bounds(self, operands: Sequence[Type], results: Sequence[Type]) -> Mapping[int, Dim]:
+        return {1: operands[0].shape[0]}
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         table, ids = operands
@@ -105,6 +111,9 @@ class GatherBackward(Operator):
     traits = frozenset({"pure"})
     kernel = "gather_backward"
     kernel_omits = ("rows",)
+
+    def index_bounds(self, operands: Sequence[Type], results: Sequence[Type]) -> Mapping[int, Dim]:
+        return {0: results[0].shape[0]}
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         ids, dy = operands

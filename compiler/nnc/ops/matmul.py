@@ -7,16 +7,19 @@ dimensions. Either may be stored transposed in its last two axes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dims import product
-from ..graph import Builder, Node, Type, Value
+from ..graph import Node, Type, Value
 from . import samples
 from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
 from .expression import reshaped
 from .shapes import Shape, require_float, shape_text
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 
@@ -40,6 +43,9 @@ class Matmul(Operator):
     )
     traits = frozenset({"pure", "epilogue"})
     kernel = "matmul"
+
+    def scalable_weight(self, attributes: Mapping[str, Any]) -> tuple[int, int] | None:
+        return 1, -2 if attributes["transpose_b"] else -1
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         a, b = operands

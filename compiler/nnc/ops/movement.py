@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dims import Dim, product
-from ..graph import FLOATS, Builder, Node, Type, Value
+from ..graph import FLOATS, Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -29,6 +29,9 @@ from .shapes import (
     require_same_dtype,
     shape_text,
 )
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 
@@ -51,7 +54,7 @@ class Cast(Movement):
 
     name = "cast"
     attributes = schema(dtype=Attribute("dtype", required=True))
-    traits = frozenset({"elementwise", "linear", "pure"})
+    traits = frozenset({"elementwise", "moves", "linear", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -99,7 +102,7 @@ class StopGradient(Movement):
     name = "stop_gradient"
     language = "stop_gradient"
     attributes = schema()
-    traits = frozenset({"view", "linear", "pure"})
+    traits = frozenset({"view", "moves", "linear", "pure"})
     kernel = None
     vjp = NotDifferentiable("it stops gradients", zero=True)
 
@@ -125,7 +128,7 @@ class Reshape(Movement):
 
     name = "reshape"
     attributes = schema(shape=Attribute("dims", required=True))
-    traits = frozenset({"view", "linear", "pure"})
+    traits = frozenset({"view", "moves", "linear", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -180,7 +183,7 @@ class BroadcastTo(Movement):
 
     name = "broadcast_to"
     attributes = schema(shape=Attribute("dims", required=True))
-    traits = frozenset({"elementwise", "linear", "pure"})
+    traits = frozenset({"elementwise", "moves", "repeats", "linear", "pure"})
     kernel = None
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
@@ -236,7 +239,7 @@ class Transpose(Movement):
 
     name = "transpose"
     attributes = schema(permutation=Attribute("ints", required=True))
-    traits = frozenset({"linear", "pure"})
+    traits = frozenset({"moves", "linear", "pure"})
     kernel = "transpose"
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:

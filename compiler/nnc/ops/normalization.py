@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..dims import Dim, product
 from ..errors import InternalError
-from ..graph import Builder, Node, Type, Value
+from ..graph import Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -31,6 +31,9 @@ from .base import (
     schema,
 )
 from .shapes import Shape, require_float, require_shape
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 

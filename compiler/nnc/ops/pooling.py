@@ -9,12 +9,12 @@ else by the number of elements of the image in it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..dims import product
-from ..graph import DTYPES, Builder, Node, Type, Value
+from ..graph import DTYPES, Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -37,6 +37,9 @@ from .shapes import (
     require_shape,
 )
 from .windows import Window
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 

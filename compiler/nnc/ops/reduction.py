@@ -7,12 +7,12 @@ among ties.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..dims import Dim, product
-from ..graph import Builder, Node, Type, Value
+from ..graph import Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -28,6 +28,9 @@ from .base import (
 )
 from .expression import Expression, apply, reshaped, scaled_by_count
 from .shapes import Shape, require_axis, require_float
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..dims import product
-from ..graph import Builder, Node, Type, Value
+from ..dims import Dim, product
+from ..graph import Node, Type, Value
 from ..slopes import Flow
 from . import samples
 from .base import (
@@ -25,6 +25,9 @@ from .base import (
 )
 from .expression import Expression, apply, reshaped
 from .shapes import require_float, require_integer, require_shape
+
+if TYPE_CHECKING:
+    from ..builder import Builder
 
 Gradients = list[Value | None]
 
@@ -249,6 +252,9 @@ class SoftmaxCrossEntropy(Operator):
     traits = frozenset({"pure"})
     kernel = "softmax_cross_entropy"
 
+    def index_bounds(self, operands: Sequence[Type], results: Sequence[Type]) -> Mapping[int, Dim]:
+        return {1: operands[0].shape[-1]}
+
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         _check_labels(self.name, operands, attributes)
         return (Type(operands[0].dtype, operands[1].shape),)
@@ -324,6 +330,9 @@ class SoftmaxCrossEntropyBackward(Operator):
     traits = frozenset({"pure"})
     kernel = "softmax_cross_entropy_backward"
     vjp = NotDifferentiable("second derivatives of softmax_cross_entropy are not supported")
+
+    def index_bounds(self, operands: Sequence[Type], results: Sequence[Type]) -> Mapping[int, Dim]:
+        return {1: operands[0].shape[-1]}
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         _check_labels(self.name, operands, attributes)

@@ -1,6 +1,7 @@
 """The passes, in their order, and what runs them.
 
-Each pass is a function from graph to graph in a file of its own. Between passes the graph can be
+Each pass is a function from graph to graph in a file of its own; it also runs on the graphs inside
+nodes (`bodies`). Between passes the graph can be
 verified (`NNC_VERIFY=1`) and compared by the interpreter (`NNC_CHECK_PASSES=1` names the first pass
 that changes a result); `NNC_PASS_LIMIT=n` stops after n passes. A pass that fails raises
 InternalError with the pass, the node and a reproducer file.
@@ -14,6 +15,7 @@ from types import ModuleType
 
 from ..errors import InternalError
 from ..graph import Graph
+from ..reproducer import write_reproducer
 from ..verify import verify
 from . import (
     canonicalize,
@@ -25,7 +27,8 @@ from . import (
     reuse_masks,
 )
 from . import double as to_double
-from .checking import check_same, write_reproducer
+from .bodies import run_with_bodies
+from .checking import check_same
 
 CLEAN: tuple[ModuleType, ...] = (
     canonicalize,
@@ -102,7 +105,7 @@ def run_pass(module: ModuleType, graph: Graph, options: PassOptions) -> Graph:
     """
     name = name_of(module)
     try:
-        after: Graph = module.run(graph)
+        after = run_with_bodies(module.run, graph)
         if options.verify:
             verify(after, name)
         if options.compare:

@@ -1,5 +1,4 @@
-"""Compares a graph before and after a pass with the interpreter, and writes graphs that make a pass
-fail.
+"""Compares a graph before and after a pass with the interpreter.
 
 Takes two graphs of one interface; runs both in float64 on the same random inputs and raises
 InternalError that names the first result that differs.
@@ -15,9 +14,8 @@ from .. import interpret
 from ..dims import evaluate
 from ..errors import InternalError
 from ..graph import DTYPES, Graph, Input
-from ..limits import index_limits
+from ..index_bounds import index_bounds
 from ..ops.base import Context
-from ..text import print_graph
 
 Array = np.ndarray[Any, Any]
 SIZES = (3, 5, 4, 7)  # what symbolic dimensions are in comparisons, in their order
@@ -27,16 +25,16 @@ TOLERANCE = 1e-9
 def random_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:
     """Arrays that fit a graph's inputs; indices lie within their tables."""
     generator = np.random.default_rng(seed)
-    limits = index_limits(graph)
+    bounds = index_bounds(graph)
     sizes = {name: SIZES[i % len(SIZES)] for i, name in enumerate(graph.symbols())}
     return {
-        item.name: _random_input(item, sizes, limits.get(item.name), generator)
+        item.name: _random_input(item, sizes, bounds.get(item.name), generator)
         for item in graph.inputs
     }
 
 
 def _random_input(
-    item: Input, sizes: dict[str, int], limit: int | None, generator: np.random.Generator
+    item: Input, sizes: dict[str, int], bound: int | None, generator: np.random.Generator
 ) -> Array:
     shape = [evaluate(dim, sizes) for dim in item.value.shape]
     dtype = DTYPES[item.value.dtype]
@@ -46,7 +44,7 @@ def _random_input(
         return np.asarray(generator.standard_normal(shape), dtype)
     if dtype.kind == "b":
         return np.asarray(generator.random(shape) < 0.5)
-    return np.asarray(generator.integers(0, limit if limit is not None else 100, shape), dtype)
+    return np.asarray(generator.integers(0, bound if bound is not None else 100, shape), dtype)
 
 
 def check_same(before: Graph, after: Graph, pass_name: str) -> None:
@@ -76,24 +74,3 @@ def largest_difference(expected: Array, found: Array) -> float:
         return 0.0
     scale = max(1.0, float(np.abs(expected[finite]).max()))
     return float(np.abs(expected[finite] - found[finite]).max()) / scale
-
-
-def write_reproducer(graph: Graph, pass_name: str) -> str:
-    """Write the graph that a pass failed on, with the way to run it again, into the working
-    directory.
-    """
-    import hashlib
-
-    from nnrt.errors import Error
-    from nnrt.kinds import GRAPH
-    from nnrt.writing import target
-
-    text = print_graph(graph, inline_limit=1 << 16)
-    key = hashlib.sha256(f"{pass_name}\n{text}".encode()).hexdigest()[:12]
-    path = f"crash-{key}.nnir"
-    again = f"python -m nnc.passes.rerun {pass_name} {path}"
-    try:
-        target(path, GRAPH).write_text(f"# pass: {pass_name}\n# again: {again}\n{text}")
-    except Error:
-        return "(could not be written)"
-    return path

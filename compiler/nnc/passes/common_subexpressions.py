@@ -1,5 +1,5 @@
-"""Computes equal things once: nodes of one operator with equal attributes and the same operands
-become one.
+"""Computes equal things once: nodes of one operator with equal attributes, the same operands and
+equal bodies become one.
 
 Random nodes of one stream are equal within a step, so they merge; other streams differ in their
 attributes.
@@ -24,7 +24,7 @@ def run(graph: Graph) -> Graph:
         if "pure" not in node.op.traits:
             rewriter.visit(node)
             continue
-        key = _key(node, tuple([replaced.get(value, value).id for value in node.operands]))
+        key = _key(node, [replaced.get(value, value).id for value in node.operands])
         first = known.get(key)
         if first is None:
             known[key] = node
@@ -35,11 +35,20 @@ def run(graph: Graph) -> Graph:
     return rewriter.finish()
 
 
-def _key(node: Node, operands: tuple[int, ...]) -> Hashable:
+def _key(node: Node, operands: list[int]) -> Hashable:
     if len(operands) == 2 and "commutative" in node.op.traits:
-        operands = tuple(sorted(operands))
+        operands = sorted(operands)
     attributes = tuple([(name, _hashable(value)) for name, value in node.attributes.items()])
-    return (node.op.name, operands, attributes)
+    body = None if node.body is None else _key_of_body(node.body)
+    return (node.op.name, tuple(operands), attributes, body)
+
+
+def _key_of_body(body: Graph) -> Hashable:
+    """Equal for bodies with equal nodes; ids of values and names do not count."""
+    numbers = {value: number for number, value in enumerate(body.values())}
+    inputs = tuple(item.value.type for item in body.inputs)
+    nodes = tuple(_key(node, [numbers[value] for value in node.operands]) for node in body.nodes)
+    return (inputs, nodes, tuple(numbers[value] for _, value in body.outputs))
 
 
 def _hashable(value: Any) -> Hashable:

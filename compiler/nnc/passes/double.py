@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import INTEGERS, Graph, Input, Type, Value, Variable
+from ..graph import Graph, Input, Type, Value, Variable, with_body
 from .rewriter import Rewriter
 
 
@@ -23,13 +23,14 @@ def run(graph: Graph) -> Graph:
     for node in graph.nodes:
         rewriter.origin = node.origin
         operands = [rewriter.current(value) for value in node.operands]
-        if node.op.name == "div" and node.operands[0].dtype in INTEGERS:
-            operands = [rewriter.emit("cast", value, dtype="f64") for value in operands]
         attributes = {
             name: _attribute(node.op.attributes[name].kind, value)
             for name, value in node.attributes.items()
         }
-        made = rewriter.emit_all(node.op.name, operands, **attributes)
+        types = node.op.infer([value.type for value in operands], with_body(attributes, node.body))
+        if any(type.dtype == "f32" for type in types):  # of integers, as their quotient
+            operands = [rewriter.emit("cast", value, dtype="f64") for value in operands]
+        made = rewriter.emit_all(node.op.name, operands, node.body, **attributes)
         rewriter.replaced.update(zip(node.results, made, strict=True))
     return replace(rewriter.finish(), inputs=inputs, variables=variables)
 

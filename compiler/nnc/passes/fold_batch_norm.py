@@ -13,39 +13,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ..dims import Poly, product
-from ..graph import FLOATS, Graph, Node, Type, Value
+from ..dims import product
+from ..fixed_values import fixed_values
+from ..graph import FLOATS, Graph, Node, Value
 from .rewriter import Rewriter
 
-_WEIGHT_OPERAND = 1
 _SHORTEST_CHAIN = 3  # a scale and shift of two nodes is as good as y * A + B already
 
 
 def run(graph: Graph) -> Graph:
     return graph if graph.updates else _Folder(graph).run()
-
-
-def fixed_values(graph: Graph) -> set[Value]:
-    """The values that depend on variables and constants alone, and have a known size."""
-    fixed = {variable.value for variable in graph.variables}
-    for node in graph.nodes:
-        if "random" in node.op.traits or any(operand not in fixed for operand in node.operands):
-            continue
-        if not any(_symbolic(result.type) for result in node.results) and not _reads_symbol(node):
-            fixed.update(node.results)
-    return fixed
-
-
-def _symbolic(type: Type) -> bool:
-    return any(isinstance(dim, Poly) for dim in type.shape)
-
-
-def _reads_symbol(node: Node) -> bool:
-    return any(
-        isinstance(item, Poly)
-        for value in node.attributes.values()
-        for item in (value if isinstance(value, tuple) else (value,))
-    )
 
 
 @dataclass
@@ -139,15 +116,12 @@ class _Folder(Rewriter):
     def _takes_scale(self, layer: Node) -> bool:
         if self.uses[layer.result] != 1 or len(layer.results) != 1:
             return False
-        if layer.op.name == "conv2d_backward_data":
-            fits = layer.attributes["groups"] == 1
-        else:
-            fits = layer.op.name in ("conv2d", "matmul")
-        return (
-            fits
-            and layer.operands[_WEIGHT_OPERAND] in self.fixed
-            and layer.operands[0] not in self.fixed
-        )
+        scalable = layer.op.scalable_weight(layer.attributes)
+        if scalable is None:
+            return False
+        weight, _ = scalable
+        data = [value for index, value in enumerate(layer.operands) if index != weight]
+        return layer.operands[weight] in self.fixed and not any(v in self.fixed for v in data)
 
     # ------------------------------------------------------------ building
 
@@ -199,12 +173,12 @@ class _Folder(Rewriter):
         return value if value.shape == shape else self.emit("reshape", value, shape=shape)
 
     def _scaled_layer(self, layer: Node, scale: Value) -> Value:
-        data, weight = (self.current(value) for value in layer.operands[:2])
-        across = layer.op.name == "conv2d_backward_data" or layer.attributes.get(
-            "transpose_b", False
-        )
-        if across and scale.shape:
-            scale = self.emit("reshape", scale, shape=(*scale.shape, 1))
+        scalable = layer.op.scalable_weight(layer.attributes)
+        assert scalable is not None
+        weight, axis = scalable
+        if scale.shape and axis != -1:
+            scale = self.emit("reshape", scale, shape=(*scale.shape, *(1,) * (-1 - axis)))
         self.origin = layer.origin
-        weight = self.emit("mul", weight, scale)
-        return self.emit(layer.op.name, data, weight, *layer.operands[2:], **layer.attributes)
+        operands = [self.current(value) for value in layer.operands]
+        operands[weight] = self.emit("mul", operands[weight], scale)
+        return self.emit(layer.op.name, *operands, **layer.attributes)

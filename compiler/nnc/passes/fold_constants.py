@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dims import Poly, product
+from ..dims import product
+from ..fixed_values import is_static
 from ..graph import Graph, Node, Value
-from ..ops.base import Context, Operator
+from ..interpret import run_node
+from ..ops.base import Operator
 from .rewriter import ANY, Guarded, Makers, Rewriter, Rules
 from .structure import uniform_constant
 
@@ -18,30 +20,18 @@ LIMIT = 4096
 
 
 def fold(node: Node, rewriter: Rewriter) -> Value | None:
-    if not _is_static(node):
+    size = product(node.result.shape)
+    if not is_static(node) or not isinstance(size, int) or size > LIMIT:
         return None
     given = [array for value in node.operands if (array := rewriter.constant(value)) is not None]
     with np.errstate(all="ignore"):
-        (result,) = node.op.reference(given, node.attributes, Context())
+        (result,) = run_node(node, given, {})
     return rewriter.emit("constant", value=np.array(result))
 
 
 def _on_constants(op: Operator, makers: Makers) -> bool:
     constants = bool(makers) and all(maker == "constant" for maker in makers)
-    return constants and "random" not in op.traits and op.name != "broadcast_to"
-
-
-def _is_static(node: Node) -> bool:
-    size = product(node.result.shape)
-    return (
-        isinstance(size, int)
-        and size <= LIMIT
-        and not any(
-            isinstance(item, Poly)
-            for value in node.attributes.values()
-            for item in (value if isinstance(value, tuple) else (value,))
-        )
-    )
+    return constants and "random" not in op.traits and "repeats" not in op.traits
 
 
 _RULES: Rules = {ANY: (Guarded(fold, _on_constants),), "constant": (uniform_constant,)}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InternalError
-from ..graph import DTYPES, Graph, Node, Origin, Type, Value
+from ..graph import DTYPES, Graph, Node, Origin, Type, Value, with_body
 from ..ops import operator
 from ..ops.base import Operator
 from ..text import lines_around
@@ -61,7 +61,7 @@ class Rewriter:
     # ------------------------------------------------------------ reading
 
     def current(self, value: Value) -> Value:
-        """What stands for a value of the old graph in the new one."""
+        """The value of the new graph that stands for a value of the old one."""
         return self.replaced.get(value, value)
 
     def producer(self, value: Value, name: str | None = None) -> Node | None:
@@ -72,7 +72,7 @@ class Rewriter:
     def constant(self, value: Value) -> Array | None:
         """The array of a constant, else None."""
         node = self.producers.get(value)
-        if node is None or node.op.name != "constant":
+        if node is None or "constant" not in node.op.traits:
             return None
         array: Array = node.attributes["value"]
         return array
@@ -85,13 +85,17 @@ class Rewriter:
     # ------------------------------------------------------------ writing
 
     def emit_all(
-        self, name: str, operands: Sequence[Value], **attributes: Any
+        self,
+        name: str,
+        operands: Sequence[Value],
+        body: Graph | None = None,
+        **attributes: Any,
     ) -> tuple[Value, ...]:
         op = operator(name)
         checked = op.check_attributes(attributes)
-        types = op.infer([value.type for value in operands], checked)
-        node = Node(op, tuple(operands), checked, tuple(self.value(t) for t in types), self.origin)
-        return self.add(node)
+        types = op.infer([value.type for value in operands], with_body(checked, body))
+        results = tuple(self.value(type) for type in types)
+        return self.add(Node(op, tuple(operands), checked, results, self.origin, body))
 
     def emit(self, name: str, *operands: Value, **attributes: Any) -> Value:
         """A new node with one result, simplified."""
@@ -114,7 +118,7 @@ class Rewriter:
         return self.emit("broadcast_to", value, shape=type.shape)
 
     def add(self, node: Node) -> tuple[Value, ...]:
-        """Append a node over values of the new graph, or what the rules put in its place."""
+        """Append a node over values of the new graph, or give the value that replaces it."""
         results = node.results
         if self.rules and len(results) == 1:
             for rule in self._rules_for(node):
@@ -144,12 +148,12 @@ class Rewriter:
     # ------------------------------------------------------------ the walk
 
     def visit(self, node: Node) -> tuple[Value, ...]:
-        """Add a node of the old graph; remembers what stands for its results."""
+        """Add a node of the old graph, and note the values that stand for its results."""
         replaced = self.replaced
         moved = node
         for value in node.operands:
             if value in replaced:
-                moved = node.over(tuple([replaced.get(v, v) for v in node.operands]))
+                moved = node.with_operands(tuple([replaced.get(v, v) for v in node.operands]))
                 break
         self.origin = node.origin
         try:

@@ -149,7 +149,7 @@ def _on_repeated(op: Operator, makers: Makers) -> bool:
 
 def _on_broadcast(op: Operator, makers: Makers) -> bool:
     """Where `late_broadcast` may find something."""
-    return "elementwise" in op.traits and op.name != "broadcast_to" and "broadcast_to" in makers
+    return "elementwise" in op.traits and "repeats" not in op.traits and "broadcast_to" in makers
 
 
 def _shape_of(node: Node, operands: Sequence[Value]) -> Shape | None:

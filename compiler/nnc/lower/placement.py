@@ -1,8 +1,8 @@
 """Outputs and updates: where results of a graph end up.
 
-Takes units of work; decides which values are stored straight into a variable (in place, when
-everything that reads the old value comes before) and which outputs and updates need a copy, adding
-copy units and their order.
+Takes units of work; decides which values are stored directly in a variable (in place, if all
+readers of the old value run before) and which outputs and updates need a copy; adds the copy units
+and their order.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from ..graph import Value
 from .units import Unit, Work
 
 
-class Places:
+class Placement:
     """`home`: values stored in the buffer of another value; `outputs`: the value behind each
     output, and the ones it names.
     """
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.facts = work.facts
+        self.analysis = work.analysis
         self.home: dict[Value, Value] = {}
         self.outputs: dict[str, Value] = {}
         self._count = -1
@@ -28,13 +28,13 @@ class Places:
         return Value(self._count, like.type)
 
     def settle(self) -> None:
-        graph = self.facts.graph
+        graph = self.analysis.graph
         for name, value in graph.outputs:
             self.outputs[name] = self._fresh(value) if self._is_lasting(value) else value
         self._settle_updates()
         taken: set[Value] = set()
         for name, value in self.outputs.items():
-            root = self.facts.root(value)
+            root = self.analysis.root(value)
             if root in self.home or root in taken:
                 self.outputs[name] = self._fresh(value)
             taken.add(root)
@@ -42,8 +42,8 @@ class Places:
 
     def _is_lasting(self, value: Value) -> bool:
         """An input, a variable, a constant or prepared: memory that is not the program's own."""
-        root = self.facts.root(value)
-        return root not in self.work.writer or root in self.facts.fixed
+        root = self.analysis.root(value)
+        return root not in self.work.writer or root in self.analysis.fixed
 
     def _fresh(self, value: Value) -> Value:
         made = self.new_value(value)
@@ -53,7 +53,7 @@ class Places:
     # ------------------------------------------------------------ updates
 
     def _settle_updates(self) -> None:
-        graph = self.facts.graph
+        graph = self.analysis.graph
         old = {variable.name: variable.value for variable in graph.variables}
         changed = {old[name] for name, value in graph.updates if value is not old[name]}
         copied: list[tuple[Value, Value]] = []
@@ -63,7 +63,7 @@ class Places:
                 continue
             if value in self.work.writer and value not in made:
                 made[value] = old[name]
-            elif self.facts.root(value) in changed:
+            elif self.analysis.root(value) in changed:
                 # By way of a temporary, read before anything changes: copies never wait for each
                 # other.
                 copied.append((old[name], self._fresh(value)))
@@ -76,8 +76,8 @@ class Places:
             self._copy_at_end(variable, value)
 
     def _place(self, variable: Value, value: Value) -> bool:
-        """Store `value` where `variable` lies, if its maker can come after all that read the old
-        value.
+        """Store `value` in the buffer of `variable`, if its producer can run after all readers of
+        the old value.
         """
         maker = self.work.rep(self.work.writer[value])
         readers = self.work.reading(variable)
@@ -93,7 +93,7 @@ class Places:
 
     def _reads_in_step(self, maker: Unit, variable: Value, value: Value) -> bool:
         """Whether the maker reads the old value element by element as it stores the new one."""
-        root = self.facts.root
+        root = self.analysis.root
         tile = maker.tile
         if tile is None or maker.prologue or value not in tile.stores:
             return False
@@ -114,10 +114,10 @@ class Places:
     # ------------------------------------------------------------ raw results
 
     def _share_raw_results(self) -> None:
-        """A kernel's raw result that only its tile program reads lies where that program stores."""
-        root = self.facts.root
+        """A raw result that only its own tile program reads shares the buffer of a store of it."""
+        root = self.analysis.root
         needed = {root(value) for value in self.outputs.values()}
-        needed |= {root(value) for _, value in self.facts.graph.updates}
+        needed |= {root(value) for _, value in self.analysis.graph.updates}
         for unit in self.work.units:
             if unit.host is not None or not unit.rides:
                 continue

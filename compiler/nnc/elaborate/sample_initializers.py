@@ -1,8 +1,8 @@
 """Runs the graphs of initializers in NumPy, many at a time.
 
-A graph of elementwise operators, as nearly all are, runs a piece of its elements at a time: what
-lies between two operators then stays in the cache, and several threads share the pieces. An
-element's bits depend on its place alone, not on the pieces.
+A graph of elementwise operators, as nearly all are, runs on a piece of its elements at a time:
+intermediate results then stay in the cache, and several threads share the pieces. The bits of an
+element depend on its index alone, not on the pieces.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ..ops import philox
 from ..ops.base import Array, Context
 
 PIECE = 4 * philox.CHUNK  # elements
-SLICE = 3 << 13  # elements of one operation of NumPy behind the drawing: results stay in the cache
+SLICE = 3 << 13  # elements of one operation of NumPy of a task: results stay in the cache
 MOST_THREADS = 4  # more wait for the interpreter's lock
 
 Task = Callable[[philox.Memory], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
-    """The first value of a variable: what `value` of `graph` is, in the variable's own type."""
+class InitializerGraph:
+    """The graph whose `value` is the first value of a variable; type and shape of the variable."""
 
     graph: Graph
     value: Value
@@ -38,16 +38,16 @@ class Drawing:
     shape: tuple[int, ...]
 
 
-def draw(drawings: Sequence[Drawing], seed: int) -> list[Array]:
-    """The arrays of drawings, in their order."""
+def sample(initializers: Sequence[InitializerGraph], seed: int) -> list[Array]:
+    """The first values, in the order of their initializers."""
     arrays: list[Array] = []
     tasks: list[Task] = []
-    for drawing in drawings:
-        if not _is_elementwise(drawing):
-            arrays.append(_whole(drawing, seed))
+    for initializer in initializers:
+        if not _is_elementwise(initializer):
+            arrays.append(_whole(initializer, seed))
             continue
-        arrays.append(np.empty(drawing.shape, DTYPES[drawing.dtype]))
-        tasks += _pieces(drawing, seed, arrays[-1].reshape(-1))
+        arrays.append(np.empty(initializer.shape, DTYPES[initializer.dtype]))
+        tasks += _pieces(initializer, seed, arrays[-1].reshape(-1))
     remaining = iter(tasks)
 
     def work() -> None:
@@ -88,32 +88,32 @@ def _threads() -> int:
     return min(len(allowed(0)) if allowed else os.cpu_count() or 1, MOST_THREADS)
 
 
-def _is_elementwise(drawing: Drawing) -> bool:
+def _is_elementwise(initializer: InitializerGraph) -> bool:
     """Whether each value of the graph is a number or made element by element."""
-    return drawing.value.shape == drawing.shape and all(
+    return initializer.value.shape == initializer.shape and all(
         (value.shape == () and "random" not in node.op.traits)
-        or (value.shape == drawing.shape and "elementwise" in node.op.traits)
-        for node in drawing.graph.nodes
+        or (value.shape == initializer.shape and "elementwise" in node.op.traits)
+        for node in initializer.graph.nodes
         for value in node.results
     )
 
 
-def _whole(drawing: Drawing, seed: int) -> Array:
-    outputs, _ = interpret.run(drawing.graph, {}, context=Context(seed=seed))
+def _whole(initializer: InitializerGraph, seed: int) -> Array:
+    outputs, _ = interpret.run(initializer.graph, {}, context=Context(seed=seed))
     (made,) = outputs.values()
-    return np.ascontiguousarray(np.broadcast_to(made, drawing.shape), DTYPES[drawing.dtype])
+    return np.ascontiguousarray(np.broadcast_to(made, initializer.shape), DTYPES[initializer.dtype])
 
 
-def _pieces(drawing: Drawing, seed: int, flat: Array) -> list[Task]:
-    """What fills `flat` with the drawing, a piece each."""
+def _pieces(initializer: InitializerGraph, seed: int, flat: Array) -> list[Task]:
+    """The tasks that fill `flat` with the first value, one piece each."""
     context = Context(seed=seed)
     numbers: dict[Value, Array] = {}
     drawn: list[Node] = []
     computed: list[Node] = []
-    for node in drawing.graph.nodes:
+    for node in initializer.graph.nodes:
         if "random" in node.op.traits:
             drawn.append(node)
-        elif node.result.shape == drawing.shape:
+        elif node.result.shape == initializer.shape:
             computed.append(node)
         else:
             made = interpret.run_node(node, [numbers[v] for v in node.operands], {}, context)
@@ -139,6 +139,8 @@ def _pieces(drawing: Drawing, seed: int, flat: Array) -> list[Task]:
                 table.update(
                     zip(node.results, node.op.reference(operands, attributes, context), strict=True)
                 )
-            piece[...] = table[drawing.value]
+            piece[...] = table[initializer.value]
 
-    return [functools.partial(fill, start) for start in range(0, math.prod(drawing.shape), PIECE)]
+    return [
+        functools.partial(fill, start) for start in range(0, math.prod(initializer.shape), PIECE)
+    ]

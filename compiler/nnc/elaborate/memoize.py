@@ -1,8 +1,8 @@
-"""Calls of the library's own helpers, made once for the same plain arguments.
+"""Memoizes calls of the library's own helpers with plain arguments.
 
-Checking the settings of a layer (`_padding_of`, `_check_window`) takes most of the work of calling
-it, and a net asks the same again for each layer alike. A call is remembered where it gave a plain
-value and left no trace: no node, no variable, no path.
+Most of the work of calling a layer is to check its settings (`_padding_of`, `_check_window`), and a
+net repeats the same checks for each layer. A result is kept if it is a plain value and the call had
+no effect: it made no node, no variable and no path.
 """
 
 from __future__ import annotations
@@ -15,26 +15,24 @@ from .context import Context
 from .values import Arguments, Block, is_plain
 
 
-def remembered(
-    context: Context, function: Block, given: Arguments, build: Callable[[], Any]
-) -> Any:
-    """What `build`, a call of `function`, gives. Raises Mistake as it does, and anew each time."""
+def memoize(context: Context, function: Block, given: Arguments, build: Callable[[], Any]) -> Any:
+    """The result of `build`, a call of `function`. A call that raises Mistake is made again."""
     key = _key_of_call(context, function, given)
     if key is None:
         return build()
-    known = context.remembered.get(key)
+    known = context.memo.get(key)
     if known is not None:
         return known
     paths, builder = context.paths, context.builder
     before = (builder.next_id, dict(paths.counts), len(paths.bindings))
     value = build()
     if is_plain(value) and before == (builder.next_id, paths.counts, len(paths.bindings)):
-        context.remembered[key] = value
+        context.memo[key] = value
     return value
 
 
 def _key_of_call(context: Context, function: Block, given: Arguments) -> Hashable | None:
-    """What the value of a call depends on; None where an argument is not plain."""
+    """All that the value of a call depends on; None if an argument is not plain."""
     values = [value for value, _ in given.positional]
     values += [value for value, _ in given.named.values()]
     assert given.span is not None

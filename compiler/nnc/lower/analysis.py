@@ -1,8 +1,8 @@
-"""What lowering asks about a graph, worked out once.
+"""Analysis of a graph for lowering, computed once.
 
-Takes a graph; gives producers, places in the order, which nodes become tile instructions, views and
-what they view, values that depend on variables alone (only where the graph has no updates: they are
-prepared once), and a nominal size of each value.
+Takes a graph; gives the producer of each value, the index of each node, which nodes become tile
+instructions, the source of each view, the values that depend on variables alone (only if the graph
+has no updates: they are prepared once), and a nominal size of each value.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import math
 from functools import cached_property
 
 from ..dims import Dim, evaluate
+from ..fixed_values import fixed_values
 from ..graph import DTYPES, Graph, Node, Type, Value
-from ..passes.fold_batch_norm import fixed_values
 
-NOMINAL = 16  # what a symbolic dimension counts as, where sizes are only compared
+NOMINAL = 16  # the size of a symbolic dimension where sizes are only compared
 NEVER = math.inf
 
 
-class Facts:
+class Analysis:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producer = graph.producers()
@@ -30,16 +30,16 @@ class Facts:
     def is_number(self, node: Node) -> bool:
         """A constant of one element: an instruction, with no memory unless something needs it.
 
-        Instructions hold numbers as doubles, so larger integers lie with the weights.
+        Instructions hold numbers as doubles, so larger integers are stored with the weights.
         """
-        if node.op.name != "constant" or node.attributes["value"].size != 1:
+        if "constant" not in node.op.traits or node.attributes["value"].size != 1:
             return False
         value = node.attributes["value"].reshape(-1)[0]
         return not (value.dtype.kind == "i" and abs(int(value)) > 2**53)
 
     def is_data(self, node: Node) -> bool:
-        """A constant array that lies with the weights."""
-        return node.op.name == "constant" and not self.is_number(node)
+        """A constant array that is stored with the weights."""
+        return "constant" in node.op.traits and not self.is_number(node)
 
     def is_fusable(self, node: Node) -> bool:
         return "elementwise" in node.op.traits or self.is_number(node)
@@ -48,7 +48,7 @@ class Facts:
         return "view" in node.op.traits
 
     def root(self, value: Value) -> Value:
-        """The value that holds the elements: what is viewed, through all views."""
+        """The value that holds the elements: the source of all views on the way."""
         node = self.producer.get(value)
         while node is not None and "view" in node.op.traits:
             value = node.operands[0]
@@ -66,8 +66,8 @@ class Facts:
 
     @cached_property
     def kept_until(self) -> dict[Value, float]:
-        """The place of the last kernel that reads a value, also through views; NEVER ends for
-        outputs and updates.
+        """The index of the last kernel that reads a value, also through views; NEVER for outputs
+        and updates, which are kept to the end.
         """
         table: dict[Value, float] = dict.fromkeys(self.graph.roots(), NEVER)
         for node in reversed(self.graph.nodes):
@@ -80,7 +80,7 @@ class Facts:
 
     @cached_property
     def stored(self) -> set[Value]:
-        """The values that must lie in memory: what kernels, views, outputs and updates read."""
+        """The values that are materialized: kernels, views, outputs or updates read them."""
         needed = set(self.graph.roots())
         for node in self.graph.nodes:
             if not self.is_fusable(node):

@@ -1,4 +1,4 @@
-"""Two operands that do not fit each other: what to show of each, and what to type."""
+"""Mistakes of two operands that do not fit each other: their descriptions, and help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .context import Context
 from .values import Tensor, describe, shape_text
 
 
-def unequal_sides(
+def operand_mismatch(
     context: Context,
     code: str,
     message: str,
@@ -21,7 +21,7 @@ def unequal_sides(
     dtype: bool = False,
 ) -> NoReturn:
     """A mistake of both operands: each is labelled with its shape and where it came from."""
-    first, second = _sides(context, [(node.left, left), (node.right, right)], dtype)
+    first, second = _described(context, [(node.left, left), (node.right, right)], dtype)
     if context.user_span(node.span) is not node.span:
         sign = node.operator
         notes = [f"left of `{sign}`: {first.strip()}", f"right of `{sign}`: {second.strip()}"]
@@ -31,7 +31,7 @@ def unequal_sides(
     )
 
 
-def _sides(
+def _described(
     context: Context, parts: list[tuple[syntax.Expression, Tensor]], dtype: bool
 ) -> list[str]:
     """`body: [N, 56, 56, 256]   from `conv_norm(4 * width, 1)`, line 11`, with the origins below
