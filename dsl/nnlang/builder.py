@@ -1,8 +1,8 @@
 """Reductions of the grammar to nodes of the syntax tree.
 
 Takes what a production of the grammar matched, gives the node it stands for; one `make_` method for
-each action of `grammar.lark`. Keeps true: methods have no effect but to report, so the engine may
-try one more than once.
+each action of `grammar.lark`. Keeps true: methods have no effect but to report, so recovery may
+call one more than once.
 
 Whether an `if` is a statement or a value shows only around it. So a bare expression is a `Bare`, an
 `if` that gives no value a `PartialIf`; bodies turn both into statements where they can, and

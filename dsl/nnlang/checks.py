@@ -217,8 +217,8 @@ class _Checker:
                 self.report("N0112", node.span, "there is no `None`", help_text)
 
     def objects(self, nodes: list[Node], namespaces: set[str]) -> None:
-        """`x.relu()` where `x` is a value: a habit of languages with methods; `nodes` are those of
-        an item. What is no call may be a part of something shared, `e.table`.
+        """`x.relu()` where `x` is a value, as in languages with methods; `nodes` are those of an
+        item. What is no call may be a part of something shared, `e.table`.
         """
         attributes = [node for node in nodes if isinstance(node, syntax.Attribute)]
         if not attributes:

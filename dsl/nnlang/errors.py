@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nnlang import habits
+from nnlang import foreign_syntax
 from nnlang.diagnostics import Diagnostic, diagnostic, suggest
 from nnlang.layout import NEWLINE
-from nnlang.lexer import Token
+from nnlang.lexer import END, Token
 from nnlang.syntax import Span
-from nnlang.tables import END
 
 _OPENERS = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 _CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
@@ -98,7 +97,7 @@ class Trouble:
     @property
     def span(self) -> Span:
         """The place to show: the token, or behind the last one where a line or the file ends."""
-        if self.token.kind in (NEWLINE, END) and self.before is not None:
+        if self.token.type in (NEWLINE, END) and self.before is not None:
             last = self.before.span(self.file)
             line, column = last.end_line, last.end_column
             return Span(self.file, last.end, last.end, line, column, line, column)
@@ -108,9 +107,9 @@ class Trouble:
         """The innermost bracket that is open here, of those that the statement opened."""
         depth = 0
         for token in reversed(self.tokens[self.start : self.position]):
-            if token.kind in _CLOSERS:
+            if token.type in _CLOSERS:
                 depth += 1
-            elif token.kind in _OPENERS:
+            elif token.type in _OPENERS:
                 if depth == 0:
                     return token
                 depth -= 1
@@ -152,15 +151,15 @@ def explain(trouble: Trouble) -> Repair:
 def found_words(trouble: Trouble) -> str:
     """What stands there, as one would say it."""
     token = trouble.token
-    if token.kind in (NEWLINE, END):
-        return "the end of the line" if token.kind == NEWLINE else "the end of the file"
-    if token.kind == "NAME":
+    if token.type in (NEWLINE, END):
+        return "the end of the line" if token.type == NEWLINE else "the end of the file"
+    if token.type == "NAME":
         return f"the name `{token.text}`"
-    if token.kind == "NUMBER":
+    if token.type == "NUMBER":
         return f"the number `{token.text}`"
-    if token.kind == "STRING":
+    if token.type == "STRING":
         return "a string"
-    if token.kind in trouble.keywords:
+    if token.type in trouble.keywords:
         return f"the word `{token.text}`"
     return f"`{token.text}`"
 
@@ -198,29 +197,30 @@ def _repair(
 
 
 def _other_language(trouble: Trouble) -> Repair | None:
-    habit = habits.recognize(trouble)
-    if habit is None:
+    foreign = foreign_syntax.recognize(trouble)
+    if foreign is None:
         return None
-    span = habit.span or trouble.span
-    found = diagnostic("N0112", habit.message, span, helps=[habit.help])
-    put = None if habit.replacement is None else [trouble.put(*word) for word in habit.replacement]
-    return Repair(found, put, habit.drop)
+    span = foreign.span or trouble.span
+    found = diagnostic("N0112", foreign.message, span, helps=[foreign.help])
+    words = foreign.replacement
+    put = None if words is None else [trouble.put(*word) for word in words]
+    return Repair(found, put, foreign.drop)
 
 
 def _line_too_short(trouble: Trouble) -> Repair | None:
     """`x = a +` and `f(a, ` at the end of a line or a body."""
     before = trouble.before
-    ends = trouble.token.kind in _ENDS or trouble.token.line > (before.line if before else 0)
+    ends = trouble.token.type in _ENDS or trouble.token.line > (before.line if before else 0)
     if before is None or trouble.at_start or not ends or not trouble.expects_value():
         return None
-    if trouble.token.kind in _CLOSERS and trouble.token.kind != "RBRACE":
+    if trouble.token.type in _CLOSERS and trouble.token.type != "RBRACE":
         return None
-    if trouble.token.kind not in _ENDS and trouble.token.kind not in trouble.keywords:
+    if trouble.token.type not in _ENDS and trouble.token.type not in trouble.keywords:
         return None
-    if before.kind not in _OPERATORS | {"EQUAL", "COMMA"} and before.kind not in trouble.keywords:
+    if before.type not in _OPERATORS | {"EQUAL", "COMMA"} and before.type not in trouble.keywords:
         return None
     help_text = "write the value behind it"
-    if before.kind in _OPERATORS:
+    if before.type in _OPERATORS:
         help_text += f", or start the next line with `{before.text}`"
         if before.text in ("//", "not"):
             help_text = "write the value behind it, or put the whole in parentheses to go on in "
@@ -238,17 +238,17 @@ def _line_too_short(trouble: Trouble) -> Repair | None:
 
 def _reserved_name(trouble: Trouble) -> Repair | None:
     token, before = trouble.token, trouble.before
-    if token.kind == "EQUAL" and before is not None:
+    if token.type == "EQUAL" and before is not None:
         starts = trouble.position == trouble.start + 1
-        named = starts or trouble.tokens[trouble.position - 2].kind in ("LPAR", "COMMA")
-        if before.kind not in trouble.keywords or not named:
+        named = starts or trouble.tokens[trouble.position - 2].type in ("LPAR", "COMMA")
+        if before.type not in trouble.keywords or not named:
             return None
         message = f"`{before.text}` is a reserved word"
         help_text = f"choose another name, for example `{before.text}_`"
         return Repair(diagnostic("N0111", message, before.span(trouble.file), helps=[help_text]))
-    if token.kind not in trouble.keywords or trouble.at_start or not trouble.accepts("NAME"):
+    if token.type not in trouble.keywords or trouble.at_start or not trouble.accepts("NAME"):
         return None
-    if token.kind in ("SCAN", "PARAM", "STATE", "RETURN") and trouble.expects_value():
+    if token.type in ("SCAN", "PARAM", "STATE", "RETURN") and trouble.expects_value():
         return None
     return _repair(
         trouble,
@@ -264,13 +264,13 @@ def _reserved_name(trouble: Trouble) -> Repair | None:
 def _for_in_a_list(trouble: Trouble) -> Repair | None:
     """`sum(a for x in xs)`, `[a for x in xs for y in ys]` and `[for x in xs]`"""
     opener = trouble.opener()
-    if trouble.token.kind != "FOR" or opener is None or opener.kind == "LBRACE":
+    if trouble.token.type != "FOR" or opener is None or opener.type == "LBRACE":
         return None
     inside = trouble.tokens[trouble.tokens.index(opener) : trouble.position]
-    if opener.kind != "LSQB":
+    if opener.type != "LSQB":
         message, help_text = "a `for` in a value makes a list", "write it in square brackets: "
         return _repair(trouble, "N0101", message, help_text + "`[f(x) for x in items]`")
-    if any(token.kind == "FOR" for token in inside):
+    if any(token.type == "FOR" for token in inside):
         message = "a list runs over one `for`"
         return _repair(trouble, "N0101", message, "write a list in the list: `[[...] for x in xs]`")
     message = "the value comes before the `for` of a list, and it is one value"
@@ -279,7 +279,7 @@ def _for_in_a_list(trouble: Trouble) -> Repair | None:
 
 def _statement_as_value(trouble: Trouble) -> Repair | None:
     token = trouble.token
-    if token.kind != "SCAN" or not trouble.expects_value():
+    if token.type != "SCAN" or not trouble.expects_value():
         return None
     return _repair(
         trouble,
@@ -290,9 +290,9 @@ def _statement_as_value(trouble: Trouble) -> Repair | None:
 
 
 def _single_equal(trouble: Trouble) -> Repair | None:
-    if trouble.token.kind != "EQUAL" or not trouble.accepts("COMPARISON"):
+    if trouble.token.type != "EQUAL" or not trouble.accepts("COMPARISON"):
         return None
-    if trouble.first.kind in trouble.keywords or trouble.opener() is not None:
+    if trouble.first.type in trouble.keywords or trouble.opener() is not None:
         return _repair(
             trouble,
             "N0110",
@@ -304,25 +304,25 @@ def _single_equal(trouble: Trouble) -> Repair | None:
     first = trouble.first
     last = trouble.before or first
     second = trouble.tokens[trouble.start + 1]
-    if second.kind == "EQUAL" and last.line > second.line:
+    if second.type == "EQUAL" and last.line > second.line:
         place = second.span(trouble.file)
         help_text = "write the value behind it"
         found = diagnostic("N0121", "a value is missing after `=`", place, helps=[help_text])
         return Repair(found)
     place = first.span(trouble.file).to(last.span(trouble.file))
     help_text = "write a name before the `=`"
-    if first.kind == "LPAR":
+    if first.type == "LPAR":
         help_text = "write the names without parentheses: `a, b = ...`"
-    elif any(token.kind == "LSQB" for token in trouble.tokens[trouble.start : trouble.position]):
+    elif any(token.type == "LSQB" for token in trouble.tokens[trouble.start : trouble.position]):
         help_text = "values never change; give the new value a name of its own"
     found = diagnostic("N0101", "only a name can be given a value", place, helps=[help_text])
     return Repair(found)
 
 
 def _chained_comparison(trouble: Trouble) -> Repair | None:
-    if trouble.token.kind not in ("COMPARISON", "IN") or not trouble.behind_value():
+    if trouble.token.type not in ("COMPARISON", "IN") or not trouble.behind_value():
         return None
-    if trouble.first.kind in ("FOR", "SCAN") and trouble.token.kind == "IN":
+    if trouble.first.type in ("FOR", "SCAN") and trouble.token.type == "IN":
         return None
     return _repair(
         trouble,
@@ -337,9 +337,9 @@ def _chained_comparison(trouble: Trouble) -> Repair | None:
 
 def _after_arrow(trouble: Trouble) -> Repair | None:
     before = trouble.before
-    if before is None or before.kind != "ARROW":
+    if before is None or before.type != "ARROW":
         return None
-    if trouble.token.kind in _ENDS:
+    if trouble.token.type in _ENDS:
         return _repair(trouble, "N0121", "a call is missing after `->`", "write the call behind it")
     return _repair(
         trouble,
@@ -351,9 +351,9 @@ def _after_arrow(trouble: Trouble) -> Repair | None:
 
 def _missing_comma(trouble: Trouble) -> Repair | None:
     before, opener = trouble.before, trouble.opener()
-    if before is None or opener is None or opener.kind == "LBRACE":
+    if before is None or opener is None or opener.type == "LBRACE":
         return None
-    if before.kind not in _VALUE_ENDS or not trouble.accepts("COMMA", trouble.token.kind):
+    if before.type not in _VALUE_ENDS or not trouble.accepts("COMMA", trouble.token.type):
         return None
     end = before.span(trouble.file)
     place = Span(
@@ -372,12 +372,12 @@ def _missing_comma(trouble: Trouble) -> Repair | None:
 
 
 def _missing_body(trouble: Trouble) -> Repair | None:
-    if not trouble.accepts("LBRACE") or trouble.first.kind not in (*_BODY_WORDS, "NAME"):
+    if not trouble.accepts("LBRACE") or trouble.first.type not in (*_BODY_WORDS, "NAME"):
         return None
-    if trouble.token.kind not in (*_ENDS, *trouble.keywords):
+    if trouble.token.type not in (*_ENDS, *trouble.keywords):
         return None
     before = trouble.before or trouble.first
-    what = before.text if before.kind == "ELSE" else trouble.first.text
+    what = before.text if before.type == "ELSE" else trouble.first.text
     return _repair(
         trouble,
         "N0108",
@@ -389,11 +389,11 @@ def _missing_body(trouble: Trouble) -> Repair | None:
 
 def _missing_type(trouble: Trouble) -> Repair | None:
     first = trouble.first
-    if first.kind not in ("PARAM", "STATE", "CARRY", "INPUT") or not trouble.accepts("COLON"):
+    if first.type not in ("PARAM", "STATE", "CARRY", "INPUT") or not trouble.accepts("COLON"):
         return None
     name = trouble.before.text if trouble.before else "x"
-    example = "u8[N, 28, 28, 1]" if first.kind == "INPUT" else "f32[units]"
-    kind = trouble.token.kind
+    example = "u8[N, 28, 28, 1]" if first.type == "INPUT" else "f32[units]"
+    kind = trouble.token.type
     put = [trouble.put("COLON", ":")]
     if not trouble.accepts("COLON", kind):
         put += [trouble.put("NAME", "f32")]
@@ -411,20 +411,20 @@ def _start_of_item(trouble: Trouble) -> Repair | None:
     token = trouble.token
     if trouble.in_body or not trouble.at_start:
         first = trouble.first
-        if trouble.in_body or trouble.position != trouble.start + 1 or first.kind != "NAME":
+        if trouble.in_body or trouble.position != trouble.start + 1 or first.type != "NAME":
             return None
     first = trouble.first
     second = trouble.tokens[min(trouble.start + 1, len(trouble.tokens) - 1)]
     place = first.span(trouble.file)
     helps = ["a file consists of `net`, `block`, `rule`, `train`, `const` and `use`"]
-    if first.kind == "NAME" and second.kind == "EQUAL":
+    if first.type == "NAME" and second.type == "EQUAL":
         helps = [f"write `const {first.text} = ...`, or put it into a net or block"]
-    elif first.kind == "NAME" and second.kind in ("NAME", "STRING"):
+    elif first.type == "NAME" and second.type in ("NAME", "STRING"):
         meant = suggest(first.text, _ITEM_WORDS)
         helps = [f"write `{meant}`"] if meant else helps
-    elif first.kind in ("PARAM", "STATE", "INPUT", "OUTPUT", "RETURN", "IF", "FOR"):
+    elif first.type in ("PARAM", "STATE", "INPUT", "OUTPUT", "RETURN", "IF", "FOR"):
         helps = [f"put it into a net or block; {helps[0]}"]
-    elif token.kind == "EDITION":
+    elif token.type == "EDITION":
         helps = ["`edition` is the first line of a file"]
     words = f"`{first.text}`" if first.text.strip() else found_words(trouble)
     found = diagnostic("N0101", f"a file has no place for {words} here", place, helps=helps)
@@ -434,9 +434,9 @@ def _start_of_item(trouble: Trouble) -> Repair | None:
 def _misspelt_statement(trouble: Trouble) -> Repair | None:
     """`parm weight: ...`: two names beside each other at the start of a statement."""
     first = trouble.first
-    if trouble.position != trouble.start + 1 or first.kind != "NAME" or not trouble.in_body:
+    if trouble.position != trouble.start + 1 or first.type != "NAME" or not trouble.in_body:
         return None
-    if trouble.token.kind not in ("NAME", "STRING", "NUMBER"):
+    if trouble.token.type not in ("NAME", "STRING", "NUMBER"):
         return None
     meant = suggest(first.text, _STATEMENT_WORDS)
     if meant is None or len(first.text) < 3:
@@ -454,9 +454,9 @@ def _comment_in_slashes(trouble: Trouble) -> Repair | None:
     """`x = 3 // the width`: the words behind `//` are no value."""
     line = trouble.token.line
     for token in trouble.tokens[trouble.start : trouble.position]:
-        if token.kind == "SLASHES" and (token.line == line or trouble.token.kind in _ENDS):
+        if token.type == "SLASHES" and (token.line == line or trouble.token.type in _ENDS):
             before = trouble.before
-            if before is None or before.kind not in _VALUE_ENDS or trouble.opener() is not None:
+            if before is None or before.type not in _VALUE_ENDS or trouble.opener() is not None:
                 return None
             found = diagnostic(
                 "N0112",
@@ -471,12 +471,12 @@ def _comment_in_slashes(trouble: Trouble) -> Repair | None:
 def _unnamed_output(trouble: Trouble) -> Repair | None:
     """`output softmax(x)`, `output a + b` and `metric accuracy(logits, label)`"""
     first, before = trouble.first, trouble.before
-    if first.kind not in ("OUTPUT", "METRIC") or trouble.position != trouble.start + 2:
+    if first.type not in ("OUTPUT", "METRIC") or trouble.position != trouble.start + 2:
         return None
-    if before is None or trouble.token.kind not in (*_OPERATORS, "LPAR", "LSQB", "ARROW", "DOT"):
+    if before is None or trouble.token.type not in (*_OPERATORS, "LPAR", "LSQB", "ARROW", "DOT"):
         return None
-    name = "name" if first.kind == "OUTPUT" else before.text
-    rest = "(...)" if trouble.token.kind == "LPAR" else " ..."
+    name = "name" if first.type == "OUTPUT" else before.text
+    rest = "(...)" if trouble.token.type == "LPAR" else " ..."
     found = diagnostic(
         "N0101",
         f"this {first.text} has no name",
@@ -505,7 +505,7 @@ def _unquoted(trouble: Trouble) -> Repair | None:
 def _operator_behind_pipe(trouble: Trouble) -> Repair | None:
     """`x -> f + y`, and a line that starts with an operator behind one with a pipe"""
     sign = trouble.token.text
-    if trouble.token.kind not in _OPERATORS - {"NOT"} or trouble.behind_value():
+    if trouble.token.type not in _OPERATORS - {"NOT"} or trouble.behind_value():
         return None
     if not trouble.accepts("ARROW"):
         return None
@@ -517,12 +517,12 @@ def _operator_behind_pipe(trouble: Trouble) -> Repair | None:
 def _insertion(trouble: Trouble) -> Repair | None:
     """One token that, put in front, makes the text right."""
     for kind, text, statements in _INSERTIONS:
-        following = (trouble.token.kind, trouble.after.kind)[
-            : 1 if trouble.after.kind == END else 2
+        following = (trouble.token.type, trouble.after.type)[
+            : 1 if trouble.after.type == END else 2
         ]
-        if trouble.first.kind in statements and trouble.accepts(kind, *following):
-            beside = trouble.position == trouble.start + 1 and trouble.after.kind in _ENDS
-            if trouble.first.kind == "NAME" and not beside:
+        if trouble.first.type in statements and trouble.accepts(kind, *following):
+            beside = trouble.position == trouble.start + 1 and trouble.after.type in _ENDS
+            if trouble.first.type == "NAME" and not beside:
                 continue
             return _repair(
                 trouble,
@@ -538,13 +538,13 @@ def _insertion(trouble: Trouble) -> Repair | None:
 def _two_statements(trouble: Trouble) -> Repair | None:
     """`x = a y = b`: a second statement, or a second value, on one line."""
     before = trouble.before
-    if before is None or trouble.opener() is not None or before.kind not in _VALUE_ENDS:
+    if before is None or trouble.opener() is not None or before.type not in _VALUE_ENDS:
         return None
-    if not trouble.accepts(NEWLINE) or trouble.token.kind in _CLOSERS:
+    if not trouble.accepts(NEWLINE) or trouble.token.type in _CLOSERS:
         return None
-    if trouble.accepts(NEWLINE, trouble.token.kind) and trouble.after.kind == "EQUAL":
+    if trouble.accepts(NEWLINE, trouble.token.type) and trouble.after.type == "EQUAL":
         help_text = "start a new line here"
-    elif trouble.token.kind in ("NAME", "NUMBER", "STRING", "LPAR"):
+    elif trouble.token.type in ("NAME", "NUMBER", "STRING", "LPAR"):
         help_text = "an operator, a comma or a line end is missing before it"
     else:
         help_text = "remove it, or start a new line before it"
@@ -563,7 +563,7 @@ def _anything(trouble: Trouble) -> Repair:
         expected = "a statement"
     opener = trouble.opener()
     others: tuple[tuple[Span, str], ...] = ()
-    if opener is not None and trouble.token.kind in _ENDS:
+    if opener is not None and trouble.token.type in _ENDS:
         others = ((opener.span(trouble.file), f"`{opener.text}` is open since here"),)
     return _repair(
         trouble,

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnlang.diagnostics import Diagnostic, diagnostic
-from nnlang.lexer import LINE, Token
-from nnlang.tables import END
+from nnlang.lexer import END, LINE, Token
 
 NEWLINE = "_NEWLINE"
 MAX_BRACKETS = 60
@@ -51,7 +50,7 @@ def lay_out(tokens: list[Token], file: str) -> tuple[list[Token], list[Diagnosti
         diagnostics.append(too_deep(deep, file))
         return [], diagnostics
     broken_strings = {
-        token.line for token in tokens if token.kind == "STRING" and not _closed(token)
+        token.line for token in tokens if token.type == "STRING" and not _closed(token)
     }
     for _ in range(_MAX_REPAIRS):
         mismatch = _find_mismatch(tokens)
@@ -83,11 +82,11 @@ def _closed(token: Token) -> bool:
 def _too_deep(tokens: list[Token]) -> Token | None:
     depth = 0
     for token in tokens:
-        if token.kind in _CLOSERS:
+        if token.type in _CLOSERS:
             depth += 1
             if depth > MAX_BRACKETS:
                 return token
-        elif token.kind in _TEXTS and depth:
+        elif token.type in _TEXTS and depth:
             depth -= 1
     return None
 
@@ -100,12 +99,12 @@ def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
     indents = _indents(tokens)
     first = True
     for position, token in enumerate(tokens):
-        kind = token.kind
+        kind = token.type
         if kind in _CLOSERS:
             if (
                 kind == "LBRACE"
                 and stack
-                and tokens[stack[-1]].kind != "LBRACE"
+                and tokens[stack[-1]].type != "LBRACE"
                 and not choices[-1]
             ):
                 return _Mismatch(position, stack[-1], suspect)
@@ -114,7 +113,7 @@ def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
         elif kind in ("IF", "ELSE", "SCAN") and stack:
             choices[-1] = True
         elif kind in ("RPAR", "RSQB", "RBRACE"):
-            if not stack or _CLOSERS[tokens[stack[-1]].kind] != kind:
+            if not stack or _CLOSERS[tokens[stack[-1]].type] != kind:
                 return _Mismatch(position, stack[-1] if stack else None, suspect)
             opener = stack.pop()
             choices.pop()
@@ -125,7 +124,7 @@ def _find_mismatch(tokens: list[Token]) -> _Mismatch | None:
             if stack:
                 return _Mismatch(position, stack[-1], suspect)
         elif first and stack:
-            inner = tokens[stack[-1]].kind
+            inner = tokens[stack[-1]].type
             statement = kind in _STATEMENT_WORDS and inner != "LBRACE"
             if statement and inner == "LSQB" and kind == "FOR":
                 statement = not _ends_list(tokens, position)
@@ -142,12 +141,12 @@ def _ends_list(tokens: list[Token], position: int) -> bool:
     depth = 0
     choice = False
     for token in tokens[position + 1 :]:
-        if token.kind == "RSQB" and depth == 0:
+        if token.type == "RSQB" and depth == 0:
             return True
-        if token.kind == "LBRACE" and depth == 0 and not choice:
+        if token.type == "LBRACE" and depth == 0 and not choice:
             return False
-        choice = choice or token.kind in ("IF", "ELSE")
-        depth += (token.kind in _CLOSERS) - (token.kind in ("RPAR", "RSQB", "RBRACE"))
+        choice = choice or token.type in ("IF", "ELSE")
+        depth += (token.type in _CLOSERS) - (token.type in ("RPAR", "RSQB", "RBRACE"))
         if depth < 0:
             return False
     return False
@@ -157,7 +156,7 @@ def _indents(tokens: list[Token]) -> dict[int, int]:
     """The column of the first token of each line."""
     indents: dict[int, int] = {}
     for token in tokens:
-        if token.kind != LINE:
+        if token.type != LINE:
             indents.setdefault(token.line, token.column)
     return indents
 
@@ -173,16 +172,16 @@ class _Repair:
     def apply(self, mismatch: _Mismatch) -> tuple[list[Token], Diagnostic]:
         token = self.tokens[mismatch.position]
         opener = mismatch.opener
-        is_closer = token.kind in ("RPAR", "RSQB", "RBRACE")
-        if opener is None or (is_closer and not self.is_open(mismatch.position, token.kind)):
+        is_closer = token.type in ("RPAR", "RSQB", "RBRACE")
+        if opener is None or (is_closer and not self.is_open(mismatch.position, token.type)):
             if (
                 opener is not None
-                and self.tokens[opener].kind != "LBRACE"
-                and token.kind != "RBRACE"
+                and self.tokens[opener].type != "LBRACE"
+                and token.type != "RBRACE"
             ):
                 return self.wrong_closer(mismatch.position, opener)
             return self.extra_closer(mismatch.position)
-        if self.tokens[opener].kind == "LBRACE" and mismatch.suspect is not None:
+        if self.tokens[opener].type == "LBRACE" and mismatch.suspect is not None:
             opener = mismatch.suspect
         return self.unclosed(opener, mismatch.position)
 
@@ -190,15 +189,15 @@ class _Repair:
         """Whether some bracket that this one would close is open before a position."""
         stack: list[str] = []
         for token in self.tokens[:position]:
-            if token.kind in _CLOSERS:
-                stack.append(_CLOSERS[token.kind])
-            elif token.kind in ("RPAR", "RSQB", "RBRACE"):
+            if token.type in _CLOSERS:
+                stack.append(_CLOSERS[token.type])
+            elif token.type in ("RPAR", "RSQB", "RBRACE"):
                 stack.pop()
         return closer in stack
 
     def wrong_closer(self, position: int, opener: int) -> tuple[list[Token], Diagnostic]:
         token, start = self.tokens[position], self.tokens[opener]
-        closer = _CLOSERS[start.kind]
+        closer = _CLOSERS[start.type]
         found = diagnostic(
             "N0106",
             f"`{token.text}` closes a `{start.text}`",
@@ -211,7 +210,7 @@ class _Repair:
 
     def extra_closer(self, position: int) -> tuple[list[Token], Diagnostic]:
         token = self.tokens[position]
-        header = self.header_without_body(position) if token.kind == "RBRACE" else None
+        header = self.header_without_body(position) if token.type == "RBRACE" else None
         if header is not None:
             last = self.tokens[header]
             after = Token(LINE, "", last.end, last.end, last.line, last.column + len(last.text))
@@ -240,24 +239,24 @@ class _Repair:
         indent = self.tokens[position].column
         line: list[int] = []
         for back in range(position - 1, -1, -1):
-            if self.tokens[back].kind != LINE:
+            if self.tokens[back].type != LINE:
                 line.append(back)
-            if line and (back == 0 or self.tokens[back - 1].kind == LINE):
+            if line and (back == 0 or self.tokens[back - 1].type == LINE):
                 first, last = line[-1], line[0]
                 line = []
                 if self.tokens[first].column > indent:
                     continue
                 if self.tokens[first].column < indent:
                     return None
-                kinds = {self.tokens[i].kind for i in range(first, last + 1)}
-                if self.tokens[first].kind not in _HEADER_WORDS or "LBRACE" in kinds:
+                kinds = {self.tokens[i].type for i in range(first, last + 1)}
+                if self.tokens[first].type not in _HEADER_WORDS or "LBRACE" in kinds:
                     return None
-                return None if self.tokens[last].kind == "EQUAL" else last
+                return None if self.tokens[last].type == "EQUAL" else last
         return None
 
     def unclosed(self, opener: int, limit: int) -> tuple[list[Token], Diagnostic]:
         start = self.tokens[opener]
-        closer = _CLOSERS[start.kind]
+        closer = _CLOSERS[start.type]
         place = self.closing_place(opener, limit)
         before = self.tokens[place - 1]
         at = Token(
@@ -282,14 +281,14 @@ class _Repair:
         place = limit
         for position in range(opener + 1, limit):
             token, before = self.tokens[position], self.tokens[position - 1]
-            if before.kind != LINE or token.kind in (LINE, "ARROW", "RPAR", "RSQB"):
+            if before.type != LINE or token.type in (LINE, "ARROW", "RPAR", "RSQB"):
                 continue
-            if start.kind == "LBRACE" and token.kind == "RBRACE" and token.column == indent:
+            if start.type == "LBRACE" and token.type == "RBRACE" and token.column == indent:
                 continue
             if token.column <= indent:
                 place = position
                 break
-        while self.tokens[place - 1].kind == LINE and place - 1 > opener:
+        while self.tokens[place - 1].type == LINE and place - 1 > opener:
             place -= 1
         return place
 
@@ -307,15 +306,15 @@ def _drop_lines(tokens: list[Token]) -> list[Token]:
     stack: list[str] = []
     line: Token | None = None
     for position, token in enumerate(tokens):
-        kind = token.kind
+        kind = token.type
         if kind == LINE:
             if line is None:
                 line = token
             continue
         if line is not None:
             in_body = not stack or stack[-1] == "LBRACE"
-            goes_on = kind in OPERATORS or (kind == "NOT" and tokens[position + 1].kind == "IN")
-            if in_body and kept and not goes_on and _counts(kept[-1].kind, kind):
+            goes_on = kind in OPERATORS or (kind == "NOT" and tokens[position + 1].type == "IN")
+            if in_body and kept and not goes_on and _counts(kept[-1].type, kind):
                 kept.append(Token(NEWLINE, "\n", line.start, line.end, line.line, line.column))
             line = None
         if kind in _CLOSERS:
@@ -342,15 +341,15 @@ def _soften(tokens: list[Token]) -> list[Token]:
     their kinds.
     """
     for position, token in enumerate(tokens):
-        if token.kind != "NAME" or token.text not in ("metric", "freeze", "load", "edition"):
+        if token.type != "NAME" or token.text not in ("metric", "freeze", "load", "edition"):
             continue
-        before = tokens[position - 1].kind if position else NEWLINE
-        after = tokens[position + 1].kind
+        before = tokens[position - 1].type if position else NEWLINE
+        after = tokens[position + 1].type
         if token.text == "edition":
             if position == 0 and after == "NUMBER":
-                token.kind = "EDITION"
+                token.type = "EDITION"
         elif before in (NEWLINE, "LBRACE") and after == (
             "NAME" if token.text == "metric" else "STRING"
         ):
-            token.kind = token.text.upper()
+            token.type = token.text.upper()
     return tokens

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from nnlang.diagnostics import Diagnostic, diagnostic
 from nnlang.syntax import Span
-from nnlang.tables import END
 
+END = "$END"
 LINE = "LINE"
 
 _TOKEN = re.compile(
@@ -66,9 +66,12 @@ _QUOTES = "“”„‟«»`"
 
 @dataclass(slots=True)
 class Token:
-    """A token on one line. `LINE` tokens stand at the line's end; the last token is `$END`."""
+    """A token on one line. `LINE` tokens stand at the line's end; the last token is `$END`.
 
-    kind: str
+    Lark's parser looks at `type` alone.
+    """
+
+    type: str
     text: str
     start: int
     end: int
@@ -133,7 +136,7 @@ class _Lexer:
                 self.line_start = position
             elif group == "operator":
                 words = match.group()
-                if words == "//" and (not tokens or tokens[-1].kind == LINE):
+                if words == "//" and (not tokens or tokens[-1].type == LINE):
                     position = self.slash_comment(start)
                     continue
                 tokens.append(Token(literals[words], words, start, position, self.line, column))
@@ -150,7 +153,7 @@ class _Lexer:
                         "names are made of letters, digits and `_`",
                     )
             elif group == "comment":
-                alone = not tokens or tokens[-1].kind == LINE
+                alone = not tokens or tokens[-1].type == LINE
                 words = match.group().rstrip()
                 self.comments.append(Comment(words, start, self.line, alone))
             elif group == "number":
@@ -239,7 +242,7 @@ class _Lexer:
         if words[0] == "'" or words in _QUOTES:
             return self.foreign_quote(start, end)
         if words in _UPDATES:
-            name = self.tokens[-1].text if self.tokens and self.tokens[-1].kind == "NAME" else "x"
+            name = self.tokens[-1].text if self.tokens and self.tokens[-1].type == "NAME" else "x"
             self.report(
                 "N0112",
                 start,
@@ -268,7 +271,7 @@ class _Lexer:
             )
             self.token(LINE, "\n", start, end)
             return end
-        if words == "?" and self.tokens and self.tokens[-1].kind in ("LSQB", "COMMA"):
+        if words == "?" and self.tokens and self.tokens[-1].type in ("LSQB", "COMMA"):
             help_text = "write `N`: a size that is not fixed has a name"
             self.report("N0112", start, end, "there is no `?`", help_text)
             self.token("NAME", "N", start, end)

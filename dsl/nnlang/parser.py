@@ -9,32 +9,49 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import replace
 
+from lark import UnexpectedToken
+
 from nnlang import checks
+from nnlang.builder import Builder
 from nnlang.diagnostics import MAX_ERRORS, Diagnostic, DiagnosticError
-from nnlang.engine import Engine
-from nnlang.layout import lay_out
-from nnlang.lexer import Comment, lex
+from nnlang.grammar import Grammar, load_grammar
+from nnlang.layout import lay_out, too_deep
+from nnlang.lexer import Comment, Token, lex
+from nnlang.reductions import TooDeep
 from nnlang.syntax import Block, File, Item, Net, Rule, Source, Train
-from nnlang.tables import load_tables
 
 
 def parse(text: str, name: str = "<text>", directory: str | None = None) -> File:
     """The syntax tree of a text; `name` is what messages call it."""
-    tables = load_tables()
-    lexed = lex(text, name, tables.literals)
+    grammar = load_grammar()
+    lexed = lex(text, name, grammar.literals)
     tokens, bracket_errors = lay_out(lexed.tokens, name)
-    lexical = lexed.diagnostics + bracket_errors
+    found = lexed.diagnostics + bracket_errors
     file: File | None = None
-    found = list(lexical)
     if tokens:
-        engine = Engine(tables, tokens, name)
-        file = engine.run(lexical)
-        found += engine.diagnostics + engine.builder.diagnostics
+        file, more = _read(grammar, tokens, name, found)
+        found += more
         if file is not None:
             found += _without_lines_of(found, checks.check(file))
     if found or file is None:
         raise DiagnosticError(_in_order(found), [Source(name, text, directory)])
     return _with_documentation(file, lexed.comments)
+
+
+def _read(
+    grammar: Grammar, tokens: list[Token], name: str, lexical: list[Diagnostic]
+) -> tuple[File | None, list[Diagnostic]]:
+    """The tree of some tokens, or None where it cannot be made, and what is wrong with them."""
+    builder = Builder(name)
+    try:
+        return grammar.parse(tokens, builder), builder.diagnostics
+    except TooDeep as error:
+        return None, [*builder.diagnostics, too_deep(error.token, name)]
+    except UnexpectedToken:
+        from nnlang.recovery import Recovery  # most texts have no error
+    recovery = Recovery(grammar, tokens, name)
+    file = recovery.run(lexical)
+    return file, recovery.diagnostics + recovery.builder.diagnostics
 
 
 def _line(found: Diagnostic) -> int:

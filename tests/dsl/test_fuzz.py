@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from nnlang.diagnostics import DiagnosticError, to_json
 from nnlang.dump import dump_syntax
 from nnlang.format import format_source
+from nnlang.grammar import load_grammar
 from nnlang.parser import parse
 from nnlang.rendering import render_all
 from nnlang.syntax import Source
-from nnlang.tables import load_tables
 
 GOOD = [
     path.read_text(encoding="utf-8")
     for path in sorted((Path(__file__).parent / "good").glob("*.nn"))
 ]
 WORDS = [
-    *load_tables().literals, "x", "f", "metric", "load", "edition", "f32", "like", "1", "0.5",
+    *load_grammar().literals, "x", "f", "metric", "load", "edition", "f32", "like", "1", "0.5",
     '"s"', "\n", "\n    ",
     "#c\n", "'", ";", "\\", '"', "\t", "é", "字", "\ud800", "\x00", "1e999", "3px",
     "->\n", "{\n", "}\n",

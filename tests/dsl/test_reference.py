@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from nnlang.codes import CODES, with_codes
 from nnlang.format import format_source
+from nnlang.grammar import load_grammar
 from nnlang.parser import parse
-from nnlang.tables import load_tables
 
 PAGE = (Path(__file__).parents[2] / "dsl" / "REFERENCE.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```nn\n(.*?)```", PAGE, re.DOTALL)
@@ -27,7 +27,7 @@ def test_there_are_programs() -> None:
 def test_every_reserved_word_is_listed_and_no_other() -> None:
     listed = re.search(r"are \*\*reserved\*\*:\n\n```text\n(.*?)```", PAGE, re.DOTALL)
     assert listed is not None
-    assert set(listed[1].split()) == load_tables().keywords
+    assert set(listed[1].split()) == load_grammar().keywords
 
 
 def test_the_table_of_codes_is_up_to_date() -> None:

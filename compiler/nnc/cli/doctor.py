@@ -15,7 +15,7 @@ from nnc import options
 from nnc.cli.common import say
 from nnc.cli.report import headed
 
-PACKAGES = ("numpy", "rich", "safetensors", "pillow")
+PACKAGES = ("lark", "numpy", "rich", "safetensors", "pillow")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nnlang.grammar import load_grammar
 from nnlang.layout import NEWLINE, OPERATORS, lay_out
-from nnlang.lexer import Comment, Token, lex
-from nnlang.tables import END, load_tables
+from nnlang.lexer import END, Comment, Token, lex
 
 _CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE"})
@@ -42,7 +42,7 @@ class Leaf:
 class Item:
     """What stands between two commas of a bracket."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     trailing: str = ""
 
@@ -77,24 +77,23 @@ class Body:
 class Statement:
     """A statement, or an item of the file."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     blank_before: bool = False
     trailing: str = ""
 
 
-Piece = Leaf | Bracket | Body
+Element = Leaf | Bracket | Body
 
 
-def ends_value(piece: Piece) -> bool:
-    """Whether a value may end with a piece, so that an operator behind it has two sides."""
-    return not isinstance(piece, Leaf) or piece.token.kind in _VALUE_ENDS
+def ends_value(element: Element) -> bool:
+    """Whether a value may end with an element, so that an operator behind it has two sides."""
+    return not isinstance(element, Leaf) or element.token.type in _VALUE_ENDS
 
 
 def split(text: str, name: str) -> tuple[list[Statement], list[Note]]:
     """The items of a file, and the comments behind the last one."""
-    literals = load_tables().literals
-    lexed = lex(text, name, literals)
+    lexed = lex(text, name, load_grammar().literals)
     tokens, _ = lay_out(lexed.tokens, name)
     return _Splitter(tokens, lexed.comments).run()
 
@@ -127,7 +126,7 @@ class _Splitter:
         found: list[Comment] = []
         while self.comment < len(self.comments):
             comment = self.comments[self.comment]
-            if self.token.kind != END and comment.start >= self.place():
+            if self.token.type != END and comment.start >= self.place():
                 break
             if alone is not None and comment.alone != alone:
                 break
@@ -138,10 +137,10 @@ class _Splitter:
     def place(self) -> int:
         """Where the next token that is no line end starts."""
         ahead = self.position
-        while self.tokens[ahead].kind == NEWLINE:
+        while self.tokens[ahead].type == NEWLINE:
             ahead += 1
         token = self.tokens[ahead]
-        return token.start if token.kind != END else 1 << 62
+        return token.start if token.type != END else 1 << 62
 
     def notes(self, comments: list[Comment]) -> list[Note]:
         result: list[Note] = []
@@ -154,21 +153,21 @@ class _Splitter:
         """Statements up to a `}` or the end, and the comments before that."""
         result: list[Statement] = []
         while True:
-            if self.token.kind == NEWLINE:
+            if self.token.type == NEWLINE:
                 self.position += 1
             notes = self.notes(self.pending())
-            if self.token.kind in ("RBRACE", END):
+            if self.token.type in ("RBRACE", END):
                 return result, notes
             statement = Statement(notes=notes, blank_before=self.token.line > self.line + 1)
-            self.pieces(statement, statement.pieces, ())
+            self.elements(statement, statement.elements, ())
             trailing = self.pending(alone=False)
             statement.trailing = "  ".join(comment.text for comment in trailing)
             result.append(statement)
 
-    def pieces(self, statement: Statement, into: list[Piece], stops: tuple[str, ...]) -> None:
-        """Pieces up to the end of the statement, or up to a token of `stops` in a bracket."""
+    def elements(self, statement: Statement, into: list[Element], stops: tuple[str, ...]) -> None:
+        """Elements up to the end of the statement, or up to a token of `stops` in a bracket."""
         while True:
-            kind = self.token.kind
+            kind = self.token.type
             if kind in (NEWLINE, "RBRACE", END) or kind in stops:
                 return
             if into and not (self.may_start_line(into[-1]) and not stops):
@@ -180,12 +179,12 @@ class _Splitter:
             else:
                 into.append(self.leaf())
 
-    def may_start_line(self, before: Piece) -> bool:
+    def may_start_line(self, before: Element) -> bool:
         """Whether the next token goes on with a statement on a line of its own."""
         token = self.token
-        if token.kind != "ARROW" and (token.kind not in OPERATORS or not ends_value(before)):
+        if token.type != "ARROW" and (token.type not in OPERATORS or not ends_value(before)):
             return False
-        return token.kind == "ARROW" or token.line > self.line
+        return token.type == "ARROW" or token.line > self.line
 
     def hoist(self, statement: Statement) -> None:
         """Move comments that have no place of their own to the front of the statement."""
@@ -201,18 +200,18 @@ class _Splitter:
 
     def bracket(self, statement: Statement) -> Bracket:
         opener = self.take()
-        closer = _CLOSERS[opener.kind]
+        closer = _CLOSERS[opener.type]
         items: list[Item] = []
         has_comma = last_comma = False
         opens_line = self.token.line > opener.line
         notes = self.inner_notes(self.pending())
         stops = (closer,) if self.is_comprehension(opener) else ("COMMA", closer)
-        while self.token.kind != closer:
+        while self.token.type != closer:
             item = Item(notes=notes)
-            self.pieces(statement, item.pieces, stops)
+            self.elements(statement, item.elements, stops)
             notes = []
             self.item_comments(item, notes)
-            last_comma = self.token.kind == "COMMA"
+            last_comma = self.token.type == "COMMA"
             if last_comma:
                 self.take()
                 has_comma = True
@@ -225,11 +224,11 @@ class _Splitter:
         """Whether a `for` stands in the bracket just opened."""
         depth = 0
         for token in self.tokens[self.position :]:
-            depth += (token.kind in _CLOSERS) - (token.kind in _CLOSERS.values())
+            depth += (token.type in _CLOSERS) - (token.type in _CLOSERS.values())
             if depth < 0:
                 break
-            if depth == 0 and token.kind == "FOR":
-                return opener.kind == "LSQB"
+            if depth == 0 and token.type == "FOR":
+                return opener.type == "LSQB"
         return False
 
     def item_comments(self, item: Item, notes: list[Note]) -> None:

@@ -1,4 +1,4 @@
-"""The habits of other languages, recognized where the grammar stumbles over them.
+"""Syntax of other languages, recognized where the grammar does not allow it.
 
 Takes a place of trouble, gives what to type here instead.
 """
@@ -50,9 +50,9 @@ _LOOP_WORDS = ("FOR", "REPEAT", "SCAN", "IF", "ELSE", "NET", "BLOCK", "RULE", "T
 
 
 @dataclass(frozen=True, slots=True)
-class Habit:
-    """What it is, what to type; `replacement` (kinds and texts) takes the place of the next `drop`
-    tokens.
+class ForeignSyntax:
+    """A message and what to type; `replacement` (kinds and texts) takes the place of the next
+    `drop` tokens.
     """
 
     message: str
@@ -62,8 +62,8 @@ class Habit:
     drop: int = 0
 
 
-def recognize(trouble: Trouble) -> Habit | None:
-    """The habit that the trouble comes from, if it is a known one."""
+def recognize(trouble: Trouble) -> ForeignSyntax | None:
+    """The syntax of another language that stands here, if it is a known one."""
     return (
         _first_word(trouble)
         or _colon(trouble)
@@ -84,87 +84,87 @@ def recognize(trouble: Trouble) -> Habit | None:
     )
 
 
-def _first_word(trouble: Trouble) -> Habit | None:
+def _first_word(trouble: Trouble) -> ForeignSyntax | None:
     first = trouble.first
-    help_text = _FIRST_WORDS.get(first.text) if first.kind == "NAME" else None
+    help_text = _FIRST_WORDS.get(first.text) if first.type == "NAME" else None
     if help_text is None:
         return None
-    direct = trouble.position == trouble.start + 1 and trouble.token.kind != "EQUAL"
-    if not direct and not (trouble.at_start and trouble.after.kind in ("NAME", "STRING", "LPAR")):
+    direct = trouble.position == trouble.start + 1 and trouble.token.type != "EQUAL"
+    if not direct and not (trouble.at_start and trouble.after.type in ("NAME", "STRING", "LPAR")):
         return None
-    return Habit(f"there is no `{first.text}`", help_text, first.span(trouble.file))
+    return ForeignSyntax(f"there is no `{first.text}`", help_text, first.span(trouble.file))
 
 
-def _colon(trouble: Trouble) -> Habit | None:
-    if trouble.token.kind != "COLON":
+def _colon(trouble: Trouble) -> ForeignSyntax | None:
+    if trouble.token.type != "COLON":
         return None
     before = trouble.before
-    word = before if before is not None and before.kind == "ELSE" else trouble.first
-    if word.kind not in _LOOP_WORDS and not (word.kind == "NAME" and word.text == "elif"):
+    word = before if before is not None and before.type == "ELSE" else trouble.first
+    if word.type not in _LOOP_WORDS and not (word.type == "NAME" and word.text == "elif"):
         return None
     if not trouble.accepts("LBRACE"):
         return None
     message = f"the body of `{word.text}` stands in braces"
     help_text = "write `{` in place of `:`, and `}` behind the last statement"
-    if trouble.after.kind == "LBRACE":
-        return Habit(message, "remove the `:`", replacement=(), drop=1)
-    return Habit(message, help_text)
+    if trouble.after.type == "LBRACE":
+        return ForeignSyntax(message, "remove the `:`", replacement=(), drop=1)
+    return ForeignSyntax(message, help_text)
 
 
-def _typed_name(trouble: Trouble) -> Habit | None:
+def _typed_name(trouble: Trouble) -> ForeignSyntax | None:
     """`x: f32[N] = ...`"""
-    if trouble.token.kind != "COLON" or trouble.first.kind != "NAME":
+    if trouble.token.type != "COLON" or trouble.first.type != "NAME":
         return None
     if trouble.position != trouble.start + 1:
         return None
     name = trouble.first.text
-    return Habit(
+    return ForeignSyntax(
         "a value that is computed takes no type",
         f"write `{name} = ...`; what is declared has a word: `param {name}: f32[...]`",
     )
 
 
-def _stars(trouble: Trouble) -> Habit | None:
+def _stars(trouble: Trouble) -> ForeignSyntax | None:
     """`f(*args, **settings)`"""
-    if trouble.token.kind not in ("STAR", "POWER") or not trouble.accepts("NAME"):
+    if trouble.token.type not in ("STAR", "POWER") or not trouble.accepts("NAME"):
         return None
-    if trouble.before is None or trouble.before.kind not in ("LPAR", "COMMA"):
+    if trouble.before is None or trouble.before.type not in ("LPAR", "COMMA"):
         return None
     message = f"there are no `{trouble.token.text}{trouble.after.text}` arguments"
-    return Habit(message, "write each one by its name", replacement=(), drop=1)
+    return ForeignSyntax(message, "write each one by its name", replacement=(), drop=1)
 
 
-def _trailing_if(trouble: Trouble) -> Habit | None:
+def _trailing_if(trouble: Trouble) -> ForeignSyntax | None:
     """`x if c else y`"""
-    if trouble.token.kind != "IF" or not trouble.behind_value():
+    if trouble.token.type != "IF" or not trouble.behind_value():
         return None
-    return Habit(
+    return ForeignSyntax(
         "the condition of a choice comes first",
         "write `if condition { a } else { b }`",
     )
 
 
-def _method(trouble: Trouble) -> Habit | None:
+def _method(trouble: Trouble) -> ForeignSyntax | None:
     """`f(x).relu()`; `x.relu()` reads as a name in a namespace, see `checks`."""
-    if trouble.token.kind != "DOT" or not trouble.accepts("LSQB") or trouble.after.kind != "NAME":
+    if trouble.token.type != "DOT" or not trouble.accepts("LSQB") or trouble.after.type != "NAME":
         return None
     name = trouble.after.text
-    return Habit("values have no methods", f"write `-> {name}` in place of `.{name}`")
+    return ForeignSyntax("values have no methods", f"write `-> {name}` in place of `.{name}`")
 
 
-def _word_operator(trouble: Trouble) -> Habit | None:
+def _word_operator(trouble: Trouble) -> ForeignSyntax | None:
     token = trouble.token
-    if token.kind != "NAME" or not trouble.behind_value():
+    if token.type != "NAME" or not trouble.behind_value():
         return None
     if token.text == "is":
-        if trouble.after.kind == "NOT":
-            return Habit(
+        if trouble.after.type == "NOT":
+            return ForeignSyntax(
                 "values are compared with `!=`",
                 "write `!=` in place of `is not`",
                 replacement=(("COMPARISON", "!="),),
                 drop=2,
             )
-        return Habit(
+        return ForeignSyntax(
             "values are compared with `==`",
             "write `==` in place of `is`",
             replacement=(("COMPARISON", "=="),),
@@ -173,43 +173,43 @@ def _word_operator(trouble: Trouble) -> Habit | None:
     words = {"mod": ("PERCENT", "%"), "div": ("SLASHES", "//"), "xor": ("COMPARISON", "!=")}
     if token.text in words:
         kind, text = words[token.text]
-        return Habit(
+        return ForeignSyntax(
             f"there is no operator `{token.text}`", f"write `{text}`", None, ((kind, text),), 1
         )
     return None
 
 
-def _lonely_else(trouble: Trouble) -> Habit | None:
-    if trouble.token.kind != "ELSE" or (trouble.accepts("NAME") and not trouble.at_start):
+def _lonely_else(trouble: Trouble) -> ForeignSyntax | None:
+    if trouble.token.type != "ELSE" or (trouble.accepts("NAME") and not trouble.at_start):
         return None
-    if trouble.after.kind == "COLON":
-        return Habit(
+    if trouble.after.type == "COLON":
+        return ForeignSyntax(
             "the body of `else` stands in braces",
             "write `} else {`, and `}` behind the last statement",
         )
-    return Habit(
+    return ForeignSyntax(
         "no `if` with a body in braces stands before this `else`",
         "write `if condition { ... } else { ... }`",
     )
 
 
-def _broken_arrow(trouble: Trouble) -> Habit | None:
+def _broken_arrow(trouble: Trouble) -> ForeignSyntax | None:
     """`- >`"""
     token, before = trouble.token, trouble.before
-    if token.text != ">" or before is None or before.kind != "MINUS":
+    if token.text != ">" or before is None or before.type != "MINUS":
         return None
     span = before.span(trouble.file).to(token.span(trouble.file))
-    return Habit("an arrow is one word", "write `->`", span)
+    return ForeignSyntax("an arrow is one word", "write `->`", span)
 
 
-def _named_with_colon(trouble: Trouble) -> Habit | None:
+def _named_with_colon(trouble: Trouble) -> ForeignSyntax | None:
     """`f(units: 3)`"""
     before, opener = trouble.before, trouble.opener()
-    if trouble.token.kind != "COLON" or before is None or before.kind != "NAME":
+    if trouble.token.type != "COLON" or before is None or before.type != "NAME":
         return None
-    if opener is None or opener.kind != "LPAR" or not trouble.accepts("COMMA"):
+    if opener is None or opener.type != "LPAR" or not trouble.accepts("COMMA"):
         return None
-    return Habit(
+    return ForeignSyntax(
         "arguments are named with `=`",
         f"write `{before.text} = ...`",
         replacement=(("EQUAL", "="),),
@@ -217,73 +217,73 @@ def _named_with_colon(trouble: Trouble) -> Habit | None:
     )
 
 
-def _dictionary(trouble: Trouble) -> Habit | None:
+def _dictionary(trouble: Trouble) -> ForeignSyntax | None:
     """`x = {a: 1}`"""
     before = trouble.before
-    if trouble.token.kind != "LBRACE" or before is None or not trouble.expects_value():
+    if trouble.token.type != "LBRACE" or before is None or not trouble.expects_value():
         return None
-    if before.kind not in ("EQUAL", "COMMA", "LPAR", "LSQB"):
+    if before.type not in ("EQUAL", "COMMA", "LPAR", "LSQB"):
         return None
-    return Habit("braces hold no values", "write a list `[a, b]` or a tuple `(a, b)`")
+    return ForeignSyntax("braces hold no values", "write a list `[a, b]` or a tuple `(a, b)`")
 
 
-def _result_type(trouble: Trouble) -> Habit | None:
+def _result_type(trouble: Trouble) -> ForeignSyntax | None:
     """`block f(x) -> f32[N] {`"""
-    if trouble.token.kind != "ARROW" or trouble.first.kind not in ("NET", "BLOCK", "RULE"):
+    if trouble.token.type != "ARROW" or trouble.first.type not in ("NET", "BLOCK", "RULE"):
         return None
     if trouble.behind_value() or not trouble.accepts("LBRACE"):
         return None
-    return Habit("blocks declare no type of their result", "remove the `->` and the type")
+    return ForeignSyntax("blocks declare no type of their result", "remove the `->` and the type")
 
 
-def _lambda(trouble: Trouble) -> Habit | None:
+def _lambda(trouble: Trouble) -> ForeignSyntax | None:
     before = trouble.before
-    if before is None or before.text != "lambda" or trouble.token.kind not in ("NAME", "COLON"):
+    if before is None or before.text != "lambda" or trouble.token.type not in ("NAME", "COLON"):
         return None
     help_text = "write a `block`, or give the values by name: `optimizer = sgd(momentum = 0.9)`"
-    return Habit("there is no `lambda`", help_text, before.span(trouble.file))
+    return ForeignSyntax("there is no `lambda`", help_text, before.span(trouble.file))
 
 
-def _increment(trouble: Trouble) -> Habit | None:
+def _increment(trouble: Trouble) -> ForeignSyntax | None:
     """`x++` at the end of a line"""
     before, place = trouble.before, trouble.position
-    if before is None or before.kind not in ("PLUS", "MINUS") or place != trouble.start + 3:
+    if before is None or before.type not in ("PLUS", "MINUS") or place != trouble.start + 3:
         return None
     sign, name = trouble.tokens[place - 2], trouble.first
-    if sign.kind != before.kind or sign.end != before.start or name.kind != "NAME":
+    if sign.type != before.type or sign.end != before.start or name.type != "NAME":
         return None
     span = name.span(trouble.file).to(before.span(trouble.file))
     help_text = f"write `{name.text} = {name.text} {sign.text} 1`"
-    return Habit(f"there is no `{sign.text * 2}`", help_text, span)
+    return ForeignSyntax(f"there is no `{sign.text * 2}`", help_text, span)
 
 
-def _called_twice(trouble: Trouble) -> Habit | None:
+def _called_twice(trouble: Trouble) -> ForeignSyntax | None:
     """`relu()(x)` and `nn.ReLU()(x)`: settings and tensors stand in one call here."""
     tokens, place = trouble.tokens, trouble.position
-    if trouble.token.kind != "LPAR" or not trouble.behind_value() or place < trouble.start + 3:
+    if trouble.token.type != "LPAR" or not trouble.behind_value() or place < trouble.start + 3:
         return None
     depth, start = 0, place - 1
     while start > trouble.start:
-        depth += {"RPAR": 1, "LPAR": -1}.get(tokens[start].kind, 0)
+        depth += {"RPAR": 1, "LPAR": -1}.get(tokens[start].type, 0)
         if depth == 0:
             break
         start -= 1
-    if tokens[place - 1].kind != "RPAR" or tokens[start - 1].kind != "NAME":
+    if tokens[place - 1].type != "RPAR" or tokens[start - 1].type != "NAME":
         return None
-    if tokens[start - 2].kind == "SHARE":
+    if tokens[start - 2].type == "SHARE":
         return None
     name = tokens[start - 1].text
     known = other_tools.NAMES.get(other_tools.folded(name), "")
     name = known if known.isidentifier() else name
-    return Habit("one call takes tensors and settings", f"write `{name}(...)`")
+    return ForeignSyntax("one call takes tensors and settings", f"write `{name}(...)`")
 
 
-def _open_dimension(trouble: Trouble) -> Habit | None:
+def _open_dimension(trouble: Trouble) -> ForeignSyntax | None:
     """`input x: f32[:, 3]` and `f32[*, 3]`"""
     before = trouble.before
-    if trouble.token.kind not in ("COLON", "STAR") or before is None:
+    if trouble.token.type not in ("COLON", "STAR") or before is None:
         return None
-    if before.kind not in ("LSQB", "COMMA") or trouble.first.kind not in ("INPUT", "PARAM"):
+    if before.type not in ("LSQB", "COMMA") or trouble.first.type not in ("INPUT", "PARAM"):
         return None
     message = "a size that is not fixed has a name"
-    return Habit(message, "write `N`", replacement=(("NAME", "N"),), drop=1)
+    return ForeignSyntax(message, "write `N`", replacement=(("NAME", "N"),), drop=1)
