@@ -290,6 +290,14 @@ OPTIONS: tuple[Option, ...] = (
         ("0", "1"),
     ),
     variable(
+        "NNC_FUSE",
+        "fusions to leave out when a program is bound, so that a fault can be narrowed down, as in "
+        "`-chains,-sums`: `-chains` (steps that take turns by rows), `-sums` (sums taken by the "
+        "producer), `-columns` (concat and slice stored by the producer), `-held` (a result that "
+        "only its own epilogue reads), `-in_place` (a result in the memory of an operand)",
+        "none",
+    ),
+    variable(
         "NNC_CHECK_PASSES",
         "1: compare the graph before and after each pass with the interpreter (slow)",
         "0",

@@ -33,12 +33,19 @@ class Binder {
     bind_part(program_.prepare, binding_->prepare, no_buffers());
     bind_part(program_.steps, binding_->main, fixed_buffers());
     check_work(*binding_, options_.isa, options_.threads);
-    const ChainBuffers chained = join_chains(binding_->main, temporary_readers(), info_.roots,
-                                             binding_->buffers, options_.threads);
+    const Fusions& fusions = options_.fusions;
+    ChainBuffers chained;
+    if (fusions.chains) {
+      chained = join_chains(binding_->main, temporary_readers(), info_.roots, binding_->buffers,
+                            options_.threads);
+    }
     for (const auto& [buffer, bytes] : chained.handed) binding_->sizes[root(buffer)] = bytes;
-    taken_ = take_sums(binding_->main, info_.roots, binding_->buffers);
-    const std::vector<int> unstored =
-        store_columns(binding_->main, plain_buffers(), reads_, info_.roots, binding_->buffers);
+    if (fusions.sums) taken_ = take_sums(binding_->main, info_.roots, binding_->buffers);
+    std::vector<int> unstored;
+    if (fusions.columns) {
+      unstored =
+          store_columns(binding_->main, plain_buffers(), reads_, info_.roots, binding_->buffers);
+    }
     place_buffers();
     for (const std::vector<int>* list : {&chained.unused, &unstored}) {
       for (int buffer : *list) binding_->places[root(buffer)] = {};
@@ -115,7 +122,7 @@ class Binder {
 
   // Whether nothing but its own epilogue reads the step's first result.
   bool passes(const StepSpec& spec) const {
-    if (!spec.tile || spec.results.empty()) return false;
+    if (!options_.fusions.held || !spec.tile || spec.results.empty()) return false;
     const int result = spec.results.front();
     const auto touches = [&](int buffer) { return root(buffer) == root(result); };
     return is_plain(static_cast<size_t>(result)) && reads_[root(result)] == 0 &&
@@ -269,6 +276,7 @@ class Binder {
     collect(access.reads, result.reads);
     collect(access.writes, result.writes);
     result.workspace = step.kernel.workspace_bytes;
+    if (!options_.fusions.in_place) return result;
     const bool finishes = finishes_once(step);
     const bool replaces = step.kernel.replaces >= 0;
     if (step.spec->kernel != "tile" && !finishes && !replaces) return result;

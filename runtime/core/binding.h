@@ -8,6 +8,7 @@
 
 #include "core/arena.h"
 #include "core/cores.h"
+#include "core/options.h"
 #include "core/prepared.h"
 #include "core/program.h"
 #include "nnrt/kernel.h"
@@ -113,6 +114,7 @@ struct BindOptions {
   int threads = 1;
   bool verify = false;
   bool strict = false;
+  Fusions fusions;
   KernelLookup lookup = nullptr;
   PreparedStore* store = nullptr;
 };

@@ -113,6 +113,7 @@ Binding& Executor::bind_symbols(size_t program, const std::vector<int64_t>& symb
   bind_options.isa = options.isa;
   bind_options.threads = options.threads;
   bind_options.verify = options.verify;
+  bind_options.fusions = options.fusions;
   bind_options.strict = executable_.plan().strict;
   bind_options.lookup = executable_.lookup();
   bind_options.store = entry.prepared.get();

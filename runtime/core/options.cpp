@@ -59,6 +59,30 @@ int default_threads() {
   return std::min(kMaxThreads, quota > 0 ? std::min(affinity, quota) : affinity);
 }
 
+// Every fusion but those that the text names, as in "-chains,-sums".
+Fusions fusions_in(const std::string& text) {
+  Fusions fusions;
+  const std::pair<const char*, bool*> known[] = {{"chains", &fusions.chains},
+                                                 {"sums", &fusions.sums},
+                                                 {"columns", &fusions.columns},
+                                                 {"held", &fusions.held},
+                                                 {"in_place", &fusions.in_place}};
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const std::string item = text.substr(at, end - at);
+    const auto* const found =
+        std::find_if(std::begin(known), std::end(known),
+                     [&](const auto& fusion) { return item == std::string("-") + fusion.first; });
+    NNC_CHECK(found != std::end(known),
+              "NNC_FUSE=" + text +
+                  ": expected -chains, -sums, -columns, -held or -in_place, or several of them "
+                  "with commas between");
+    *found->second = false;
+    at = end + 1;
+  }
+  return fusions;
+}
+
 const char* variable(const char* name) {
   const char* text = std::getenv(name);
   return text != nullptr && *text != '\0' ? text : nullptr;
@@ -77,6 +101,7 @@ Options options_from_environment() {
     options.debug = number_in("NNC_DEBUG", debug, 0, 4);
   if (const char* verify = variable("NNC_VERIFY"))
     options.verify = number_in("NNC_VERIFY", verify, 0, 3) > 0;
+  if (const char* fuse = variable("NNC_FUSE")) options.fusions = fusions_in(fuse);
   return options;
 }
 

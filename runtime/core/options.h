@@ -4,6 +4,7 @@
 //   NNC_DEBUG    1: phases and times; 2: also one line a step
 //   NNC_VERIFY   1: every memory plan is checked by the independent overlap checker
 //   NNC_GUARD    1: memory ends at pages that fault (core/layout.h)
+//   NNC_FUSE     fusions to leave out, as in -chains,-sums, so that a fault can be narrowed down
 #pragma once
 
 #include <string>
@@ -12,12 +13,22 @@
 
 namespace nnrt {
 
+// The fusions that are made when a program is bound; NNC_FUSE switches each off.
+struct Fusions {
+  bool chains = true;    // row streaming (core/chain.h)
+  bool sums = true;      // sums taken by the producer (core/fused_reductions.h)
+  bool columns = true;   // concat and slice stored by the producer (core/columns.h)
+  bool held = true;      // a result that only its own epilogue reads is not materialized
+  bool in_place = true;  // a result takes the memory of an operand
+};
+
 struct Options {
   int threads = 1;   // parts that the work is cut into
   int cores = 1024;  // at most this many run at once
   Isa isa = Isa::reference;
   int debug = 0;
   bool verify = false;
+  Fusions fusions;
 };
 
 // Throws Error when a variable holds a value that is not allowed.

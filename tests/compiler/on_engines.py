@@ -28,8 +28,8 @@ train {net} {{
 
 
 def compiled(monkeypatch: pytest.MonkeyPatch, source: str, **environment: object) -> Model:
-    """With NNC_ISA, NNC_THREADS and NNC_VERIFY as given, the others unset."""
-    for name in ("ISA", "THREADS", "VERIFY"):
+    """With NNC_ISA, NNC_THREADS, NNC_VERIFY and NNC_FUSE as given, the others unset."""
+    for name in ("ISA", "THREADS", "VERIFY", "FUSE"):
         monkeypatch.delenv(f"NNC_{name}", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(f"NNC_{name}", str(value))
