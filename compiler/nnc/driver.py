@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from .dims import Poly, is_at_least
 from .elaborate import Elaborated, PathOrText, elaborate, read_source
 from .graph import Graph, Type
 from .lower import combine
-from .plan import Plan, print_plan
+from .plan import print_plan
 from .summary import summary
 from .text import print_graph
 
@@ -82,13 +82,12 @@ def compile_source(source: syntax.Source, options: Options) -> Compiled:
     """Compile a `.nn` text for inference and, where it has a training section, for training."""
     elaborated = build(source, options)
     graphs = optimize(elaborated, options)
-    plan, weights = combine(graphs)
+    plan, weights = combine(graphs, options.precision == "strict")
     rows = summary(elaborated.graphs["predict"])
     manifest = describe(elaborated, options, rows, source)
     used = {name: s.text for name, s in elaborated.sources.items() if _is_own(name)}
-    strict = {"strict": int(options.precision == "strict")}
     files = files_read(elaborated, source)
-    return Compiled(manifest, {**plan.to_dict(), **strict}, weights, used, files)
+    return Compiled(manifest, plan.to_dict(), weights, used, files)
 
 
 def files_read(elaborated: Elaborated, source: syntax.Source) -> tuple[str, ...]:
@@ -211,6 +210,5 @@ def stage_text(path_or_text: PathOrText, stage: str, program: str, options: Opti
     graphs = optimize(elaborated, options)
     if stage == "optimized":
         return print_graph(graphs[program])
-    plan, _ = combine(graphs)
-    only = Plan(plan.symbols, plan.variables, {program: plan.programs[program]}, plan.version)
-    return print_plan(only)
+    plan, _ = combine(graphs, options.precision == "strict")
+    return print_plan(replace(plan, programs={program: plan.programs[program]}))

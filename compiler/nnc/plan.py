@@ -165,16 +165,20 @@ class Program:
 
 @dataclass(frozen=True)
 class Plan:
-    """All programs of a net over the same variables."""
+    """All programs of a net over the same variables. `strict`: no algorithm that rounds in another
+    way than a plain sum.
+    """
 
     symbols: tuple[str, ...]
     variables: tuple[PlanVariable, ...]
     programs: Mapping[str, Program]
+    strict: bool = False
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "version": self.version,
+            "strict": int(self.strict),
             "symbols": list(self.symbols),
             "variables": [variable.to_dict() for variable in self.variables],
             "programs": {name: program.to_dict() for name, program in self.programs.items()},
@@ -185,7 +189,8 @@ class Plan:
 
 
 def print_plan(plan: Plan) -> str:
-    lines = [f"plan {plan.version}", " ".join(["symbols", *plan.symbols])]
+    strict = " strict" if plan.strict else ""
+    lines = [f"plan {plan.version}{strict}", " ".join(["symbols", *plan.symbols])]
     for index, variable in enumerate(plan.variables):
         lines.append(
             f"v{index}: {_type(variable.dtype, variable.shape)} = {variable.kind} {variable.name}"

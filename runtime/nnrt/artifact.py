@@ -34,10 +34,10 @@ DATE = (1980, 1, 1, 0, 0, 0)  # always the same, so that equal models are equal 
 
 @dataclass(frozen=True)
 class Artifact:
-    """The parts of a compiled model."""
+    """The parts of a compiled model. `plan` is JSON, which the engine reads and checks."""
 
     manifest: dict[str, Any]
-    plan: dict[str, Any]
+    plan: bytes
     weights: dict[str, Array]
     sources: dict[str, str]
 
@@ -76,6 +76,11 @@ def arriving(manifest: dict[str, Any], folder: str) -> dict[str, Any]:
     return {**manifest, "training": {**section, "directory": directory}}
 
 
+def encoded(plan: Mapping[str, Any]) -> bytes:
+    """A plan as the artifact stores it and the engine reads it."""
+    return json.dumps(plan, separators=(",", ":")).encode()
+
+
 def bytes_of(
     plan: Mapping[str, Any], manifest: Mapping[str, Any], sources: Mapping[str, str]
 ) -> int:
@@ -97,7 +102,7 @@ def write_zip(file: Any, artifact: Artifact) -> None:
             archive.writestr(zipfile.ZipInfo(name, DATE), content)
 
         add("manifest.json", json.dumps(artifact.manifest, indent=1).encode())
-        add("plan.json", json.dumps(artifact.plan, separators=(",", ":")).encode())
+        add("plan.json", artifact.plan)
         add("weights.safetensors", pack_weights(artifact.weights))
         for name, text in artifact.sources.items():
             add(SOURCES + name, text.encode())
@@ -156,7 +161,7 @@ def parse_file(file: BinaryIO, size: int) -> Artifact:
     for name in members:
         if name not in PARTS and not name.startswith(SOURCES):
             raise archive.damaged(f"it has a part `{name}`, which no compiled model has")
-    plan = parse_json(archive.content(file, members["plan.json"]), "plan.json")
+    plan = archive.content(file, members["plan.json"])
     weights = unpack_weights(archive.content(file, members["weights.safetensors"]))
     sources = {
         name[len(SOURCES) :]: archive.content(file, member).decode(errors="replace")

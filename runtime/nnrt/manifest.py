@@ -147,6 +147,9 @@ def check_agreement(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> Non
     """What the manifest says of the programs, against the plan, which has passed the engine's
     check.
     """
+    precision, strict = manifest.get("precision", "default"), bool(plan["strict"])
+    wanted = "strict, as its plan is" if strict else "default or double: its plan is not strict"
+    require((precision == "strict") == strict, "precision", precision, wanted)
     programs = plan["programs"]
     if "predict" in programs:
         found = inputs_of(plan, "predict")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ class Model:
 
     Args:
         manifest: names, interface and training section, as the artifact stores them.
-        plan: what the engine runs, as the artifact stores it.
+        plan: what the engine runs, as the artifact stores it: JSON, or the object it describes.
         weights: a value for each variable of the plan.
         sources: the `.nn` texts the model was compiled from, by name.
     """
@@ -48,17 +49,17 @@ class Model:
     def __init__(
         self,
         manifest: Mapping[str, Any],
-        plan: Mapping[str, Any],
+        plan: Mapping[str, Any] | bytes,
         weights: Mapping[str, Array],
         sources: Mapping[str, str],
     ) -> None:
         check_manifest(manifest)
         self.manifest = dict(manifest)
         self.sources = dict(sources)
-        self.plan = dict(plan)
-        if self.manifest.get("precision") == "strict":
-            self.plan["strict"] = 1
-        self.engine = Engine(self.plan)
+        text = plan if isinstance(plan, bytes) else files.encoded(plan)
+        self.engine = Engine(text)
+        # The engine has checked the text, so each key in it is unique.
+        self.plan = json.loads(text) if isinstance(plan, bytes) else dict(plan)
         check_agreement(self.manifest, self.plan)
         self._set_weights(weights, fresh=True)
         self.engine.step = self.manifest.get("step", 0)
@@ -207,7 +208,8 @@ class Model:
         weights = {name: array for name, array in state.items() if name in kept}
         if not allow_not_finite:
             self._check_finite(weights)
-        files.write(path, files.Artifact(manifest, plan, weights, self.sources), self.files)
+        parts = files.Artifact(manifest, files.encoded(plan), weights, self.sources)
+        files.write(path, parts, self.files)
 
     def _saved_plan(self, training: bool) -> dict[str, Any]:
         programs = ["predict"]

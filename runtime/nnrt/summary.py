@@ -92,7 +92,7 @@ def memory_lines(model: Model, symbol: str) -> list[str]:
 def rounding_lines(model: Model, symbol: str) -> list[str]:
     """Which convolutions run by Winograd's algorithm, and what that means for large values."""
     convolutions = [step for step in model.plan["programs"]["predict"]["steps"] if is_conv(step)]
-    if not convolutions or model.plan.get("strict"):
+    if not convolutions or model.plan["strict"]:
         return []
     if set(model.plan["symbols"]) - {symbol}:
         which = f"up to {len(convolutions)} convolutions, depending on the sizes,"

@@ -17,9 +17,6 @@ namespace nnrt::python {
 
 namespace py = pybind11;
 
-// plan.cpp: the dict form of a plan; throws Error for anything malformed.
-Plan plan_from(const py::handle& source);
-
 // arrays.cpp
 py::dtype numpy_type(DType type);
 // Whether the array holds elements of this type.
@@ -71,7 +68,7 @@ class TrainingGuard {
 // The Python class `nnrt._engine.Engine` wraps this.
 class Engine {
  public:
-  Engine(const py::dict& plan, int threads, const std::string& isa);
+  Engine(const py::bytes& plan, int threads, const std::string& isa);
 
   py::list variables() const;
   py::array variable(const std::string& name);

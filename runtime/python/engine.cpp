@@ -2,19 +2,20 @@
 #include <algorithm>
 
 #include "core/isa.h"
+#include "core/plan_reader.h"
 #include "python/bindings.h"
 
 namespace nnrt::python {
 
-Engine::Engine(const py::dict& plan, int threads, const std::string& isa) {
+Engine::Engine(const py::bytes& plan, int threads, const std::string& isa) {
   Options options = options_from_environment();
   NNC_CHECK(threads >= 0 && threads <= 1024,
             "threads must lie between 1 and 1024 (0: the default)");
   if (threads > 0) options.threads = threads;
   if (!isa.empty()) options.isa = isa_from(isa);
-  Plan parsed = plan_from(plan);
+  const std::string_view text = plan;
   const py::gil_scoped_release release;
-  executable_ = std::make_unique<Executable>(std::move(parsed), options);
+  executable_ = std::make_unique<Executable>(read_plan(text), options);
 }
 
 py::list Engine::variables() const {
@@ -97,9 +98,11 @@ void Engine::set_variables(const py::dict& values) {
 }
 
 void add_engine(py::module_& module) {
-  py::class_<Engine>(module, "Engine",
-                     "A checked plan with its variables, ready to run on any thread.")
-      .def(py::init<const py::dict&, int, const std::string&>(), py::arg("plan"),
+  py::class_<Engine>(
+      module, "Engine",
+      "A checked plan with its variables, ready to run on any thread. `plan`: its JSON "
+      "form, as the artifact stores it.")
+      .def(py::init<const py::bytes&, int, const std::string&>(), py::arg("plan"),
            py::arg("threads") = 0, py::arg("isa") = "")
       .def_property_readonly("variables", &Engine::variables)
       .def("variable", &Engine::variable, py::arg("name"), "A read-only copy.")

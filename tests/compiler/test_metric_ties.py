@@ -14,6 +14,7 @@ from nnc.graph import Graph
 from nnc.passes import optimize
 from nnlang.syntax import Source
 from nnrt import _engine
+from nnrt.artifact import encoded
 
 Array = np.ndarray[Any, Any]
 ISAS = ("reference", *_engine.machine()["available_isas"])
@@ -31,7 +32,7 @@ def metric(text: str, types: dict[str, str], **arrays: Array) -> list[float]:
     found = [float(interpret.run(graph, arrays)[0]["result"])]
     plan, _ = lower.combine({"p": optimize(graph)})
     for isa in ISAS:
-        engine = _engine.Engine(plan.to_dict(), threads=1, isa=isa)
+        engine = _engine.Engine(encoded(plan.to_dict()), threads=1, isa=isa)
         found.append(float(engine.run("p", arrays)["result"]))
     return found
 

@@ -10,6 +10,7 @@ from nnc.ops.base import Context
 from nnc.passes import PassOptions, optimize
 from nnc.passes.checking import largest_difference, random_inputs
 from nnrt._engine import Engine
+from nnrt.artifact import encoded
 
 from .random_graphs import random_graph
 
@@ -21,7 +22,7 @@ def run_on_engine(graph: Graph, seed: int, double: bool, threads: int) -> dict[s
     options = PassOptions(verify=True)
     better = optimize(graph, inference=not graph.updates, double=double, options=options)
     plan, weights = lower.combine({"p": better})
-    engine = Engine(plan.to_dict(), threads=threads)
+    engine = Engine(encoded(plan.to_dict()), threads=threads)
     for name, array in weights.items():
         engine.set_variable(name, array)
     clocks = {item.name for item in graph.inputs if item.role == "clock"}

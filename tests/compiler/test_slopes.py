@@ -23,6 +23,7 @@ from nnc.ops.base import Context
 from nnc.passes import optimize
 from nnlang.syntax import Source
 from nnrt import _engine
+from nnrt.artifact import encoded
 
 from .closed_forms import (
     ACTIVATIONS,
@@ -93,7 +94,7 @@ def by_interpreter(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
 class OnEngine:
     def __init__(self, graph: Graph, isa: str, double: bool = False) -> None:
         plan, weights = lower.combine({"p": optimize(graph, double=double)})
-        self.engine = _engine.Engine(plan.to_dict(), threads=1, isa=isa)
+        self.engine = _engine.Engine(encoded(plan.to_dict()), threads=1, isa=isa)
         for name, array in weights.items():
             self.engine.set_variable(name, array)
         self.dtype = np.float64 if double else np.float32

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nnrt.artifact import encoded
 from nnrt.errors import Error
 
 from .mutations import Mutator, Plan, Program, steps_of
@@ -107,7 +108,8 @@ class Run:
         sets = set(self.module.machine()["available_isas"]) - {"reference"}  # which is slow
         isa = "reference" if self.likely(0.05) else self.choose.choice([*sorted(sets), ""])
         try:
-            self.engine = self.module.Engine(self.plan, self.choose.choice((1, 1, 1, 2, 3)), isa)
+            text = encoded(self.plan)
+            self.engine = self.module.Engine(text, self.choose.choice((1, 1, 1, 2, 3)), isa)
         except Error:
             self.counts["refused"] += 1
             return

@@ -19,6 +19,7 @@ from nnc.ops import all_operators
 from nnc.ops.base import Operator, Sample
 from nnc.passes import PassOptions
 from nnrt import _engine
+from nnrt.artifact import encoded
 
 ISAS = [
     name
@@ -59,7 +60,7 @@ def run(
     graph: Graph, inputs: dict[str, np.ndarray[Any, Any]], isa: str, threads: int
 ) -> dict[str, Any]:
     plan, weights = combine({"predict": graph})
-    engine = _engine.Engine(plan.to_dict(), threads=threads, isa=isa)
+    engine = _engine.Engine(encoded(plan.to_dict()), threads=threads, isa=isa)
     for name, array in weights.items():
         engine.set_variable(name, array)
     return dict(engine.run("predict", inputs))

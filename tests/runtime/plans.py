@@ -152,6 +152,7 @@ def regression_plan() -> Dict:
 
     return {
         "version": 2,
+        "strict": 0,
         "symbols": ["N"],
         "variables": [
             variable("line.weight", [3, 2], "parameter"),

@@ -90,6 +90,7 @@ def counting() -> Model:
     x = {"name": "x", "dtype": "f32", "shape": ["N", 1]}
     plan = {
         "version": 2,
+        "strict": 0,
         "symbols": ["N"],
         "variables": [named("a"), named("b")],
         "programs": {"predict": predict, "evaluate": evaluate, "train": train},

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nnrt import Error, Model, _engine
+from nnrt.artifact import encoded
 
 from .plans import regression_plan, regression_weights
 
@@ -17,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 
 def make_engine(threads: int = 0, isa: str = "") -> _engine.Engine:
-    engine = _engine.Engine(regression_plan(), threads, isa)
+    engine = _engine.Engine(encoded(regression_plan()), threads, isa)
     for name, array in regression_weights().items():
         engine.set_variable(name, array)
     return engine

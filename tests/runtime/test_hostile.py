@@ -95,7 +95,7 @@ def mutated(plan: dict[str, Any], choose: random.Random) -> dict[str, Any]:
 def run_everything(plan: dict[str, Any], inputs: dict[str, Any]) -> int:
     """The number of programs that ran; whatever cannot run must say so with an Error."""
     try:
-        engine = _engine.Engine(plan, 2)
+        engine = _engine.Engine(artifact.encoded(plan), 2)
     except Error:
         return 0
     ran = 0
@@ -184,12 +184,11 @@ def test_what_is_no_plan_is_refused() -> None:
         {"version": 2, "symbols": 3},
     ):
         with pytest.raises(Error, match=r"plan|version"):
-            _engine.Engine(plan)
-    deep: list[Any] = []
-    for _ in range(100_000):
-        deep = [deep]
-    with pytest.raises(Error):
-        _engine.Engine({**regression_plan(), "symbols": deep})
+            _engine.Engine(artifact.encoded(plan))
+    sound = artifact.encoded(regression_plan())
+    deep = sound.replace(b'["N"]', b"[" * 100_000 + b"]" * 100_000, 1)
+    with pytest.raises(Error, match="nested more than 64 deep"):
+        _engine.Engine(deep)
 
 
 def small_file(tmp_path: Path) -> bytes:

@@ -22,10 +22,10 @@ PATIENCE = 60  # seconds for what takes one or two where nothing else runs
 
 RUN = """
 import json, sys, numpy as np
-from nnrt import Error, _engine
+from nnrt import Error, _engine, artifact
 plan, shapes, dtypes = json.load(sys.stdin)
 try:
-    engine = _engine.Engine(plan, 2)
+    engine = _engine.Engine(artifact.encoded(plan), 2)
     inputs = {name: np.ones(shapes[name], dtypes[name]) for name in shapes}
     for name, found in engine.run("main", inputs).items():
         print(name, float(np.abs(found).max()), found.shape)
@@ -51,7 +51,13 @@ def plan_of(buffers: list[Dict], steps: list[Dict]) -> Dict:
         "inputs": named("input"),
         "outputs": [{"name": n["name"], "buffer": n["buffer"]} for n in named("output")],
     }
-    return {"version": 2, "symbols": ["N"], "variables": [], "programs": {"main": program}}
+    return {
+        "version": 2,
+        "strict": 0,
+        "symbols": ["N"],
+        "variables": [],
+        "programs": {"main": program},
+    }
 
 
 def run(plan: Dict, rows: int = 1, **environment: str) -> str:
@@ -130,7 +136,9 @@ def test_a_file_with_such_a_plan_does_no_harm(tmp_path: Path) -> None:
     inputs = [{"name": "b0", "dtype": "f32", "shape": ["N", 448, 64, 1]}]
     outputs = [{"name": "b4", "dtype": "f32", "shape": [3, 3, 1, 16]}]
     manifest = {"format": 1, "net": "Far", "inputs": inputs, "outputs": outputs}
-    content = artifact.Artifact({**manifest, "training": None, "summary": []}, plan, {}, {})
+    content = artifact.Artifact(
+        {**manifest, "training": None, "summary": []}, artifact.encoded(plan), {}, {}
+    )
     artifact.write(tmp_path / "far.nnc", content)
     code = (
         "import sys, numpy as np, nnrt\n"
@@ -149,7 +157,7 @@ def test_a_file_with_such_a_plan_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_the_index_of_a_pool_may_be_any_input() -> None:
-    from nnrt import _engine
+    from nnrt import _engine, artifact
 
     shape, small = ["N", 6, 6, 3], ["N", 3, 3, 3]
     window = {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
@@ -166,7 +174,8 @@ def test_the_index_of_a_pool_may_be_any_input() -> None:
         if index[place] < 4:
             n, i, j, c = place
             expected[n, 2 * i + index[place] // 2, 2 * j + index[place] % 2, c] = gradient[place]
-    found = _engine.Engine(plan, 2).run("main", {"b0": index, "b1": gradient})["b2"]
+    engine = _engine.Engine(artifact.encoded(plan), 2)
+    found = engine.run("main", {"b0": index, "b1": gradient})["b2"]
     np.testing.assert_array_equal(found, expected)
 
 
@@ -201,11 +210,11 @@ def test_padding_takes_no_time(dtype: str, reach: int) -> None:
     ],
 )
 def test_windows_are_refused_when_a_plan_is_loaded(change: Dict, expected: str) -> None:
-    from nnrt import Error, _engine
+    from nnrt import Error, _engine, artifact
 
     window = {"kernel": [2, 2], "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
     with pytest.raises(Error, match=expected):
-        _engine.Engine(pool_plan("max_pool", {**window, **change}, "f32"), 2)
+        _engine.Engine(artifact.encoded(pool_plan("max_pool", {**window, **change}, "f32")), 2)
 
 
 def reduction(elements: int, dtype: str = "f32") -> Dict:

@@ -66,12 +66,12 @@ class VariableTable:
         return self._constants[key]
 
 
-def combine(graphs: Mapping[str, Graph]) -> tuple[Plan, dict[str, Array]]:
+def combine(graphs: Mapping[str, Graph], strict: bool = False) -> tuple[Plan, dict[str, Array]]:
     """The plan of all programs, and the first values of its variables by name."""
     table = VariableTable(graphs)
     symbols = dict.fromkeys(name for graph in graphs.values() for name in graph.symbols())
     programs = {name: _lower(graph, table) for name, graph in graphs.items()}
-    return Plan(tuple(symbols), tuple(table.variables), programs), table.weights
+    return Plan(tuple(symbols), tuple(table.variables), programs, strict), table.weights
 
 
 def _lower(graph: Graph, table: VariableTable) -> Program:
