@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
         from . import api
 
         return getattr(api, name)
-    from nnrt.habits import no_module_attribute
+    from nnrt.foreign_names import no_module_attribute
 
     raise no_module_attribute("nnc", name)
 

@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
 
         return import_module("nnrt.data")
     if name not in _HOMES:
-        from nnrt.habits import no_module_attribute
+        from nnrt.foreign_names import no_module_attribute
 
         raise no_module_attribute("nnrt", name)
     from importlib import import_module

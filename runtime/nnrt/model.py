@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnrt import artifact as files
-from nnrt import habits, numbers, validate
+from nnrt import foreign_names, numbers, validate
 from nnrt._engine import Engine
 from nnrt.arrays import plain
 from nnrt.course import KEY, Course
@@ -145,7 +145,7 @@ class Model:
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_"):
                 raise AttributeError(f"a model has no attribute `{name}`")
-            raise habits.no_attribute(name, [*dir(type(self)), *vars(self)])
+            raise foreign_names.no_attribute(name, [*dir(type(self)), *vars(self)])
 
     def summary(self) -> str:
         """A table of layers: shapes, parameters, costs, places in the text."""
@@ -185,7 +185,7 @@ class Model:
         """A copy of every variable by its full name: one state, also while a training runs."""
         return self.engine.state()[0]
 
-    @habits.explained("save")
+    @foreign_names.explained("save")
     def save(
         self,
         path: Path,
@@ -238,13 +238,13 @@ class Model:
         """The outputs for arrays by position or by name: one array, or several as `Outputs`."""
         inputs = self._predict_inputs
         if named or len(positional) != len(inputs):
-            habits.check_call(named, [item.name for item in inputs])
+            foreign_names.check_call(named, [item.name for item in inputs])
             given = validate.by_name(positional, named, inputs)
             positional = tuple(validate.match(given, inputs))
         arrays = validate.checked(positional, inputs)
         return self.packed(self.engine.call("predict", arrays))
 
-    @habits.explained("predict")
+    @foreign_names.explained("predict")
     def predict(self, data: Any, batch: int = 256) -> Any:
         """Like a call, for data of any length: runs in batches and joins the outputs."""
         from nnrt.fitting import resolve
@@ -283,7 +283,7 @@ class Model:
 
     # ------------------------------------------------------------ training
 
-    @habits.explained("fit")
+    @foreign_names.explained("fit")
     def fit(
         self,
         data: Any = None,
@@ -345,7 +345,7 @@ class Model:
             warn(history.log_error)
         return history
 
-    @habits.explained("evaluate")
+    @foreign_names.explained("evaluate")
     def evaluate(self, data: Any, batch: int = 256) -> dict[str, float]:
         """Loss and metrics of all rows of `data`, which takes the forms that `fit` takes.
 
@@ -379,7 +379,7 @@ def warn(text: str) -> None:
     warnings.warn(text, Notice, stacklevel=5)
 
 
-@habits.explained("load")
+@foreign_names.explained("load")
 def load(path: Path) -> Model:
     """The model in a compiled file. Raises `nnrt.Error` for a file that is missing or damaged."""
     found = files.read(path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnrt.arrays import plain
 from nnrt.errors import Error
-from nnrt.habits import refuse_call
+from nnrt.foreign_names import refuse_call
 from nnrt.text import visible
 from nnrt.validate import DTYPES, converted
 

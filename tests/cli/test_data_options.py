@@ -69,7 +69,7 @@ def test_validation_data_uses_the_classes_of_the_training_data(tables: Path) -> 
 
 def test_the_artifact_remembers_its_data(tables: Path) -> None:
     plan = Plan(Place("d.csv", str(tables)), Place("v.csv", str(tables)), 5)
-    kept = datasets.remembered(plan, datasets.load(plan, SECTION, closed=False))
+    kept = datasets.kept_with_model(plan, datasets.load(plan, SECTION, closed=False))
     assert kept == {
         "directory": str(tables),
         "data": "d.csv",

@@ -127,7 +127,7 @@ def read(place: Place, training: Mapping[str, Any], closed: bool, skip_bad: bool
         )
 
 
-def remembered(plan: Plan, parts: Parts) -> dict[str, Any]:
+def kept_with_model(plan: Plan, parts: Parts) -> dict[str, Any]:
     """What the artifact keeps of its data, so that `evaluate` finds what was held out."""
     held = plan.validation
     folders = [place.directory for place in places(plan) if place.directory]

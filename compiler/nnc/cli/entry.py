@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import nnc
 from nnc import options
-from nnc.cli import habits
+from nnc.cli import foreign_options
 from nnc.cli.common import messages_aside
 from nnc.cli.report import explain
 
@@ -39,9 +39,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         wrong = UNKNOWN.match(message)
         if wrong is not None and wrong["command"]:
-            message = habits.command(wrong["command"])
+            message = foreign_options.command(wrong["command"])
         elif wrong is not None:
-            message = habits.answer(*unknown_option(wrong["option"], self.arguments))
+            message = foreign_options.answer(*unknown_option(wrong["option"], self.arguments))
         self.exit(USAGE, f"error: {message}\nusage: see `{self.prog} --help`\n")
 
 

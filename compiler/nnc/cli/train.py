@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     epochs = Course.of(training).next_epochs(changes.get("epochs"), training["epochs"])
     if not arguments.quiet:
         say(describe(model, path, plan, parts, batch, epochs))
-    training.update(datasets.remembered(plan, parts))
+    training.update(datasets.kept_with_model(plan, parts))
     keep = partial(save, model, output, arguments)
     try:
         history = fit(

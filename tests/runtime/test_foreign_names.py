@@ -1,4 +1,4 @@
-"""The habits of other tools in Python are answered with what works here: each answer is typed."""
+"""Names of other tools in Python are answered with what works here: each answer is typed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import nnrt
 import numpy as np
 import pytest
 from nnlang import DiagnosticError
-from nnrt import Error, Model, habits
+from nnrt import Error, Model, foreign_names
 
 TEXT = """\
 net Small {
@@ -69,7 +69,7 @@ def typed(text: str, model: Model) -> list[Any]:
 
 CASES = [
     (method, name)
-    for method, tables in habits.METHODS.items()
+    for method, tables in foreign_names.METHODS.items()
     for table in tables
     for name in table
 ]
@@ -88,7 +88,7 @@ def test_arguments_of_other_tools(method: str, name: str) -> None:
         f"`{method}` has no argument `{name}`"
     )
     assert text.count("`") > 3 or "." in text.split("`.", 1)[-1]
-    if name in habits.METHODS[method][0]:
+    if name in foreign_names.METHODS[method][0]:
         assert typed(text, model)
     elif name in VALUES or "(" in text:
         typed(text, model)
@@ -147,7 +147,7 @@ def test_calls_with_too_little_or_twice() -> None:
             call()
 
 
-@pytest.mark.parametrize("name", list(habits.ATTRIBUTES))
+@pytest.mark.parametrize("name", list(foreign_names.ATTRIBUTES))
 def test_attributes_of_other_tools(name: str) -> None:
     model = nnc.compile("net.nn")
     model.save("model.nnc")
@@ -170,7 +170,7 @@ def test_other_attributes() -> None:
 
 def test_arguments_of_a_call() -> None:
     model = nnc.compile("net.nn")
-    for name in habits.CALL:
+    for name in foreign_names.CALL:
         with pytest.raises(Error, match=f"a call has no argument `{name}`") as caught:
             model(X, **{name: 2})
         typed(str(caught.value), model)
@@ -178,7 +178,7 @@ def test_arguments_of_a_call() -> None:
     np.testing.assert_array_equal(own(batch=X), X * 2)
 
 
-@pytest.mark.parametrize("name", list(habits.MODULES))
+@pytest.mark.parametrize("name", list(foreign_names.MODULES))
 def test_names_of_other_packages(name: str) -> None:
     model = nnc.compile("net.nn")
     model.save("model.nnc")

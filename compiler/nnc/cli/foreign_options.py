@@ -1,4 +1,4 @@
-"""The habits of other tools in the shell, answered with what they are here.
+"""Options and commands of other tools, answered with what they are here.
 
 Takes a command and an option that it does not have, gives what to type. Every option that is named
 here exists for the command, or `nnc --help` says where; a test types each.

@@ -1,4 +1,4 @@
-"""The habits of other tools in the shell are answered with options that exist: each is typed."""
+"""Options of other tools are answered with options that exist: each is typed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from nnc import options
-from nnc.cli import entry, habits, main
+from nnc.cli import entry, foreign_options, main
 
 ARGUMENTS = {"predict": ["m.nnc", "d.npz"], "evaluate": ["m.nnc"]}
 
@@ -36,7 +36,7 @@ def test_every_habit_is_answered_with_an_option_of_the_command(
 ) -> None:
     own = {name for row in options.of_command(command) for name in row.names}
     renamed = 0
-    for name in {*habits.NAMES, *habits.OTHERS} - own:
+    for name in {*foreign_options.NAMES, *foreign_options.OTHERS} - own:
         text = said([command, *ARGUMENTS.get(command, ["x.nn"]), name, "3"], capsys)
         assert f"`{name}`" in text
         here = re.search(r"is `([^`]+)` here\.$", text)
@@ -51,7 +51,7 @@ def test_every_habit_is_answered_with_an_option_of_the_command(
         elif "Here it is a key" in text:
             accepted(command, text.split("`")[3].replace("...", "3"))
         else:
-            assert name in habits.OTHERS or command in habits.PLACES
+            assert name in foreign_options.OTHERS or command in foreign_options.PLACES
     assert renamed or command in ("fmt", "dump", "check", "summary")
 
 
@@ -87,12 +87,12 @@ def test_answers(arguments: str, text: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_commands_of_other_tools_exist_here() -> None:
-    for name, here in habits.COMMANDS.items():
+    for name, here in foreign_options.COMMANDS.items():
         assert name not in options.COMMANDS and here in options.COMMANDS
 
 
 def test_the_environment_that_is_named_exists() -> None:
-    texts = " ".join([*habits.OTHERS.values(), *habits.PLACES.values()])
+    texts = " ".join([*foreign_options.OTHERS.values(), *foreign_options.PLACES.values()])
     named = set(re.findall(r"\b(NNC_\w+)=", texts))
     assert named and named <= {row.names[0] for row in options.variables()}
 

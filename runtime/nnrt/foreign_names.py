@@ -1,4 +1,4 @@
-"""The habits of other tools in Python, answered with what they are here.
+"""Names that other tools use in Python, answered with what they are here.
 
 `explained` wraps a method: a call that does not fit raises an `nnrt.Error` that says what to write;
 a right call passes through. `no_attribute` says the same of attributes.
@@ -308,7 +308,7 @@ def by_name(names: list[str]) -> str:
 
 
 def check_call(names: Iterable[str], inputs: Iterable[str]) -> None:
-    """Refuse named arguments of a call that are habits and no inputs."""
+    """Refuse named arguments of a call that belong to other tools and are no inputs."""
     known = set(inputs)
     for name in names:
         if name in CALL and name not in known:
