@@ -1,7 +1,7 @@
-// Chains: steps on images that take turns, some rows each, so that what one makes for the next
-// stays in the cache and never has memory of its own (fused-layer evaluation: Alwani et al., 2016).
-// An expansion, its depthwise convolution and the projection after it are one; so are a gradient of
-// batch norm and both gradients of the convolution before it.
+// Chains, or row streaming: steps on images take turns on a band of rows, so that what one step
+// computes for the next stays in the cache and is not materialized (fused-layer evaluation: Alwani
+// et al., 2016). An expansion, its depthwise convolution and the projection after it are a chain.
+// So are a gradient of batch norm and both gradients of the convolution before it.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,17 @@
 
 namespace nnrt {
 
-// Results that lie between the steps of chains: those that need no memory any more, and those that
-// hold so many bytes of something else (RowKernel::handed_bytes).
+// Results between the steps of chains. `unused` need no memory. `handed` hold another content, of
+// this many bytes (RowKernel::handed_bytes).
 struct ChainBuffers {
   std::vector<int> unused;
   std::vector<std::pair<int, size_t>> handed;
 };
 
-// Joins the steps of `part` that gain from it by a model of memory, caches and the rows that
-// threads make twice where they meet. `readers[b]`: how many steps read buffer b, 0 where it is no
-// temporary; `roots` as in ProgramInfo. A step that joined a later one lacks the phase that takes
-// or makes rows and touches nothing; the last of its chain does it all.
+// Joins the steps of `part` that gain by it. A model of memory, caches and rows that two threads
+// both compute decides. `readers[b]`: the number of steps that read buffer b, 0 if b is not a
+// temporary; `roots` as in ProgramInfo. A step that joins a later one loses the phase that consumes
+// or computes rows; the last step of the chain does its work.
 ChainBuffers join_chains(BoundPart& part, const std::vector<int>& readers,
                          const std::vector<int>& roots, const std::vector<TensorInfo>& buffers,
                          int threads);

@@ -17,9 +17,9 @@ struct ChainKernel {
   size_t operands = 0;  // how many
 };
 
-// One that takes the rows of the part before it and makes rows for the next, and sums that take
-// those too: each unit is a part of them. Where there are any, row r / step of a part
-// lies amid those that row r of the next, of that RowKernel::step, is made from.
+// A kernel that consumes rows of the part before it and computes rows for the next, and the sums
+// that consume these rows too (each unit is a part of the sums). If there are sums, row r / step of
+// a part lies amid the rows that row r of the next part, with that RowKernel::step, depends on.
 struct ChainPart {
   ChainKernel kernel;
   std::vector<ChainKernel> sums;

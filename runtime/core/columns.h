@@ -1,5 +1,5 @@
-// Columns written in place: where concat or slice would copy columns of what a kernel has made, the
-// kernel stores them where they belong, on their way from the registers.
+// Columns in place: a kernel stores columns of its result directly into the result of a concat or
+// slice that would copy them.
 #pragma once
 
 #include <vector>
@@ -8,10 +8,10 @@
 
 namespace nnrt {
 
-// Gives the steps of `part` whose kernels can do so the work of later copies. `plain[b]`: buffer b
-// is a temporary under no other name; `reads`: how many steps and outputs read each; `roots` as in
-// ProgramInfo. A copy of which nothing is left has no phase. Gives the buffers that need no memory
-// any more.
+// Moves copies of later steps into the steps of `part` whose kernels support it. `plain[b]`: buffer
+// b is a temporary without an alias; `reads`: the number of steps and outputs that read each
+// buffer; `roots` as in ProgramInfo. A copy that is moved completely has no phase left. Returns the
+// buffers that need no memory.
 std::vector<int> store_columns(BoundPart& part, const std::vector<bool>& plain,
                                const std::vector<int>& reads, const std::vector<int>& roots,
                                const std::vector<TensorInfo>& buffers);

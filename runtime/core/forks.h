@@ -1,6 +1,6 @@
-// What happens at fork(). A child has the memory of its parent, but none of the other threads that
-// may be in the middle of a change or hold a lock. Whoever has locks takes them before the fork, so
-// that what they protect is whole, and gives them back on both sides.
+// What happens at fork(). A child has the memory of its parent, but not the other threads, which
+// may hold a lock in the middle of a change. An object with locks takes them before the fork, so
+// that what they protect is whole, and releases them on both sides.
 #pragma once
 
 #include <cstdint>

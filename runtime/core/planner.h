@@ -33,8 +33,8 @@ struct MemoryPlan {
 // Best fit: the largest first, each into the smallest gap among those that live at the same time.
 MemoryPlan plan_memory(const MemoryRequest& request);
 
-// Each item and workspace at a place of its own, but for results in place of operands: for guarded
-// builds. Gives the places in `layout` too.
+// Each item and workspace at a place of its own, except results in place of operands: for guarded
+// memory. `layout` gets the places too.
 MemoryPlan plan_apart(const MemoryRequest& request, Layout& layout);
 
 // The independent check (core/overlap.cpp): walks the steps with a set of live items, knows nothing

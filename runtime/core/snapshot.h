@@ -11,7 +11,7 @@ namespace nnrt {
 
 class Snapshot {
  public:
-  // Takes the first copy. What is not finite in it is so on purpose (a mask of -inf), and nobody's
+  // Takes the first copy. Values that are not finite in it are intended (a mask of -inf) and are no
   // fault later.
   Snapshot(Executable& executable, size_t program);
 
