@@ -12,7 +12,10 @@ using Parts = std::vector<std::pair<std::string, std::string>>;
 
 inline std::string little(uint64_t value, int bytes) {
   std::string text;
-  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i));
+  for (int i = 0; i < bytes; ++i) {
+    text += static_cast<char>(value);
+    value >>= 8;
+  }
   return text;
 }
 
