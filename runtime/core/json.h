@@ -49,7 +49,7 @@ class Value {
   size_t offset() const { return node().offset; }
   bool boolean() const { return node().boolean; }
   int64_t integer() const { return node().integer; }
-  // Of an integer, too.
+  // The value of an integer or of another number.
   double number() const {
     return is(Kind::integer) ? static_cast<double>(node().integer) : node().number;
   }

@@ -50,8 +50,8 @@ struct Call {
   void* prepared = nullptr;            // what the kernel's `prepare` phases wrote, where it has any
   void* scratch = nullptr;             // this thread's own, 64-byte aligned
   const BoundTile* tile = nullptr;     // the step's bound tile program, if any
-  // Where columns of result 0 are stored too (BoundKernel::column_lanes). If `stores_result` is
-  // false, result 0 has no memory of its own, and results[0] is only the origin of offsets.
+  // Other buffers that take columns of result 0 (BoundKernel::column_lanes). If `stores_result` is
+  // false, only they are written; results[0] is the address that offsets count from.
   const ColumnStore* columns = nullptr;
   void* const* column_targets = nullptr;
   int64_t column_count = 0;
