@@ -34,7 +34,7 @@ void require_key(bool condition, const std::string& key, const std::string& want
   if (!condition) damaged("`" + key + "` of its manifest must be " + wanted);
 }
 
-// What an executable needs of a manifest; nnrt/manifest.py checks the rest, for those who use it.
+// Reads the keys of a manifest that an executable needs. nnrt/manifest.py checks the others.
 void read_manifest(std::string_view text, Artifact& artifact) {
   const json::Document document(text, kManifest, json::Numbers::any);
   const Value manifest = document.root();

@@ -23,7 +23,7 @@ size_t character_bytes(std::string_view text, size_t at) {
   for (size_t i = 1; i < count; ++i) {
     if ((byte(at + i) & 0xc0) != 0x80) return 0;
   }
-  // What a shorter form could say, halves of pairs, and what lies beyond the last character.
+  // Refused: overlong forms, halves of surrogate pairs, and code points past the last one.
   const unsigned char second = byte(at + 1);
   if (first == 0xe0 && second < 0xa0) return 0;
   if (first == 0xed && second > 0x9f) return 0;
@@ -297,7 +297,7 @@ class Parser {
     found.number = result;
   }
 
-  // What Python's json writes for numbers that are not finite.
+  // The words that Python's json writes for numbers that are not finite.
   bool special(size_t node, bool negative) {
     const size_t begin = at_;
     const bool nan = !negative && take("NaN");

@@ -1,4 +1,4 @@
-// Where items lie in a block of memory, one behind the other; and what guarded memory is.
+// The layout of items in a block of memory, one after another; and guarded memory.
 #pragma once
 
 #include <cstddef>
