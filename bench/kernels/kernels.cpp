@@ -12,12 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "core/barrier.h"
-#include "core/isa.h"
-#include "core/options.h"
-#include "core/team.h"
+#include "cpu/engine/barrier.h"
+#include "cpu/engine/isa.h"
+#include "nnrt/options.h"
+#include "cpu/engine/team.h"
 #include "cpu/kernel_tables.h"
-#include "nnrt/kernel.h"
+#include "cpu/kernel.h"
 
 namespace {
 
@@ -94,7 +94,7 @@ void run_case(benchmark::State& state, const Case& item, const nnrt::Options& op
   request.isa = options.isa;
   request.threads = options.threads;
   if (item.fixed) request.fixed = {false, true};
-  const nnrt::BoundKernel bound = nnrt::find_kernel(item.kernel)->bind(request);
+  const nnrt::BoundKernel bound = nnrt::find_kernel(item.kernel)(request);
   std::vector<Memory> memory;
   std::vector<void*> operands, results;
   for (const TensorInfo& info : item.operands)

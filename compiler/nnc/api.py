@@ -22,6 +22,7 @@ def compile(
     seed: int | None = None,
     precision: str = "default",
     overrides: Mapping[str, Any] | None = None,
+    device: str | None = None,
     **settings: Any,
 ) -> Model:
     """Compile a `.nn` file, or its text, to a model that runs and (with a `train` section) trains.
@@ -34,6 +35,7 @@ def compile(
         precision: `default`, `strict` or `double` (float64 on the reference kernels).
         overrides: keys of the training section by name, such as `{"batch": 64, "learning_rate":
             0.05}`.
+        device: where the model runs, as in `nnrt.load`.
         settings: the net's settings by name, such as `hidden=128`.
 
     Returns:
@@ -43,6 +45,7 @@ def compile(
         nnlang.DiagnosticError: for mistakes in the text, all of a phase at once.
         OSError: where the file cannot be read.
         ValueError: for an unknown precision.
+        nnrt.Error: for a device that is not there.
     """
     from nnrt import Model
     from nnrt.numbers import whole
@@ -50,7 +53,7 @@ def compile(
     seed = None if seed is None else whole(seed, "seed", None, None)
     options = driver.Options(net, recipe, settings, overrides or {}, seed, precision)
     compiled = driver.compile_source(read_source(path_or_text), options)
-    model = Model(compiled.manifest, compiled.plan, compiled.weights, compiled.sources)
+    model = Model(compiled.manifest, compiled.plan, compiled.weights, compiled.sources, device)
     model.files = compiled.files
     return model
 

@@ -40,6 +40,7 @@ DETAILS: dict[str, str] = {
 
 STAGES = ("syntax", "graph", "gradient", "optimized", "plan")
 PROGRAMS = ("predict", "evaluate", "train", "evaluate_metrics", "train_metrics")
+DEVICES = ("cpu", "cuda", "auto")
 PRECISIONS = ("default", "strict", "double")
 
 
@@ -257,6 +258,22 @@ OPTIONS: tuple[Option, ...] = (
         "NAME",
         "default",
         choices=PRECISIONS,
+    ),
+    Option(
+        ("--device",),
+        "where the net runs; auto: the fastest device of the machine",
+        ("train", "evaluate", "predict"),
+        "load(path, device=), compile(device=)",
+        "NAME",
+        "what NNC_DEVICE says, else cpu",
+        choices=DEVICES,
+    ),
+    variable(
+        "NNC_DEVICE",
+        "where nets run; an error where the machine has no such device; null: bind and plan "
+        "everything, run nothing",
+        "cpu",
+        (*DEVICES, "null"),
     ),
     variable(
         "NNC_THREADS",

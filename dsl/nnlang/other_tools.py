@@ -196,7 +196,7 @@ KEYS: Mapping[str, str] = {
     "dropout": "write it into the net: `h -> dropout(0.5)`",
     **dict.fromkeys(
         ("device", "gpu", "cuda", "accelerator", "backend"),
-        "remove the line: nets run on the processor",
+        "remove the line: `--device` chooses where a net runs",
     ),
     **dict.fromkeys(("dtype", "precision", "amp"), "remove the line: the inputs' types decide"),
     "verbose": "remove the line: `fit` shows nothing, and `nnc train --quiet` neither",

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <set>
 
-#include "core/program.h"
+#include "nnrt/program.h"
 
 namespace nnrt {
 namespace {
@@ -21,7 +21,7 @@ bool is_name(const std::string& text) {
 
 class ProgramChecker {
  public:
-  ProgramChecker(const Plan& plan, const Program& program, KernelLookup lookup)
+  ProgramChecker(const Plan& plan, const Program& program, const RuleLookup& lookup)
       : plan_(plan), program_(program), lookup_(lookup), used_(plan.symbols.size(), false) {}
 
   void check() {
@@ -153,7 +153,7 @@ class ProgramChecker {
         for (const Dim& dim : *dims) use(dim);
       }
     }
-    const KernelSpec* kernel = lookup_(step.kernel);
+    const KernelRule* kernel = lookup_(step.kernel);
     NNC_CHECK(kernel != nullptr, where + ": there is no kernel `" + step.kernel + "`");
     try {
       check_tile_use(step, kernel->tile);
@@ -167,10 +167,10 @@ class ProgramChecker {
     return part.empty() ? program_.steps.data() : program_.prepare.data();
   }
 
-  void check_tile_use(const StepSpec& step, KernelSpec::Tile use_of_tile) {
-    if (use_of_tile == KernelSpec::Tile::self) NNC_CHECK(step.tile, "a tile program is missing");
+  void check_tile_use(const StepSpec& step, KernelRule::Tile use_of_tile) {
+    if (use_of_tile == KernelRule::Tile::self) NNC_CHECK(step.tile, "a tile program is missing");
     if (!step.tile) return;
-    NNC_CHECK(use_of_tile != KernelSpec::Tile::none, "this kernel takes no tile program");
+    NNC_CHECK(use_of_tile != KernelRule::Tile::none, "this kernel takes no tile program");
     const TileProgram& tile = *step.tile;
     for (const Dim& dim : tile.domain) use(dim);
     for (const TileInstruction& instruction : tile.code) {
@@ -178,17 +178,17 @@ class ProgramChecker {
     }
     for (int index : tile.loads) check_index(index, "the tile program");
     for (int index : tile.stores) check_index(index, "the tile program");
-    if (use_of_tile == KernelSpec::Tile::self) {
+    if (use_of_tile == KernelRule::Tile::self) {
       NNC_CHECK(step.operands == tile.loads && step.results == tile.stores,
                 "operands and results differ from the loads and stores of the tile program");
-    } else if (use_of_tile == KernelSpec::Tile::prologue) {
+    } else if (use_of_tile == KernelRule::Tile::prologue) {
       NNC_CHECK(step.operands == tile.loads, "operands differ from the loads of the tile program");
       NNC_CHECK(step.results.size() == 1 && tile.stores == step.results,
                 "a prologue stores the one value that is reduced");
     } else {
       NNC_CHECK(!step.results.empty(), "an epilogue needs a result");
     }
-    check_tile(tile);
+    check_tile_program(tile);
   }
 
   void check_symbols() const {
@@ -275,7 +275,7 @@ class ProgramChecker {
 
   const Plan& plan_;
   const Program& program_;
-  KernelLookup lookup_;
+  const RuleLookup& lookup_;
   std::vector<bool> used_;
   ProgramInfo info_;
 };
@@ -297,7 +297,7 @@ void check_variables(const Plan& plan) {
 
 }  // namespace
 
-void check_plan(const Plan& plan, KernelLookup lookup) {
+void check_plan(const Plan& plan, const RuleLookup& lookup) {
   NNC_CHECK(plan.version == kPlanVersion, "this plan has version " + std::to_string(plan.version) +
                                               "; this runtime reads version " +
                                               std::to_string(kPlanVersion) +

@@ -2,12 +2,13 @@
 // store done once.
 #include <map>
 
-#include "core/program.h"
+#include "nnrt/program.h"
 
 namespace nnrt {
 namespace {
 
-constexpr size_t kMaxInstructions = 1 << 16;
+constexpr size_t kMaxInstructions = 4096;
+constexpr size_t kMaxSlots = 4096;
 
 const std::map<std::string, size_t>& arities() {
   static const std::map<std::string, size_t> table = {
@@ -30,6 +31,8 @@ class TileChecker {
     NNC_CHECK(tile_.domain.size() <= static_cast<size_t>(kMaxRank),
               "the tile program's domain has more than 8 dimensions");
     NNC_CHECK(tile_.code.size() <= kMaxInstructions, "the tile program is too long");
+    NNC_CHECK(tile_.loads.size() <= kMaxSlots && tile_.stores.size() <= kMaxSlots,
+              "the tile program has too many slots");
     for (size_t i = 0; i < tile_.code.size(); ++i) check_instruction(i);
     for (size_t slot = 0; slot < stored_.size(); ++slot) {
       NNC_CHECK(stored_[slot], "the tile program never stores to slot " + std::to_string(slot));
@@ -85,6 +88,6 @@ class TileChecker {
 
 }  // namespace
 
-void check_tile(const TileProgram& tile) { TileChecker(tile).check(); }
+void check_tile_program(const TileProgram& tile) { TileChecker(tile).check(); }
 
 }  // namespace nnrt

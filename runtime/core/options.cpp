@@ -1,5 +1,5 @@
 // The only place of the runtime that reads the environment.
-#include "core/options.h"
+#include "nnrt/options.h"
 
 #include <sched.h>
 
@@ -10,8 +10,8 @@
 #include <cstring>
 #include <fstream>
 
-#include "core/isa.h"
-#include "core/layout.h"
+#include "nnrt/memory.h"
+#include "nnrt/types.h"
 
 namespace nnrt {
 namespace {
@@ -95,8 +95,8 @@ Options options_from_environment() {
   const char* threads = variable("NNC_THREADS");
   options.threads = threads ? number_in("NNC_THREADS", threads, 1, kMaxThreads) : default_threads();
   options.cores = default_threads();
-  const char* isa = variable("NNC_ISA");
-  options.isa = isa ? isa_from(isa) : best_isa();
+  if (const char* device = variable("NNC_DEVICE")) options.device = device;
+  if (const char* isa = variable("NNC_ISA")) options.isa = isa;
   if (const char* debug = variable("NNC_DEBUG"))
     options.debug = number_in("NNC_DEBUG", debug, 0, 4);
   if (const char* verify = variable("NNC_VERIFY"))

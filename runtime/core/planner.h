@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/layout.h"
-#include "core/program.h"
+#include "nnrt/memory.h"
+#include "nnrt/program.h"
 
 namespace nnrt {
 

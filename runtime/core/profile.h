@@ -3,9 +3,8 @@
 
 #include <chrono>
 #include <string>
-#include <vector>
 
-#include "core/binding.h"
+#include "nnrt/backend.h"
 
 namespace nnrt {
 
@@ -23,23 +22,7 @@ class PhaseTimer {
   std::chrono::steady_clock::time_point start_;
 };
 
-// One step of a bound program, for people and for `nnc doctor`.
-struct StepReport {
-  std::string path;
-  std::string source;
-  std::string kernel;
-  std::string algorithm;
-  std::string shape;  // of the first result
-  double flops = 0;
-  double bytes = 0;
-  double seconds = 0;  // mean over the timed runs; 0 where none was timed
-  std::string note;
-};
-std::vector<StepReport> report_steps(const Program& program, const Binding& binding);
-// Forgets the times.
-void reset_times(Binding& binding);
-
 // Prints the mean times since the last report, if there are any, and starts anew.
-void print_profile(const std::string& title, const Program& program, Binding& binding, Isa isa);
+void print_profile(const std::string& title, BoundProgram& bound, const Backend& backend);
 
 }  // namespace nnrt

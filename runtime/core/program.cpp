@@ -1,4 +1,4 @@
-#include "core/program.h"
+#include "nnrt/program.h"
 
 #include <algorithm>
 #include <set>

@@ -1,39 +1,10 @@
 #include "core/snapshot.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "core/planner.h"
+#include "core/state_lock.h"
 
 namespace nnrt {
-namespace {
-
-constexpr size_t kChunk = 4096;  // elements between two looks at what was found
-
-// A float is infinite or NaN where all bits of its exponent are set.
-template <class Bits>
-bool exponents_below(const void* data, size_t elements, Bits exponent) {
-  const Bits* words = static_cast<const Bits*>(data);
-  for (size_t begin = 0; begin < elements; begin += kChunk) {
-    const size_t end = std::min(begin + kChunk, elements);
-    Bits found = 0;
-    for (size_t i = begin; i < end; ++i) found |= Bits{(words[i] & exponent) == exponent};
-    if (found != 0) return false;
-  }
-  return true;
-}
-
-size_t elements_of(const VariableSpec& variable) {
-  return static_cast<size_t>(TensorInfo{variable.dtype, variable.shape}.elements());
-}
-
-}  // namespace
-
-bool all_finite(DType type, const void* data, size_t elements) {
-  if (type == DType::f32) return exponents_below<uint32_t>(data, elements, 0x7f800000u);
-  if (type == DType::f64) return exponents_below<uint64_t>(data, elements, uint64_t{0x7ff} << 52);
-  return true;
-}
 
 Snapshot::Snapshot(Executable& executable, size_t program) : executable_(executable) {
   const std::vector<VariableSpec>& variables = executable.plan().variables;
@@ -45,22 +16,25 @@ Snapshot::Snapshot(Executable& executable, size_t program) : executable_(executa
   };
   std::sort(written.begin(), written.end(),
             [&](size_t a, size_t b) { return std::pair(rank(a), a) < std::pair(rank(b), b); });
-  size_t total = 0;
-  for (size_t index : written) total += round_up(executable.variable_bytes(index), kAlignment);
-  require_memory(total, "the copies of the variables that training changes");
-  memory_ = Block(total);
-  char* place = memory_.data();
-  for (size_t index : written) {
-    const size_t bytes = executable.variable_bytes(index);
-    copies_.push_back({index, place, bytes});
-    place += round_up(bytes, kAlignment);
+  Layout layout;
+  std::vector<size_t> places;
+  for (size_t index : written) places.push_back(layout.add(executable.variable_bytes(index)));
+  memory_ =
+      executable.backend().allocate(layout, "the copies of the variables that training changes");
+  for (size_t i = 0; i < written.size(); ++i) {
+    const size_t bytes = executable.variable_bytes(written[i]);
+    copies_.push_back({written[i], memory_->address() + places[i], bytes, true});
   }
   take();
   for (const Executable::Target& copy : copies_) {
-    const VariableSpec& variable = variables[copy.index];
-    if (all_finite(variable.dtype, copy.data, elements_of(variable)))
-      watched_.push_back(copy.index);
+    if (is_finite(copy.index, static_cast<const char*>(copy.data))) watched_.push_back(copy.index);
   }
+}
+
+bool Snapshot::is_finite(size_t index, const char* value) const {
+  const VariableSpec& variable = executable_.plan().variables[index];
+  const TensorInfo info = {variable.dtype, variable.shape};
+  return executable_.backend().all_finite(info.dtype, value, static_cast<size_t>(info.elements()));
 }
 
 void Snapshot::take() {
@@ -72,7 +46,7 @@ void Snapshot::take() {
 void Snapshot::restore() {
   std::vector<Executable::Source> sources;
   for (const Executable::Target& copy : copies_)
-    sources.push_back({copy.index, copy.data, copy.bytes});
+    sources.push_back({copy.index, copy.data, copy.bytes, true});
   version_ = executable_.set_variables(sources, &step_);
 }
 
@@ -80,9 +54,7 @@ std::vector<size_t> Snapshot::not_finite() const {
   const StateLock::Reading reading(executable_.state());
   std::vector<size_t> found;
   for (size_t index : watched_) {
-    const VariableSpec& variable = executable_.plan().variables[index];
-    if (!all_finite(variable.dtype, executable_.variable(index), elements_of(variable)))
-      found.push_back(index);
+    if (!is_finite(index, executable_.variable(index))) found.push_back(index);
   }
   return found;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "core/arena.h"
 #include "nnrt/executable.h"
 
 namespace nnrt {
@@ -25,15 +25,15 @@ class Snapshot {
   uint64_t version() const { return version_; }
 
  private:
+  // Whether a value of a variable, on the device, is.
+  bool is_finite(size_t index, const char* value) const;
+
   Executable& executable_;
   std::vector<Executable::Target> copies_;
   std::vector<size_t> watched_;
-  Block memory_;
+  std::unique_ptr<DeviceMemory> memory_;
   uint64_t step_ = 0;
   uint64_t version_ = 0;
 };
-
-// Whether a dense array holds no infinity and no NaN. Always true of integers.
-bool all_finite(DType type, const void* data, size_t elements);
 
 }  // namespace nnrt

@@ -7,9 +7,9 @@
 #include <numeric>
 
 #include "core/executor.h"
-#include "core/planner.h"
 #include "core/profile.h"
 #include "core/snapshot.h"
+#include "core/state_lock.h"
 #include "nnrt/philox.h"
 
 namespace nnrt {
@@ -21,28 +21,6 @@ constexpr std::chrono::milliseconds kCallbackInterval{50};
 // Times of a copy and a look between two of them: they cost a hundredth of the time.
 constexpr int kCopyInterval = 100;
 constexpr uint32_t kShuffleStream = 0xFFFFFFFFu;  // no node of a graph has this stream
-
-// What the run's threads need to gather a batch.
-struct GatherColumn {
-  const char* source;
-  char* target;
-  size_t row_bytes;
-};
-struct Gather {
-  std::vector<GatherColumn> columns;
-  const int64_t* rows = nullptr;
-};
-
-void gather_rows(const void* arguments, int64_t begin, int64_t end) {
-  const Gather& gather = *static_cast<const Gather*>(arguments);
-  for (const GatherColumn& column : gather.columns) {
-    for (int64_t i = begin; i < end; ++i) {
-      std::memcpy(column.target + static_cast<size_t>(i) * column.row_bytes,
-                  column.source + static_cast<size_t>(gather.rows[i]) * column.row_bytes,
-                  column.row_bytes);
-    }
-  }
-}
 
 // An output that is averaged.
 struct Number {
@@ -96,9 +74,9 @@ class Loop {
     update_means();
     for (CollectedRows& rows : result_.collected) rows.info.shape[0] = result_.rows;
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    const Options& options = lease_->executable().options();
-    if (last_ != nullptr && options.debug >= 2)
-      print_profile(entry_.name, *entry_.program, *last_, options.isa);
+    const Executable& executable = lease_->executable();
+    if (last_ != nullptr && executable.options().debug >= 2)
+      print_profile(entry_.name, *last_, executable.backend());
     return std::move(result_);
   }
 
@@ -159,34 +137,25 @@ class Loop {
     shapes_.resize(count);
     input_shapes_.resize(count);
     pointers_.assign(count, nullptr);
-    row_bytes_.assign(columns_.size(), 0);
-    Layout staging;
-    std::vector<size_t> staged;  // where the rows of each column that is batched lie
+    std::vector<DataColumn> batched;
     for (size_t i = 0; i < columns_.size(); ++i) {
       const size_t input = static_cast<size_t>(entry_.info.data_inputs[i]);
       input_shapes_[input] = columns_[i].shape;
       pointers_[input] = columns_[i].data;
       if (!batched_[i]) continue;
       Shape row(columns_[i].shape.begin() + 1, columns_[i].shape.end());
-      row_bytes_[i] = checked_bytes({buffer_of(input).dtype, row}, "a row of the data");
-      if (options_.shuffle) staged.push_back(staging.add(row_bytes_[i] * largest_batch()));
+      batched.push_back({input, columns_[i].data,
+                         checked_bytes({buffer_of(input).dtype, row}, "a row of the data")});
     }
     clocks_ = Block(entry_.info.clock_inputs.size() * sizeof(double));
     for (size_t i = 0; i < entry_.info.clock_inputs.size(); ++i) {
       pointers_[static_cast<size_t>(entry_.info.clock_inputs[i])] =
           clocks_.data() + i * sizeof(double);
     }
+    data_ = lease_->executable().backend().open(batched, largest_batch(), options_.shuffle);
     if (!options_.shuffle) return;
     order_.resize(static_cast<size_t>(rows_));
     shuffle_rows(options_.state.seed, options_.state.step, order_);
-    require_memory(staging.bytes, "the rows of a batch");
-    staging_ = Block(staging);
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      if (!batched_[i]) continue;
-      char* target = staging_.data() + staged[gather_.columns.size()];
-      gather_.columns.push_back({columns_[i].data, target, row_bytes_[i]});
-      pointers_[static_cast<size_t>(entry_.info.data_inputs[i])] = target;
-    }
   }
 
   void set_up_outputs() {
@@ -221,9 +190,9 @@ class Loop {
   }
 
   // Room for what the program gives row by row, of a batch and of all rows.
-  void set_up_rows(const Binding& binding, int64_t rows) {
+  void set_up_rows(const BoundProgram& bound, int64_t rows) {
     for (RowOutput& output : row_outputs_) {
-      TensorInfo info = lease_->output_info(index_, binding, output.index);
+      TensorInfo info = lease_->output_info(index_, bound, output.index);
       output.row_bytes = info.bytes() / static_cast<size_t>(rows);
       output.batch = Block(std::max<size_t>(1, output.row_bytes * largest_batch()));
       outputs_[output.index] = output.batch.data();
@@ -247,28 +216,21 @@ class Loop {
     const int64_t first = step * batch_;
     const int64_t rows = step + 1 == steps ? rows_ - first : batch_;
     for (size_t i = 0; i < columns_.size(); ++i) {
-      if (!batched_[i]) continue;
-      const size_t input = static_cast<size_t>(entry_.info.data_inputs[i]);
-      input_shapes_[input][0] = rows;
-      if (!options_.shuffle)
-        pointers_[input] = columns_[i].data + static_cast<size_t>(first) * row_bytes_[i];
+      if (batched_[i]) input_shapes_[static_cast<size_t>(entry_.info.data_inputs[i])][0] = rows;
     }
     for (size_t i = 0; i < shapes_.size(); ++i)
       shapes_[i] = {input_shapes_[i].data(), input_shapes_[i].size()};
     set_clocks(options_.clock_step + step, steps);
     RunState state = options_.state;
     state.step += static_cast<uint64_t>(step);
-    Binding& binding = lease_->bind(index_, shapes_.data(), shapes_.size());
-    if (result_.collected.empty()) set_up_rows(binding, rows);
-    Prologue prologue;
-    if (options_.shuffle) {
-      gather_.rows = order_.data() + first;
-      prologue = {&gather_rows, &gather_, rows};
-    }
-    lease_->run(index_, binding, pointers_.data(), outputs_.data(), state, prologue);
-    if (const std::optional<IndexError> error = Executor::take_fault(binding))
+    BoundProgram& bound = lease_->bind(index_, shapes_.data(), shapes_.size());
+    if (result_.collected.empty()) set_up_rows(bound, rows);
+    const Batch batch = {data_.get(), options_.shuffle ? order_.data() + first : nullptr, first,
+                         rows};
+    lease_->run(index_, bound, {pointers_.data(), outputs_.data(), state, &batch});
+    if (const std::optional<IndexError> error = bound.take_fault())
       throw in_the_data(*error, first, rows);
-    last_ = &binding;
+    last_ = &bound;
     collect(first, rows);
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += static_cast<double>(rows) * output(i);
     result_.rows += rows;
@@ -329,21 +291,19 @@ class Loop {
   const std::vector<Column>& columns_;
   const LoopOptions& options_;
   Executable::Lease& lease_;
-  Binding* last_ = nullptr;
+  BoundProgram* last_ = nullptr;
 
   int64_t symbol_ = -1;  // counts rows
   int64_t rows_ = 0;
   int64_t batch_ = 1;
-  std::vector<bool> batched_;      // per column
-  std::vector<size_t> row_bytes_;  // per column
+  std::vector<bool> batched_;  // per column
   std::vector<Shape> input_shapes_;
   std::vector<ShapeView> shapes_;
   std::vector<const void*> pointers_;
   Block clocks_;  // 8 bytes each
 
   std::vector<int64_t> order_;
-  Block staging_;
-  Gather gather_;
+  std::unique_ptr<DataRows> data_;
 
   Block values_;
   std::vector<void*> outputs_;

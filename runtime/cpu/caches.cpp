@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "core/layout.h"
+#include "nnrt/memory.h"
 
 namespace nnrt {
 

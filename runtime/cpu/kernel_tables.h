@@ -3,7 +3,7 @@
 // of the instruction set.
 #pragma once
 
-#include "nnrt/kernel.h"
+#include "cpu/kernel.h"
 
 namespace nnrt {
 

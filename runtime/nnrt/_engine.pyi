@@ -16,6 +16,8 @@ class VariableInfo(TypedDict):
     kind: str
 
 class Machine(TypedDict):
+    device: str
+    devices: list[str]
     isa: str
     best_isa: str
     available_isas: list[str]
@@ -36,6 +38,7 @@ class StepInfo(TypedDict):
     note: str
 
 class BindingInfo(TypedDict):
+    device: str
     isa: str
     threads: int
     arena_bytes: int
@@ -74,11 +77,13 @@ class Unchanged:
     def __exit__(self, *error: object) -> None: ...
 
 class Engine:
-    def __init__(self, plan: bytes, threads: int = 0, isa: str = "") -> None: ...
+    def __init__(self, plan: bytes, threads: int = 0, isa: str = "", device: str = "") -> None: ...
     @property
     def variables(self) -> list[VariableInfo]: ...
     @property
     def threads(self) -> int: ...
+    @property
+    def device(self) -> str: ...
     @property
     def isa(self) -> str: ...
     timed: bool

@@ -64,12 +64,11 @@ PREDICT_NAMES: Table = {
     **each("x X inputs x_test X_test", "`data` here: `predict({inputs})`"),
 }
 
+DEVICE = 'The device is chosen with the model: `nnrt.load("model.nnc", device="auto")`.'
+
 # Arguments that have no counterpart.
 ANYWHERE: Table = {
-    **each(
-        "device gpu gpus cuda accelerator map_location",
-        "Nets run on the processor, so there is nothing to choose.",
-    ),
+    **each("device gpu gpus cuda accelerator map_location", DEVICE),
     **each(
         "num_workers workers n_jobs num_threads nthread use_multiprocessing",
         "The number of threads is set before the start: `NNC_THREADS=4`.",
@@ -119,7 +118,7 @@ SAVE_OTHERS: Table = {
     "include_optimizer": "`save(path, training=True)` keeps what `fit` needs to go on.",
 }
 LOAD_OTHERS: Table = {
-    **ANYWHERE,
+    **{name: text for name, text in ANYWHERE.items() if name != "device"},
     **each(
         "weights_only custom_objects compile safe_mode strict",
         'The file has the whole model, and no code: `load("model.nnc")`.',
@@ -170,10 +169,8 @@ ATTRIBUTES: Table = {
     **each("score test_on_batch test", "`evaluate(data)` gives loss and metrics."),
     "partial_fit": "`fit(data, epochs=1)` goes on from the present weights.",
     "fit_generator": "`fit(data)` takes arrays or a path.",
-    **each(
-        "to cuda cpu device half float double bfloat16",
-        "Nets run on the processor, with the types of the .nn file.",
-    ),
+    **each("to cuda cpu", DEVICE),
+    **each("half float double bfloat16", "The .nn file has the types."),
     **each("zero_grad backward optimizer grad", "`fit(data)` does all of a step."),
     "requires_grad_": "`freeze` in the train section keeps parameters as they are.",
     "history": "`fit` returns it: `history = model.fit(data)`.",
@@ -197,7 +194,7 @@ MODULES: Table = {
         "The train section of a .nn file names these.",
     ),
     **each("tensor Tensor array from_numpy", "Arrays are NumPy's."),
-    **each("device cuda set_device", "Nets run on the processor."),
+    **each("device cuda set_device", DEVICE),
     **each("Dataset DataLoader datasets", "`nnrt.data.open(path, model.inputs)` reads data."),
     **each("manual_seed seed set_seed", "`nnc.compile(file, seed=1)` and `fit(data, seed=1)`."),
     **each("no_grad inference_mode", "A call never computes gradients."),

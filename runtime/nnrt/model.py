@@ -42,6 +42,8 @@ class Model:
         plan: what the engine runs, as the artifact stores it: JSON, or the object it describes.
         weights: a value for each variable of the plan.
         sources: the `.nn` texts the model was compiled from, by name.
+        device: `cpu`, `cuda` or `auto` (the fastest one of the machine); without it what
+            NNC_DEVICE says, else `cpu`. A device that is not there is an error.
     """
 
     files: tuple[str, ...] = ()  # what it was compiled from in this process: never saved over
@@ -52,12 +54,13 @@ class Model:
         plan: Mapping[str, Any] | bytes,
         weights: Mapping[str, Array],
         sources: Mapping[str, str],
+        device: str | None = None,
     ) -> None:
         check_manifest(manifest)
         self.manifest = dict(manifest)
         self.sources = dict(sources)
         text = plan if isinstance(plan, bytes) else files.encoded(plan)
-        self.engine = Engine(text)
+        self.engine = Engine(text, device=device or "")
         # The engine has checked the text, so each key in it is unique.
         self.plan = json.loads(text) if isinstance(plan, bytes) else dict(plan)
         check_agreement(self.manifest, self.plan)
@@ -91,6 +94,11 @@ class Model:
         """The training section: inputs, metrics, batch, epochs, seed; None without one."""
         section: dict[str, Any] | None = self.manifest.get("training")
         return section
+
+    @property
+    def device(self) -> str:
+        """Where it runs: `cpu`."""
+        return self.engine.device
 
     @property
     def step(self) -> int:
@@ -128,12 +136,12 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         """For `pickle`, and so for other processes: everything but the engine, made anew."""
         parts = (self.manifest, self.plan, self.weights(), self.sources)
-        return rebuilt, (*parts, self.step)
+        return rebuilt, (*parts, self.step, self.device)
 
     def __copy__(self) -> Model:
         """A model of its own: weights, the training step and the section are not shared."""
         parts = (copy.deepcopy(self.manifest), self.plan, self.weights(), self.sources)
-        made = rebuilt(*parts, self.step)
+        made = rebuilt(*parts, self.step, self.device)
         made.files = self.files
         return made
 
@@ -368,9 +376,10 @@ def rebuilt(
     weights: Mapping[str, Array],
     sources: Mapping[str, str],
     step: int,
+    device: str,
 ) -> Model:
     """A model from what a copy of it keeps."""
-    return Model({**manifest, "step": step}, plan, weights, sources)
+    return Model({**manifest, "step": step}, plan, weights, sources, device)
 
 
 def warn(text: str) -> None:
@@ -380,10 +389,12 @@ def warn(text: str) -> None:
 
 
 @foreign_names.explained("load")
-def load(path: Path) -> Model:
-    """The model in a compiled file. Raises `nnrt.Error` for a file that is missing or damaged."""
+def load(path: Path, device: str | None = None) -> Model:
+    """The model in a compiled file, on a device as `Model` takes it. Raises `nnrt.Error` for a file
+    that is missing or damaged, and for a device that is not there.
+    """
     found = files.read(path)
     try:
-        return Model(found.manifest, found.plan, found.weights, found.sources)
+        return Model(found.manifest, found.plan, found.weights, found.sources, device)
     except Error as error:
         raise Error(f"{os.fsdecode(path)}: {error}", error.code) from error

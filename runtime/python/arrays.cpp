@@ -1,7 +1,7 @@
 // NumPy arrays and the engine's memory.
 #include <cstdlib>
 
-#include "core/arena.h"
+#include "nnrt/memory.h"
 #include "python/bindings.h"
 
 namespace nnrt::python {

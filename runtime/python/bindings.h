@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/state_lock.h"
 #include "nnrt/executable.h"
 #include "nnrt/plan.h"
 #include "nnrt/trainer.h"
@@ -68,7 +69,7 @@ class TrainingGuard {
 // The Python class `nnrt._engine.Engine` wraps this.
 class Engine {
  public:
-  Engine(const py::bytes& plan, int threads, const std::string& isa);
+  Engine(const py::bytes& plan, int threads, const std::string& isa, const std::string& device);
 
   py::list variables() const;
   py::array variable(const std::string& name);
@@ -94,7 +95,8 @@ class Engine {
   bool timed() const { return executable_->timed(); }
   void set_timed(bool timed) { executable_->set_timed(timed); }
   int threads() const { return executable_->options().threads; }
-  std::string isa() const { return name_of(executable_->options().isa); }
+  std::string isa() const { return executable_->backend().target(); }
+  std::string device() const { return executable_->backend().name(); }
 
  private:
   struct Inputs;  // arrays and clocks of one call (engine_call.cpp)

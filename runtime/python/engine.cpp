@@ -1,18 +1,19 @@
 // The class Engine: making one, and its variables.
 #include <algorithm>
 
-#include "core/isa.h"
 #include "core/plan_reader.h"
 #include "python/bindings.h"
 
 namespace nnrt::python {
 
-Engine::Engine(const py::bytes& plan, int threads, const std::string& isa) {
+Engine::Engine(const py::bytes& plan, int threads, const std::string& isa,
+               const std::string& device) {
   Options options = options_from_environment();
   NNC_CHECK(threads >= 0 && threads <= 1024,
             "threads must lie between 1 and 1024 (0: the default)");
   if (threads > 0) options.threads = threads;
-  if (!isa.empty()) options.isa = isa_from(isa);
+  if (!isa.empty()) options.isa = isa;
+  if (!device.empty()) options.device = device;
   const std::string_view text = plan;
   const py::gil_scoped_release release;
   executable_ = std::make_unique<Executable>(read_plan(text), options);
@@ -102,8 +103,8 @@ void add_engine(py::module_& module) {
       module, "Engine",
       "A checked plan with its variables, ready to run on any thread. `plan`: its JSON "
       "form, as the artifact stores it.")
-      .def(py::init<const py::bytes&, int, const std::string&>(), py::arg("plan"),
-           py::arg("threads") = 0, py::arg("isa") = "")
+      .def(py::init<const py::bytes&, int, const std::string&, const std::string&>(),
+           py::arg("plan"), py::arg("threads") = 0, py::arg("isa") = "", py::arg("device") = "")
       .def_property_readonly("variables", &Engine::variables)
       .def("variable", &Engine::variable, py::arg("name"), "A read-only copy.")
       .def("state", &Engine::state,
@@ -138,6 +139,7 @@ void add_engine(py::module_& module) {
       .def_property("timed", &Engine::timed, &Engine::set_timed,
                     "Whether runs take the time of each step.")
       .def_property_readonly("threads", &Engine::threads)
+      .def_property_readonly("device", &Engine::device)
       .def_property_readonly("isa", &Engine::isa);
 }
 

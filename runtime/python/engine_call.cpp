@@ -44,16 +44,15 @@ py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint
   const Program& spec = *executable_->programs()[program].program;
   std::vector<TensorInfo> infos(spec.outputs.size());
   std::unique_ptr<Executable::Lease> lease;
-  Binding* binding = nullptr;
+  BoundProgram* bound = nullptr;
   {
     const py::gil_scoped_release release;
     // Calls that change variables wait for those that read them, and must not take their turns.
     using Use = Executable::Lease::Use;
     const bool writes = executable_->programs()[program].info.writes_variables();
     lease = std::make_unique<Executable::Lease>(*executable_, writes ? Use::loop : Use::call);
-    binding = &(*lease)->bind(program, inputs.shapes.data(), inputs.shapes.size());
-    for (size_t i = 0; i < infos.size(); ++i)
-      infos[i] = (*lease)->output_info(program, *binding, i);
+    bound = &(*lease)->bind(program, inputs.shapes.data(), inputs.shapes.size());
+    for (size_t i = 0; i < infos.size(); ++i) infos[i] = (*lease)->output_info(program, *bound, i);
   }
   py::tuple outputs(infos.size());
   std::vector<void*> pointers;
@@ -64,12 +63,11 @@ py::tuple Engine::run_inputs(size_t program, Inputs& inputs, uint64_t seed, uint
   }
   {
     const py::gil_scoped_release release;
-    (*lease)->run(program, *binding, inputs.pointers.data(), pointers.data(), {seed, step});
-    const std::optional<IndexError> error = Executor::take_fault(*binding);
+    (*lease)->run(program, *bound, {inputs.pointers.data(), pointers.data(), {seed, step}});
+    const std::optional<IndexError> error = bound->take_fault();
     if (error && checked) throw *error;
     if (executable_->options().debug >= 2)
-      print_profile(executable_->programs()[program].name, spec, *binding,
-                    executable_->options().isa);
+      print_profile(executable_->programs()[program].name, *bound, executable_->backend());
     lease.reset();
   }
   return outputs;

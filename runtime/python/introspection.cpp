@@ -3,12 +3,11 @@
 
 #include <algorithm>
 
-#include "core/arena.h"
 #include "core/executor.h"
-#include "core/isa.h"
-#include "core/profile.h"
 #include "cpu/caches.h"
+#include "cpu/engine/isa.h"
 #include "cpu/kernel_tables.h"
+#include "nnrt/memory.h"
 #include "nnrt/trainer.h"
 #include "python/bindings.h"
 
@@ -18,7 +17,10 @@ namespace {
 py::dict machine() {
   const Options options = options_from_environment();
   py::dict result;
-  result["isa"] = name_of(options.isa);
+  const std::unique_ptr<Backend> backend = make_backend(options);
+  result["device"] = backend->name();
+  result["devices"] = device_names();
+  result["isa"] = name_of(options.isa.empty() ? best_isa() : isa_from(options.isa));
   result["best_isa"] = name_of(best_isa());
   result["cpu_features"] = cpu_features();
   result["threads"] = options.threads;
@@ -45,22 +47,19 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
   }
   // Does not wait for calls, which wait for the GIL that is held here.
   const Executable::Lease lease(*executable_, Executable::Lease::Use::loop);
-  Binding& binding = lease->bind_symbols(index, values);
+  BoundProgram& bound = lease->bind_symbols(index, values);
+  const ProgramReport report = bound.report();
   py::dict result;
+  result["device"] = device();
   result["isa"] = isa();
-  result["threads"] = binding.threads;
-  result["arena_bytes"] = binding.arena_bytes;
-  result["lower_bound_bytes"] = binding.lower_bound;
-  result["scratch_bytes"] = binding.scratch_bytes;
-  size_t prepared = binding.prepared ? binding.prepared->memory.bytes() : 0;
-  for (const BoundStep& step : binding.main.steps) {
-    if (step.prepared) prepared += step.prepared->memory.bytes();
-  }
-  result["prepared_bytes"] = prepared;
-  result["barriers"] = std::count_if(binding.main.phases.begin(), binding.main.phases.end(),
-                                     [](const BoundPhase& phase) { return phase.barrier; });
+  result["threads"] = report.threads;
+  result["arena_bytes"] = report.arena_bytes;
+  result["lower_bound_bytes"] = report.lower_bound_bytes;
+  result["scratch_bytes"] = report.scratch_bytes;
+  result["prepared_bytes"] = report.prepared_bytes;
+  result["barriers"] = report.barriers;
   py::list steps;
-  for (const StepReport& step : report_steps(*executable_->programs()[index].program, binding)) {
+  for (const StepReport& step : report.steps) {
     py::dict entry;
     entry["path"] = step.path;
     entry["source"] = step.source;
@@ -74,8 +73,8 @@ py::dict Engine::describe(const std::string& program, const py::dict& symbols) {
     steps.append(entry);
   }
   result["steps"] = steps;
-  result["timed_runs"] = binding.timed_runs;
-  reset_times(binding);
+  result["timed_runs"] = report.timed_runs;
+  bound.reset_times();
   return result;
 }
 

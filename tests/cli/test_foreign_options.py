@@ -65,7 +65,7 @@ def test_every_habit_is_answered_with_an_option_of_the_command(
         ("train x.nn --batch-size 8", "is `--batch 8` here."),
         ("train x.nn --optimizer 'sgd(momentum = 0.9)'", '--set optimizer="sgd(momentum = 0.9)"'),
         ("train x.nn --gpu", "Nets run on the processor"),
-        ("train x.nn --device cuda:0 --lr 3", "Nets run on the processor"),
+        ("train x.nn --gpus 2 --lr 3", "`--device auto` takes the fastest device"),
         ("compile x.nn --epochs 3", "Here it is a key: `--set epochs=...`."),
         ("compile x.nn --batch 3", "Here it is a key: `--set batch=...`."),
         ("evaluate m.nnc --epoch 3", "`--epochs` belongs to `nnc train`."),

@@ -9,8 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "cpu/kernel.h"
 #include "kernel_runner.h"
-#include "nnrt/kernel.h"
+#include "nnrt/program.h"
 #include "test.h"
 
 namespace test {
@@ -119,7 +120,7 @@ inline Case widened(Case wide) {
 }
 
 // Checks the step as a plan's would be, with constant shapes.
-inline void check_case(const nnrt::KernelSpec& kernel, const Case& test) {
+inline void check_case(const Case& test) {
   nnrt::StepSpec step;
   std::vector<nnrt::BufferSpec> buffers;
   auto add = [&](const TensorInfo& info) {
@@ -140,13 +141,13 @@ inline void check_case(const nnrt::KernelSpec& kernel, const Case& test) {
       step.tile->loads.push_back(load >= 0 ? step.operands[load] : step.results[0]);
     step.tile->stores = {step.results[0]};
   }
-  kernel.check(step, buffers);
+  nnrt::find_rule(test.kernel)->check(step, buffers);
 }
 
 inline Outcome run_case(const Case& test, Isa isa, Cut cut = Cut::whole) {
-  const nnrt::KernelSpec* kernel = nnrt::find_kernel(test.kernel);
-  NNC_CHECK(kernel != nullptr, "no kernel " + test.kernel);
-  check_case(*kernel, test);
+  const nnrt::BindKernel bind = nnrt::find_kernel(test.kernel);
+  NNC_CHECK(bind != nullptr, "no kernel " + test.kernel);
+  check_case(test);
   nnrt::BindRequest request;
   request.attributes = &test.attributes;
   request.isa = isa;
@@ -179,7 +180,7 @@ inline Outcome run_case(const Case& test, Isa isa, Cut cut = Cut::whole) {
     request.tile = tile.get();
     request.tile_scratch = nnrt::tile_scratch_bytes(*tile);
   }
-  nnrt::BoundKernel bound = kernel->bind(request);
+  nnrt::BoundKernel bound = bind(request);
   outcome.algorithm = bound.algorithm;
   nnrt::Call call;
   call.operands = operands.data();

@@ -13,9 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.h"
+#include "cpu/column_store.h"
+#include "cpu/engine/isa.h"
+#include "cpu/kernel.h"
 #include "cpu/tile/tile.h"
-#include "nnrt/kernel.h"
 #include "test.h"
 
 namespace test {

@@ -10,7 +10,7 @@
 
 #include "cases.h"
 #include "core/executor.h"
-#include "core/isa.h"
+#include "cpu/engine/isa.h"
 #include "toy.h"
 
 namespace nnrt::test {
@@ -41,8 +41,8 @@ template <class Look>
 std::vector<std::vector<float>> run_plan(PlanWriter writer, const std::vector<Shape>& shapes,
                                          Isa isa, int threads, Look look) {
   Options options = toy_options(threads);
-  options.isa = isa;
-  Executable executable(writer.plan(), options, &find_kernel);
+  options.isa = name_of(isa);
+  Executable executable(writer.plan(), options);
   const auto count_of = [](const Shape& shape) {
     size_t count = 1;
     for (int64_t dim : shape) count *= static_cast<size_t>(dim);
@@ -62,21 +62,21 @@ std::vector<std::vector<float>> run_plan(PlanWriter writer, const std::vector<Sh
     values.push_back(random_floats(count_of(shape), static_cast<uint32_t>(9 + values.size())));
     inputs.push_back(values.back().data());
   }
-  Binding& binding = executor.bind(0, views.data(), views.size());
-  look(binding);
+  BoundProgram& bound = executor.bind(0, views.data(), views.size());
+  look(binding_of(bound));
   // Outputs begin on lines of the cache.
   constexpr size_t kLineFloats = 16;
   std::vector<std::vector<float>> memory, outputs;
   std::vector<void*> targets;
   std::vector<size_t> sizes;
   for (size_t i = 0; i < executable.programs()[0].program->outputs.size(); ++i) {
-    sizes.push_back(static_cast<size_t>(executor.output_info(0, binding, i).elements()));
+    sizes.push_back(static_cast<size_t>(executor.output_info(0, bound, i).elements()));
     memory.emplace_back(sizes.back() + kLineFloats);
     void* target = memory.back().data();
     size_t space = memory.back().size() * sizeof(float);
     targets.push_back(std::align(kLineFloats * sizeof(float), sizeof(float), target, space));
   }
-  executor.run(0, binding, inputs.data(), targets.data(), {});
+  executor.run(0, bound, {inputs.data(), targets.data()});
   for (size_t i = 0; i < targets.size(); ++i) {
     const float* const output = static_cast<const float*>(targets[i]);
     outputs.emplace_back(output, output + sizes[i]);

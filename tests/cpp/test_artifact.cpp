@@ -7,8 +7,8 @@
 #include "cases.h"
 #include "core/artifact.h"
 #include "core/executor.h"
-#include "core/isa.h"
 #include "core/zip.h"
+#include "cpu/engine/isa.h"
 #include "zip_writer.h"
 
 using namespace nnrt;
@@ -33,7 +33,7 @@ std::vector<float> expected_marks() {
 
 Options options_for(Isa isa, int threads) {
   Options options;
-  options.isa = isa;
+  options.isa = name_of(isa);
   options.threads = threads;
   return options;
 }
@@ -45,12 +45,12 @@ std::vector<float> predict(Executable& executable) {
   const ShapeView view = {shape.data(), shape.size()};
   const size_t program = executable.program_index("predict");
   Executor executor(executable);
-  Binding& binding = executor.bind(program, &view, 1);
-  CHECK(executor.output_info(program, binding, 0).shape == (Shape{kRows, 3}));
+  BoundProgram& bound = executor.bind(program, &view, 1);
+  CHECK(executor.output_info(program, bound, 0).shape == (Shape{kRows, 3}));
   alignas(64) std::array<float, kOutputs> marks = {};
   const void* const input = images.data();
   void* const output = marks.data();
-  executor.run(program, binding, &input, &output, {});
+  executor.run(program, bound, {&input, &output});
   return {marks.begin(), marks.end()};
 }
 

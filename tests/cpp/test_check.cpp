@@ -1,6 +1,6 @@
 // check_plan refuses everything that could make a run read or write where it must not.
 #include "cases.h"
-#include "core/program.h"
+#include "nnrt/program.h"
 #include "toy.h"
 
 using namespace nnrt;
@@ -28,7 +28,7 @@ struct Valid {
 };
 
 std::string error_of_plan(const Plan& plan) {
-  return error_of([&] { check_plan(plan, &find_toy); });
+  return error_of([&] { check_plan(plan, &toy_rule); });
 }
 
 template <class Change>

@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/cores.h"
+#include "cpu/engine/cores.h"
 #include "plan_runner.h"
 
 using namespace nnrt;
@@ -96,7 +96,7 @@ std::vector<float> results(int threads, int cores) {
   PlanWriter writer = two_convolutions();
   Options options = toy_options(threads);
   options.cores = cores;
-  Executable executable(writer.plan(), options, &find_kernel);
+  Executable executable(writer.plan(), options);
   for (size_t i = 0; i < writer.plan().variables.size(); ++i) {
     const size_t bytes = executable.variable_bytes(i);
     const std::vector<float> values =
@@ -110,9 +110,10 @@ std::vector<float> results(int threads, int cores) {
   const void* input = image.data();
   void* target = output.data();
   Executor executor(executable);
-  Binding& binding = executor.bind(0, &view, 1);
+  BoundProgram& bound = executor.bind(0, &view, 1);
+  const Binding& binding = binding_of(bound);
   CHECK(binding.threads == threads || threads > 1);
-  for (int run = 0; run < 3; ++run) executor.run(0, binding, &input, &target, {});
+  for (int run = 0; run < 3; ++run) executor.run(0, bound, {&input, &target});
   return output;
 }
 

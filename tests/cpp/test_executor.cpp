@@ -56,16 +56,15 @@ class Runner {
       shapes.push_back({shape.data(), shape.size()});
       pointers.push_back(values.data());
     }
-    Binding& binding = executor_.bind(0, shapes.data(), shapes.size());
-    last_ = &binding;
+    BoundProgram& bound = executor_.bind(0, shapes.data(), shapes.size());
+    last_ = &binding_of(bound);
     std::vector<std::vector<float>> outputs;
     std::vector<void*> targets;
     for (size_t i = 0; i < executable_.programs()[0].program->outputs.size(); ++i) {
-      outputs.emplace_back(static_cast<size_t>(executor_.output_info(0, binding, i).elements()),
-                           NAN);
+      outputs.emplace_back(static_cast<size_t>(executor_.output_info(0, bound, i).elements()), NAN);
     }
     for (std::vector<float>& output : outputs) targets.push_back(output.data());
-    executor_.run(0, binding, pointers.data(), targets.data(), state);
+    executor_.run(0, bound, {pointers.data(), targets.data(), state});
     return outputs;
   }
 
@@ -103,7 +102,7 @@ PlanWriter small_plan() {
 }
 
 void computes_what_the_plan_says() {
-  Executable executable(small_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options());
   const std::vector<float> w = {10, 20, 30, 40};
   executable.set_variable(0, w.data(), 16);
   Runner run(executable);
@@ -121,7 +120,7 @@ void computes_what_the_plan_says() {
 }
 
 void empty_batches_give_empty_outputs() {
-  Executable executable(small_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options());
   Runner run(executable);
   const auto outputs = run({{{0, 4}, {}}});
   CHECK(outputs[1].empty());
@@ -129,7 +128,7 @@ void empty_batches_give_empty_outputs() {
 }
 
 void wrong_shapes_are_named() {
-  Executable executable(small_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options());
   Runner run(executable);
   CHECK_ERROR(run({{{3, 5}, numbers(15)}}),
               "input `x`: expected f32[N, 4], found the shape [3, 5]");
@@ -139,7 +138,7 @@ void wrong_shapes_are_named() {
 }
 
 void absurd_sizes_are_refused() {
-  Executable executable(small_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options());
   Executor executor(executable);
   for (int64_t rows : {int64_t{1} << 34, int64_t{1} << 45, int64_t{1} << 61, int64_t{-1}}) {
     const Shape shape = {rows, 4};
@@ -172,7 +171,7 @@ void threads_do_not_change_a_bit() {
   const std::vector<float> x = numbers(333 * 128);
   std::vector<std::vector<float>> first;
   for (int threads : {1, 2, 3, 5}) {
-    Executable executable(deep_plan().plan(), toy_options(threads), &find_toy);
+    ToyExecutable executable(deep_plan().plan(), toy_options(threads));
     Runner run(executable);
     for (int repeat = 0; repeat < 20; ++repeat) {
       const auto outputs = run({{{333, 128}, x}});
@@ -185,7 +184,7 @@ void threads_do_not_change_a_bit() {
 
 void memory_is_reused() {
   if (guarded()) return;  // which never do
-  Executable executable(deep_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(deep_plan().plan(), toy_options());
   Runner run(executable);
   run({{{333, 128}, numbers(333 * 128)}});
   const size_t tensor = 333 * 128 * 4;
@@ -195,7 +194,7 @@ void memory_is_reused() {
 
 void repeated_calls_allocate_nothing() {
   for (int threads : {1, 3}) {
-    Executable executable(deep_plan().plan(), toy_options(threads), &find_toy);
+    ToyExecutable executable(deep_plan().plan(), toy_options(threads));
     Executor executor(executable);
     const std::vector<float> x = numbers(100 * 128);
     std::vector<float> z(100 * 128);
@@ -204,7 +203,7 @@ void repeated_calls_allocate_nothing() {
     const ShapeView view = {shape.data(), shape.size()};
     const void* inputs[] = {x.data()};
     void* outputs[] = {&y, z.data()};
-    const auto call = [&] { executor.run(0, executor.bind(0, &view, 1), inputs, outputs, {}); };
+    const auto call = [&] { executor.run(0, executor.bind(0, &view, 1), {inputs, outputs}); };
     call();
     call();
     const int64_t before = allocations.load();
@@ -215,7 +214,7 @@ void repeated_calls_allocate_nothing() {
 }
 
 void leases_allocate_nothing_after_the_first() {
-  Executable executable(small_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options());
   {
     const Executable::Lease lease(executable);
   }
@@ -225,7 +224,7 @@ void leases_allocate_nothing_after_the_first() {
 }
 
 void many_sizes_keep_few_bindings() {
-  Executable executable(small_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options());
   Runner run(executable);
   for (int round = 0; round < 2; ++round) {
     for (int64_t rows = 1; rows <= 50; ++rows) {
@@ -248,7 +247,7 @@ PlanWriter update_plan() {
 }
 
 void variables_change_in_place() {
-  Executable executable(update_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(update_plan().plan(), toy_options());
   Runner run(executable);
   const uint64_t version = executable.version();
   CHECK((run({{{4}, {1, 2, 3, 4}}})[0] == std::vector<float>{1, 2, 3, 4}));
@@ -265,7 +264,7 @@ void unsafe_updates_are_refused() {
   const int w = writer.variable("w", {4});
   writer.step("toy_scale", {w}, {w});
   writer.program().outputs.push_back({"x", x, "", -1});
-  Executable executable(writer.plan(), toy_options(), &find_toy);
+  ToyExecutable executable(writer.plan(), toy_options());
   Runner run(executable);
   CHECK_ERROR(run({{{4}, {1, 2, 3, 4}}}), "while reading it");
 }
@@ -275,7 +274,7 @@ void mismatched_views_are_refused() {
   const int x = writer.input("x", {"N", "K"});
   const int view = writer.alias(x, {"N*3"});
   writer.scale(view, writer.output("y", {"N*3"}), 1);
-  Executable executable(writer.plan(), toy_options(), &find_toy);
+  ToyExecutable executable(writer.plan(), toy_options());
   Runner run(executable);
   CHECK(run({{{2, 3}, numbers(6)}})[0].size() == 6);
   CHECK_ERROR(run({{{2, 4}, numbers(8)}}), "another number of elements");
@@ -286,7 +285,7 @@ void tiles_that_do_not_fit_are_refused() {
   const int a = writer.input("a", {"N"});
   const int b = writer.input("b", {"K"});
   writer.binary("add", a, b, writer.output("y", {"N"}), {"N"});
-  Executable executable(writer.plan(), toy_options(), &find_toy);
+  ToyExecutable executable(writer.plan(), toy_options());
   Runner run(executable);
   CHECK((run({{{3}, {1, 2, 3}}, {{1}, {5}}})[0] == std::vector<float>{6, 7, 8}));
   CHECK_ERROR(run({{{3}, {1, 2, 3}}, {{2}, {5, 6}}}), "does not broadcast");
@@ -304,10 +303,12 @@ BoundKernel counted_scale_bind(const BindRequest& request) {
   return kernel;
 }
 
-const KernelSpec* find_counted(const std::string& name) {
-  static const KernelSpec counted = {"counted", KernelSpec::Tile::none, &toy_check,
-                                     &counted_scale_bind};
-  return name == "counted" ? &counted : find_toy(name);
+BindKernel find_counted(const std::string& name) {
+  return name == "counted" ? &counted_scale_bind : find_toy(name);
+}
+const KernelRule* counted_rule(const std::string& name) {
+  static const KernelRule counted = {"counted", KernelRule::Tile::none, &toy_check};
+  return name == "counted" ? &counted : toy_rule(name);
 }
 
 void preparation_runs_only_when_variables_changed() {
@@ -317,7 +318,7 @@ void preparation_runs_only_when_variables_changed() {
   const int prepared = writer.buffer(BufferKind::prepared, {"4"});
   writer.step("counted", {w}, {prepared}, true).attributes["factor"] = 10.0;
   writer.binary("mul", x, prepared, writer.output("y", {"N", "4"}), {"N", "4"});
-  Executable executable(writer.plan(), toy_options(2), &find_counted);
+  ToyExecutable executable(writer.plan(), toy_options(2), &find_counted, &counted_rule);
   const std::vector<float> w1 = {1, 2, 3, 4};
   const std::vector<float> w2 = {2, 2, 2, 2};
   executable.set_variable(0, w1.data(), 16);
@@ -356,9 +357,12 @@ BoundKernel keeping_bind(const BindRequest& request) {
   return kernel;
 }
 
-const KernelSpec* find_keeping(const std::string& name) {
-  static const KernelSpec keeping = {"keeping", KernelSpec::Tile::none, &toy_check, &keeping_bind};
-  return name == "keeping" ? &keeping : find_toy(name);
+BindKernel find_keeping(const std::string& name) {
+  return name == "keeping" ? &keeping_bind : find_toy(name);
+}
+const KernelRule* keeping_rule(const std::string& name) {
+  static const KernelRule keeping = {"keeping", KernelRule::Tile::none, &toy_check};
+  return name == "keeping" ? &keeping : toy_rule(name);
 }
 
 void bindings_share_what_kernels_prepare() {
@@ -366,7 +370,7 @@ void bindings_share_what_kernels_prepare() {
   const int x = writer.input("x", {"N", "4"});
   const int w = writer.variable("w", {4});
   writer.step("keeping", {x, w}, {writer.output("y", {"N", "4"})});
-  Executable executable(writer.plan(), toy_options(2), &find_keeping);
+  ToyExecutable executable(writer.plan(), toy_options(2), &find_keeping, &keeping_rule);
   Runner first(executable), second(executable);
   preparations = 0;
   const std::vector<std::vector<float>> weights = {{1, 2, 3, 4}, {2, 2, 2, 2}};
@@ -389,14 +393,14 @@ void attributes_are_evaluated() {
   const int x = writer.input("x", {"N"});
   const int y = writer.output("y", {"N"});
   writer.step("toy_scale", {x}, {y}).attributes["factor"] = writer.dims({"2*N+1"});
-  Executable executable(writer.plan(), toy_options(), &find_toy);
+  ToyExecutable executable(writer.plan(), toy_options());
   Runner run(executable);
   CHECK((run({{{2}, {1, 10}}})[0] == std::vector<float>{5, 50}));
   CHECK((run({{{1}, {1}}})[0] == std::vector<float>{3}));
 }
 
 void threads_run_side_by_side() {
-  Executable executable(small_plan().plan(), toy_options(2), &find_toy);
+  ToyExecutable executable(small_plan().plan(), toy_options(2));
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
   for (int64_t t = 1; t <= 4; ++t) {
@@ -410,7 +414,7 @@ void threads_run_side_by_side() {
         float y = 0;
         const void* inputs[] = {x.data()};
         void* outputs[] = {&y, z.data()};
-        lease->run(0, lease->bind(0, &view, 1), inputs, outputs, {});
+        lease->run(0, lease->bind(0, &view, 1), {inputs, outputs});
         for (size_t k = 0; k < x.size(); ++k) wrong += z[k] != 2 * x[k];
       }
     });
@@ -423,7 +427,7 @@ void denormals_count_as_zero_only_inside() {
   PlanWriter writer;
   const int x = writer.input("x", {"N"});
   writer.scale(x, writer.output("y", {"N"}), 0.5);
-  Executable executable(writer.plan(), toy_options(), &find_toy);
+  ToyExecutable executable(writer.plan(), toy_options());
   Runner run(executable);
   volatile float tiny = 1e-39f;
   CHECK(run({{{1}, {tiny}}})[0][0] == 0);

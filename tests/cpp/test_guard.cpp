@@ -4,6 +4,7 @@
 
 #include "cases.h"
 #include "core/snapshot.h"
+#include "core/state_lock.h"
 #include "nnrt/trainer.h"
 #include "toy.h"
 
@@ -29,7 +30,7 @@ PlanWriter adding_plan() {
 }
 
 struct Training {
-  Executable executable{adding_plan().plan(), toy_options(2), &find_toy};
+  ToyExecutable executable{adding_plan().plan(), toy_options(2)};
   std::vector<float> x, y;
 
   explicit Training(int64_t rows) : y(static_cast<size_t>(rows), 0.5f) {
@@ -150,7 +151,7 @@ void a_pass_that_only_measures_sees_all_rows() {
   PlanWriter writer;
   const int y = writer.input("y", {"N", "1"});
   writer.step("toy_sum", {y}, {writer.output("loss", {})});
-  Executable executable(writer.plan(), toy_options(), &find_toy);
+  ToyExecutable executable(writer.plan(), toy_options());
   const std::vector<float> values = {1, kInfinity, 1, 1};
   LoopOptions options;
   const LoopResult result = run_loop(

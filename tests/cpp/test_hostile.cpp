@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "cpu/conv/conv.h"
+#include "cpu/row_streaming.h"
 #include "kernel_case.h"
 
 namespace {
@@ -50,8 +51,7 @@ Case make(const std::string& kernel, nnrt::AttributeMap attributes, std::vector<
 // Runs a case with its results in guarded memory; `band_rows`: by the rows of a chain, so many at a
 // time, where the kernel has any (else nothing is run and an empty array given).
 Array run_guarded(const Case& test, Isa isa, Cut cut, int64_t band_rows = 0) {
-  const nnrt::KernelSpec* kernel = nnrt::find_kernel(test.kernel);
-  check_case(*kernel, test);
+  check_case(test);
   nnrt::BindRequest request;
   request.attributes = &test.attributes;
   request.isa = isa;
@@ -67,24 +67,25 @@ Array run_guarded(const Case& test, Isa isa, Cut cut, int64_t band_rows = 0) {
   std::vector<Guarded> guarded;
   for (const TensorInfo& result : test.results) guarded.emplace_back(result.bytes());
   for (const Guarded& one : guarded) results.push_back(one.get());
-  const nnrt::BoundKernel bound = kernel->bind(request);
+  const nnrt::BoundKernel bound = nnrt::find_kernel(test.kernel)(request);
   nnrt::Call call;
   call.operands = operands.data();
   call.results = results.data();
   nnrt::RunState state;
   call.state = &state;
   if (band_rows > 0) {
-    if (bound.rows.run == nullptr) return {};
-    Memory scratch(bound.rows.scratch_bytes);
+    if (!bound.rows) return {};
+    const nnrt::RowKernel& rows = *bound.rows;
+    Memory scratch(rows.scratch_bytes);
     call.scratch = scratch.get();
-    call.arguments = bound.rows.arguments.get();
-    for (int64_t image = 0; image < bound.rows.images; ++image) {
-      for (int64_t row = 0; row < bound.rows.rows; row += band_rows) {
+    call.arguments = rows.arguments.get();
+    for (int64_t image = 0; image < rows.images; ++image) {
+      for (int64_t row = 0; row < rows.rows; row += band_rows) {
         nnrt::RowBand band;
         band.image = image;
         band.first = row;
-        band.end = std::min(bound.rows.rows, row + band_rows);
-        bound.rows.run(call, band);
+        band.end = std::min(rows.rows, row + band_rows);
+        rows.run(call, band);
       }
     }
   } else {
@@ -261,9 +262,7 @@ void test_windows_are_checked() {
   wrong.push_back(changed(changed(a.attributes(), "kernel", {3, 65537}), "dilation", {1, 65537}));
   const Array x = random_array(DType::f32, a.x(), 1), y = random_array(DType::f32, a.y(), 1);
   const Array index(DType::u8, a.y());
-  const auto refused = [](const Case& test) {
-    CHECK_THROWS(check_case(*nnrt::find_kernel(test.kernel), test), nnrt::Error);
-  };
+  const auto refused = [](const Case& test) { CHECK_THROWS(check_case(test), nnrt::Error); };
   for (const nnrt::AttributeMap& attributes : wrong) {
     nnrt::AttributeMap average = attributes;
     average["count_padding"] = int64_t{0};
@@ -332,7 +331,7 @@ void test_convolutions() {
   request.operands = {y.info, w.info};
   request.results = {large};
   request.isa = Isa::generic;
-  CHECK_THROWS(nnrt::find_kernel("conv2d_backward_data")->bind(request), nnrt::Error);
+  CHECK_THROWS(nnrt::find_kernel("conv2d_backward_data")(request), nnrt::Error);
 }
 
 void test_ids() {

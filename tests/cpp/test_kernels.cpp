@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/denormals.h"
+#include "cpu/engine/denormals.h"
 #include "kernel_case.h"
 
 namespace {

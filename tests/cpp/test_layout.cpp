@@ -5,8 +5,8 @@
 #include <csignal>
 
 #include "cases.h"
-#include "core/arena.h"
-#include "core/layout.h"
+#include "cpu/engine/arena.h"
+#include "nnrt/memory.h"
 #include "nnrt/types.h"
 
 using namespace nnrt;

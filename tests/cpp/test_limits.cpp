@@ -92,7 +92,7 @@ void programs_of_too_many_steps_are_refused() {
   PlanWriter writer;
   writer.output("y", {});
   writer.program().steps.resize((size_t{1} << 18) + 1);
-  CHECK_ERROR(check_plan(writer.plan(), &find_kernel), "steps; at most 262144");
+  CHECK_ERROR(check_plan(writer.plan()), "steps; at most 262144");
   std::vector<std::string> symbols;
   for (int k = 0; k < 1025; ++k) symbols.push_back(std::string("s").append(std::to_string(k)));
   CHECK_ERROR(parse_dim("s3", symbols), "1025 symbols; at most 1024");
@@ -120,11 +120,13 @@ PlanWriter sums(const std::string& elements, int count) {
 
 // The text of the error; empty where the plan can be bound.
 std::string bound(PlanWriter writer, int64_t rows, Isa isa, int threads) {
-  check_plan(writer.plan(), &find_kernel);
+  check_plan(writer.plan());
   PreparedStore store;
   BindOptions options;
   options.isa = isa;
   options.threads = threads;
+  const RuleLookup rules = &find_rule;
+  options.rules = &rules;
   options.lookup = &find_kernel;
   options.store = &store;
   const ProgramInfo info = analyze(writer.plan(), writer.program());

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/team.h"
+#include "cpu/engine/team.h"
 #include "test.h"
 
 using namespace nnrt;

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.h"
+#include "cpu/engine/isa.h"
 #include "cpu/scalar.h"
 #include "cpu/tile/tile.h"
 #include "kernel_runner.h"

@@ -42,7 +42,7 @@ LoopResult loop(Executable& executable, const std::vector<float>& x, const LoopO
 }
 
 void averages_by_batch_size() {
-  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options(2));
   LoopOptions options;
   options.batch = 4;
   const LoopResult result = loop(executable, counting(10), options);
@@ -57,7 +57,7 @@ void averages_by_batch_size() {
 }
 
 void clocks_continue() {
-  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options());
   LoopOptions options;
   options.batch = 5;
   options.clock_step = 100;
@@ -69,7 +69,7 @@ void clocks_continue() {
 }
 
 void shuffling_sees_every_row_once() {
-  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options(2));
   LoopOptions options;
   options.batch = 1;
   options.shuffle = true;
@@ -83,7 +83,7 @@ void shuffling_sees_every_row_once() {
 }
 
 void shuffling_follows_the_order() {
-  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options());
   LoopOptions options;
   options.batch = 50;
   options.shuffle = true;
@@ -97,7 +97,7 @@ void shuffling_follows_the_order() {
 }
 
 void the_callback_can_stop() {
-  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options());
   LoopOptions options;
   options.batch = 1;
   int64_t calls = 0;
@@ -114,7 +114,7 @@ void the_callback_can_stop() {
 }
 
 void the_callback_may_throw() {
-  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options(2));
   const LoopCallback bad = [](const LoopProgress&) -> bool {
     throw std::runtime_error("from the callback");
   };
@@ -125,7 +125,7 @@ void the_callback_may_throw() {
 }
 
 void infinite_losses_end_the_loop() {
-  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options());
   std::vector<float> x = counting(10);
   x[5] = INFINITY;
   LoopOptions options;
@@ -145,7 +145,7 @@ PlanWriter rows_plan() {
 }
 
 void rows_are_collected() {
-  Executable executable(rows_plan().plan(), toy_options(2), &find_toy);
+  ToyExecutable executable(rows_plan().plan(), toy_options(2));
   for (int64_t batch : {1, 3, 4, 10, 99}) {
     LoopOptions options;
     options.batch = batch;
@@ -159,7 +159,7 @@ void rows_are_collected() {
 }
 
 void rows_are_collected_in_the_order_of_the_loop() {
-  Executable executable(rows_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(rows_plan().plan(), toy_options());
   LoopOptions options;
   options.batch = 7;
   options.shuffle = true;
@@ -172,7 +172,7 @@ void rows_are_collected_in_the_order_of_the_loop() {
 }
 
 void measuring_goes_on_after_infinite_losses() {
-  Executable executable(rows_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(rows_plan().plan(), toy_options());
   std::vector<float> x = counting(10);
   x[1] = INFINITY;
   LoopOptions options;
@@ -184,7 +184,7 @@ void measuring_goes_on_after_infinite_losses() {
 }
 
 void too_few_rows_join_the_last_batch() {
-  Executable executable(loop_plan().plan(), toy_options(2), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options(2));
   LoopOptions options;
   options.batch = 4;
   options.least_rows = 2;
@@ -208,7 +208,7 @@ void outputs_that_are_neither_numbers_nor_rows_are_refused() {
     PlanWriter writer = rows_plan();
     const int x = writer.input("y", {"N", second});
     writer.scale(x, writer.output("square", {"N", second}), 1);
-    Executable executable(writer.plan(), toy_options(), &find_toy);
+    ToyExecutable executable(writer.plan(), toy_options());
     const std::vector<float> data(9, 1);
     const char* values = reinterpret_cast<const char*>(data.data());
     CHECK_ERROR(run_loop(executable, 0, {{values, {3, 1}}, {values, {3, 3}}}, {}, {}),
@@ -217,7 +217,7 @@ void outputs_that_are_neither_numbers_nor_rows_are_refused() {
 }
 
 void wrong_data_is_refused() {
-  Executable executable(loop_plan().plan(), toy_options(), &find_toy);
+  ToyExecutable executable(loop_plan().plan(), toy_options());
   const std::vector<float> x = counting(12);
   const char* data = reinterpret_cast<const char*>(x.data());
   CHECK_ERROR(run_loop(executable, 0, {{data, {12}}}, {}, {}), "dimensions");

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.h"
+#include "cpu/engine/isa.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/tile/tile_table.h"
 #include "test.h"

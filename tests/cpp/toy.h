@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "core/options.h"
-#include "core/program.h"
+#include "cpu/engine/cpu_program.h"
+#include "cpu/kernel.h"
 #include "cpu/tile/tile.h"
-#include "nnrt/kernel.h"
+#include "nnrt/executable.h"
+#include "nnrt/options.h"
 #include "nnrt/plan.h"
+#include "nnrt/program.h"
 
 namespace nnrt::test {
 
@@ -94,22 +96,40 @@ inline BoundKernel toy_tile_bind(const BindRequest& request) {
   return kernel;
 }
 
-inline const KernelSpec* find_toy(const std::string& name) {
-  static const KernelSpec kernels[] = {
-      {"toy_scale", KernelSpec::Tile::none, &toy_check, &toy_scale_bind},
-      {"toy_sum", KernelSpec::Tile::none, &toy_check, &toy_sum_bind},
-      {"tile", KernelSpec::Tile::self, &toy_check, &toy_tile_bind},
+inline BindKernel find_toy(const std::string& name) {
+  if (name == "toy_scale") return &toy_scale_bind;
+  if (name == "toy_sum") return &toy_sum_bind;
+  return name == "tile" ? &toy_tile_bind : nullptr;
+}
+
+inline const KernelRule* toy_rule(const std::string& name) {
+  static const KernelRule rules[] = {
+      {"toy_scale", KernelRule::Tile::none, &toy_check},
+      {"toy_sum", KernelRule::Tile::none, &toy_check},
+      {"tile", KernelRule::Tile::self, &toy_check},
   };
-  for (const KernelSpec& kernel : kernels) {
-    if (name == kernel.name) return &kernel;
+  for (const KernelRule& rule : rules) {
+    if (name == rule.name) return &rule;
   }
   return nullptr;
+}
+
+// On the CPU, with kernels of a test.
+struct ToyExecutable : Executable {
+  ToyExecutable(Plan plan, const Options& options, KernelLookup lookup = &find_toy,
+                const RuleLookup& rules = &toy_rule)
+      : Executable(std::move(plan), options, std::make_unique<CpuBackend>(options, lookup, rules)) {
+  }
+};
+
+inline const Binding& binding_of(const BoundProgram& bound) {
+  return static_cast<const CpuProgram&>(bound).binding();
 }
 
 inline Options toy_options(int threads = 1) {
   Options options;
   options.threads = threads;
-  options.isa = Isa::generic;
+  options.isa = "generic";
   options.verify = true;
   return options;
 }

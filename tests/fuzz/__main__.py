@@ -4,8 +4,8 @@ an `nnrt.Error` or a diagnostic is a failure.
     NNC_GUARD=1 python -m tests.fuzz --mutants 500000 --seed 1000000
     NNC_GUARD=1 python -m tests.fuzz --replay build/fuzz/mutant-1234.json
 
-NNC_GUARD=1 ends the engine's memory at pages that fault (runtime/core/layout.h). `--engine` is a
-build of the extension, as one with sanitizers; without it, the engine of the installed package
+NNC_GUARD=1 ends the engine's memory at pages that fault (nnrt/memory.h). `--engine` is a build of
+the extension, as one with sanitizers; without it, the engine of the installed package
 runs. A failure prints the mutant's seed, and leaves its plan and what it printed in the folder of
 `--out`.
 """

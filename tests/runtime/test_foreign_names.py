@@ -170,6 +170,7 @@ def test_other_attributes() -> None:
 
 def test_arguments_of_a_call() -> None:
     model = nnc.compile("net.nn")
+    model.save("model.nnc")
     for name in foreign_names.CALL:
         with pytest.raises(Error, match=f"a call has no argument `{name}`") as caught:
             model(X, **{name: 2})
@@ -206,8 +207,8 @@ def test_settings_that_are_keys() -> None:
         with pytest.raises(DiagnosticError) as caught:
             nnc.compile("net.nn", **given)
         check_help(str(caught.value))
-    with pytest.raises(DiagnosticError, match="nets run on the processor"):
-        nnc.compile("net.nn", device="cuda")
+    with pytest.raises(DiagnosticError, match="`--device` chooses the device"):
+        nnc.compile("net.nn", gpu="cuda")
     for key in ("optimizer", "learning_rate", "clip", "regularizer", "loss"):
         for value in (
             ("adam", 5) if key == "optimizer" else ([1], "mse") if key == "loss" else ([1],)

@@ -148,7 +148,13 @@ def compiled(path: Path, arguments: Any, overrides: Mapping[str, Any] | None = N
     from nnc.elaborate import read_source
 
     result = compile_source(read_source(path), compile_options(arguments, overrides))
-    model = Model(result.manifest, result.plan, result.weights, result.sources)
+    model = Model(
+        result.manifest,
+        result.plan,
+        result.weights,
+        result.sources,
+        getattr(arguments, "device", None),
+    )
     model.files = result.files
     return model
 

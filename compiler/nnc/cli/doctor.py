@@ -50,6 +50,9 @@ def engine() -> tuple[list[tuple[str, str]], str]:
         machine = _engine.machine()
     except Error as error:
         return lines, str(error)
+    lines.append(
+        ("device", f"{machine['device']} (this build has {', '.join(machine['devices'])})")
+    )
     isa, best = machine["isa"], machine["best_isa"]
     why = (
         "the best one this processor has" if options.read("NNC_ISA") is None else "as NNC_ISA says"

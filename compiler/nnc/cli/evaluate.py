@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnrt.progress import values_text
 
     path = artifact(arguments.model)
-    model = nnrt.load(path)
+    model = nnrt.load(path, arguments.device)
     training = model.training
     if training is None:
         raise OptionError(

@@ -52,8 +52,8 @@ NAMES: dict[str, str] = {
 # Options of other tools that have no counterpart.
 OTHERS: dict[str, str] = {
     **each(
-        "--gpu --gpus --cuda --device --devices --cpu --no-cuda --use-gpu --accelerator -g --ngpu",
-        "Nets run on the processor, so there is nothing to choose.",
+        "--gpu --gpus --cuda --devices --cpu --no-cuda --use-gpu --accelerator -g --ngpu",
+        "Nets run on the processor; `--device auto` takes the fastest device of the machine.",
     ),
     **each(
         "-j --threads --num-threads --num-workers --num_workers --workers --jobs --cores",

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError("--top makes a table: write it to a .csv file or to standard output.")
     if arguments.top == 0:
         raise OptionError("--top 0 shows nothing: give 1 or more.")
-    model = nnrt.load(artifact(arguments.model))
+    model = nnrt.load(artifact(arguments.model), arguments.device)
     training = model.training or {}
     arrays = data.open(
         arguments.input,

@@ -132,7 +132,7 @@ def continued(path: Path, arguments: argparse.Namespace) -> tuple[Model, dict[st
         if changes[key] < 1:
             raise OptionError(f"--set {key}={text.text}: expected a whole number, 1 or more.")
     changes.update({key: getattr(arguments, key) for key in OPEN_KEYS if getattr(arguments, key)})
-    model = nnrt.load(path)
+    model = nnrt.load(path, arguments.device)
     if model.training is not None and not model.trainable:
         raise OptionError(
             f"{path} was saved for use only. Train the .nn file, or save with `--training`."

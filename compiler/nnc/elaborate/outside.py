@@ -52,7 +52,7 @@ def unknown_setting(key: str, value: Any, text: str | None) -> list[str]:
         python = f"nnc.Text({written!r})" if wrapped else repr(value)
         return [f"it is a key of the training section: {both_ways(name, python, written)}"]
     if key in PROCESSOR:
-        return ["remove it: nets run on the processor, with the types that the file declares"]
+        return ["remove it: the file declares the types, and `--device` chooses the device"]
     if key in ("metrics", "metric"):
         return ["name it in the training section: `metric accuracy = accuracy(logits, label)`"]
     return []

@@ -7,11 +7,12 @@
 #include <memory>
 #include <string>
 
-#include "cpu/attributes.h"
+#include "core/kernels/attributes.h"
 #include "cpu/conv/conv_bind.h"
 #include "cpu/conv/reference/conv.h"
 #include "cpu/conv/winograd/winograd.h"
 #include "cpu/kernel_tables.h"
+#include "cpu/row_streaming.h"
 #include "cpu/tile/tile.h"
 
 namespace nnrt {
@@ -393,7 +394,8 @@ void offer_rows(const BindRequest& request, const std::shared_ptr<BoundConv>& co
     top = std::min(top, pixels.top);
     end = std::max(end, pixels.top + pixels.extra_rows);
   }
-  RowKernel& rows = bound.rows;
+  bound.rows = std::make_shared<RowKernel>();
+  RowKernel& rows = *bound.rows;
   rows.run = table.rows;
   rows.arguments = std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
   rows.images = conv->images;
@@ -500,13 +502,6 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
 }
 
 }  // namespace
-
-void check_conv2d(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_conv(step, buffers);
-}
-void check_conv2d_backward_data(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_conv(step, buffers);
-}
 
 BoundKernel bind_conv2d(const BindRequest& request) { return bind_conv(request, false); }
 BoundKernel bind_conv2d_backward_data(const BindRequest& request) {

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "cpu/gemm/gemm.h"
+#include "cpu/kernel.h"
+#include "cpu/row_streaming.h"
 #include "cpu/store_policy.h"
-#include "nnrt/kernel.h"
 
 namespace nnrt {
 
@@ -35,7 +36,6 @@ ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const Tens
                      const TensorInfo& y, bool exact);
 // Throws Error where the gradient of the data would need too many classes of pixels.
 void check_classes(const ConvShape& shape);
-void check_conv(const StepSpec& step, const std::vector<BufferSpec>& buffers);
 
 // Up to so many result channels, vectors run along the source channels instead (where there are a
 // vector's worth of them).

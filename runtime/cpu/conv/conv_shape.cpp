@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/conv/conv.h"
 
 namespace nnrt {
@@ -119,20 +119,6 @@ ConvShape conv_shape(const BindRequest& request, const TensorInfo& x, const Tens
                       std::to_string(shape.out_width) + ", not " + std::to_string(height) + " x " +
                       std::to_string(width));
   return shape;
-}
-
-void check_conv(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 2, 1);
-  const std::vector<int> all = {step.operands[0], step.operands[1], step.results[0]};
-  expect_floats(step, buffers, all);
-  for (int index : all) expect_rank(step, buffers, index, 4);
-  expect_integers(step, "stride", 2);
-  expect_integers(step, "padding", 4);
-  expect_integers(step, "dilation", 2);
-  if (step.attributes.count("groups") != 0) expect_integer(step, "groups");
-  // The weights: the result of their own gradient.
-  const int weights = step.kernel == "conv2d_backward_weight" ? step.results[0] : step.operands[1];
-  check_windows(step, buffers.at(static_cast<size_t>(weights)).shape, false);
 }
 
 }  // namespace nnrt

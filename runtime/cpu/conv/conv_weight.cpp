@@ -10,6 +10,7 @@
 #include "cpu/conv/reference/conv.h"
 #include "cpu/conv/winograd/winograd.h"
 #include "cpu/kernel_tables.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt {
 namespace {
@@ -326,8 +327,9 @@ void cut_parts(BoundKernel& kernel, int64_t parts) {
   cut->tables = kernel.arguments;
   cut->splits = parts;
   set_sums(*cut, kernel);
-  kernel.arguments = kernel.sink.arguments =
+  kernel.arguments =
       std::shared_ptr<const void>(cut, static_cast<const ConvWeightArguments*>(cut.get()));
+  if (kernel.sink) kernel.sink->arguments = kernel.arguments;
 }
 
 // The rows of x under a block of pixels can be made for it, where no other block needs them too.
@@ -346,7 +348,8 @@ void offer_recompute(BoundConvWeight& weight, BoundKernel& bound) {
 void offer_sink(const ConvWeightArguments& weight, BoundKernel& bound) {
   const bool depthwise = weight.shape.groups > 1 && weight.shape.group_in() == 1;
   if (depthwise && !weight.in_place) return;
-  RowKernel& sink = bound.sink;
+  bound.sink = std::make_shared<RowKernel>();
+  RowKernel& sink = *bound.sink;
   sink.run = depthwise ? weight.table->weight_depthwise_rows : weight.table->weight_rows;
   sink.arguments = bound.arguments;
   sink.source = 1;
@@ -357,10 +360,6 @@ void offer_sink(const ConvWeightArguments& weight, BoundKernel& bound) {
 }
 
 }  // namespace
-
-void check_conv2d_backward_weight(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_conv(step, buffers);
-}
 
 BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
   NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,

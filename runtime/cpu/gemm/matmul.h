@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cpu/gemm/gemm.h"
-#include "nnrt/kernel.h"
+#include "cpu/kernel.h"
 
 namespace nnrt {
 

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
+#include "cpu/column_store.h"
 #include "cpu/movement/reference/box_copy.h"
 #include "cpu/scalar.h"
 
@@ -253,8 +254,7 @@ void leave_planes(BoundKernel& kernel, const std::vector<bool>& operands) {
 
 void offer_moves(const BindRequest& request, std::vector<ColumnStore> moves, BoundKernel& bound) {
   if (request.isa == Isa::reference || request.results[0].dtype != DType::f32) return;
-  bound.moves = std::move(moves);
-  bound.leave = &leave_planes;
+  bound.copies = std::make_shared<ColumnCopies>(ColumnCopies{std::move(moves), &leave_planes});
 }
 
 uint64_t element_bits(DType type, double value) {

@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "nnrt/kernel.h"
+#include "cpu/column_store.h"
+#include "cpu/kernel.h"
 
 namespace nnrt {
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/reduce/reduce.h"
 
@@ -170,13 +170,6 @@ void run_iota(const Call& call, int64_t begin, int64_t end) {
 
 }  // namespace
 
-void check_gather(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 2, 1);
-  expect_same_type(step, buffers, {step.operands[0], step.results[0]});
-  expect_integer_type(step, buffers, step.operands[1]);
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-}
-
 BoundKernel bind_gather(const BindRequest& request) {
   auto arguments =
       gather_arguments(request, request.operands[0], request.operands[1], request.results[0]);
@@ -188,13 +181,6 @@ BoundKernel bind_gather(const BindRequest& request) {
   bound.index_limit = arguments->table_rows;
   bound.algorithm = "rows";
   return bound;
-}
-
-void check_gather_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 2, 1);
-  expect_integer_type(step, buffers, step.operands[0]);
-  expect_floats(step, buffers, {step.operands[1], step.results[0]});
-  expect_rank_at_least(step, buffers, step.results[0], 1);
 }
 
 BoundKernel bind_gather_backward(const BindRequest& request) {
@@ -212,14 +198,6 @@ BoundKernel bind_gather_backward(const BindRequest& request) {
   bound.flops = as_double(request.operands[1].elements());
   bound.algorithm = "rows";
   return bound;
-}
-
-void check_resize_nearest_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  expect_floats(step, buffers, {step.operands[0], step.results[0]});
-  expect_rank(step, buffers, step.operands[0], 4);
-  expect_rank(step, buffers, step.results[0], 4);
-  expect_integers(step, "factor", 2);
 }
 
 BoundKernel bind_resize_nearest_backward(const BindRequest& request) {
@@ -246,14 +224,6 @@ BoundKernel bind_resize_nearest_backward(const BindRequest& request) {
   bound.flops = as_double(request.operands[0].elements());
   bound.algorithm = "rows";
   return bound;
-}
-
-void check_iota(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 0, 1);
-  NNC_CHECK(buffers.at(static_cast<size_t>(step.results[0])).dtype != DType::boolean,
-            "iota gives numbers, not bools");
-  expect_rank_at_least(step, buffers, step.results[0], 1);
-  expect_integer(step, "axis");
 }
 
 BoundKernel bind_iota(const BindRequest& request) {

@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <limits>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
+#include "cpu/column_store.h"
 #include "cpu/movement/box_copy.h"
 
 namespace nnrt {
 namespace {
-
-void check_one_to_one(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  expect_same_type(step, buffers, {step.operands[0], step.results[0]});
-}
 
 // All of the operand into the same place of the result.
 Box whole_box(const Shape& shape) {
@@ -70,11 +66,6 @@ Part part_of(const BindRequest& request, const Shape& large, const Shape& small,
 
 }  // namespace
 
-void check_transpose(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_one_to_one(step, buffers);
-  expect_integers(step, "permutation", rank_of(buffers, step.operands[0]));
-}
-
 BoundKernel bind_transpose(const BindRequest& request) {
   const Shape& from = request.operands[0].shape;
   const auto permutation = integers_attribute(*request.attributes, "permutation", from.size());
@@ -92,15 +83,6 @@ BoundKernel bind_transpose(const BindRequest& request) {
   check_shape(request.results[0], box.dims, "transpose: the result");
   box.to_strides = dense_strides(box.dims);
   return bind_boxes(request, {box});
-}
-
-void check_concat(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  NNC_CHECK(!step.operands.empty() && step.results.size() == 1,
-            "concat takes operands and gives one result");
-  std::vector<int> all = step.operands;
-  all.push_back(step.results[0]);
-  expect_same_type(step, buffers, all);
-  expect_integer(step, "axis");
 }
 
 BoundKernel bind_concat(const BindRequest& request) {
@@ -136,12 +118,6 @@ BoundKernel bind_concat(const BindRequest& request) {
   return bound;
 }
 
-void check_slice(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_one_to_one(step, buffers);
-  expect_integers(step, "begin", rank_of(buffers, step.operands[0]));
-  expect_integers(step, "step", rank_of(buffers, step.operands[0]));
-}
-
 BoundKernel bind_slice(const BindRequest& request) {
   const Part part = part_of(request, request.operands[0].shape, request.results[0].shape, "slice");
   Box box = whole_box(request.results[0].shape);
@@ -158,10 +134,6 @@ BoundKernel bind_slice(const BindRequest& request) {
   return bound;
 }
 
-void check_slice_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_slice(step, buffers);
-}
-
 BoundKernel bind_slice_backward(const BindRequest& request) {
   const Part part =
       part_of(request, request.results[0].shape, request.operands[0].shape, "slice_backward");
@@ -169,12 +141,6 @@ BoundKernel bind_slice_backward(const BindRequest& request) {
   box.to_strides = part.strides;
   box.to_offset = part.offset;
   return bind_boxes(request, {box}, true);
-}
-
-void check_pad(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_one_to_one(step, buffers);
-  expect_integers(step, "low", rank_of(buffers, step.operands[0]));
-  expect_number(step, "value");
 }
 
 BoundKernel bind_pad(const BindRequest& request) {
@@ -191,12 +157,6 @@ BoundKernel bind_pad(const BindRequest& request) {
   }
   const double value = number_attribute(*request.attributes, "value");
   return bind_boxes(request, {box}, true, element_bits(request.results[0].dtype, value));
-}
-
-void check_resize_nearest(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_one_to_one(step, buffers);
-  expect_rank(step, buffers, step.operands[0], 4);
-  expect_integers(step, "factor", 2);
 }
 
 BoundKernel bind_resize_nearest(const BindRequest& request) {

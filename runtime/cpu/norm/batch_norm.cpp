@@ -5,10 +5,12 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
+#include "cpu/fused_reduction.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/norm/reference/norm.h"
 #include "cpu/reduce/reduce.h"
+#include "cpu/row_streaming.h"
 #include "cpu/store_policy.h"
 #include "cpu/tile/tile.h"
 
@@ -122,7 +124,10 @@ size_t workspace_bytes(const Arguments& arguments) {
 std::shared_ptr<Arguments> change_arguments(BoundKernel& kernel) {
   auto arguments =
       std::make_shared<Arguments>(*static_cast<const Arguments*>(kernel.arguments.get()));
-  kernel.arguments = kernel.rows.arguments = kernel.sink.arguments = arguments;
+  kernel.arguments = arguments;
+  for (RowKernel* rows : {kernel.rows.get(), kernel.sink.get()}) {
+    if (rows != nullptr) rows->arguments = arguments;
+  }
   return arguments;
 }
 
@@ -150,14 +155,15 @@ bool has_rows(const BindRequest& request) {
   return x.rank() >= 3 && streams(x.bytes(), x.shape.back());
 }
 
-RowKernel row_kernel(const BindRequest& request, void (*run)(const Call&, const RowBand&),
-                     const BoundKernel& bound) {
+std::shared_ptr<RowKernel> row_kernel(const BindRequest& request,
+                                      void (*run)(const Call&, const RowBand&),
+                                      const BoundKernel& bound) {
   const Shape& x = request.operands[0].shape;
-  RowKernel rows;
-  rows.run = run;
-  rows.arguments = bound.arguments;
-  rows.images = x[0];
-  rows.rows = x[1];
+  auto rows = std::make_shared<RowKernel>();
+  rows->run = run;
+  rows->arguments = bound.arguments;
+  rows->images = x[0];
+  rows->rows = x[1];
   return rows;
 }
 
@@ -166,17 +172,18 @@ void offer_sink(const BindRequest& request, size_t source, void (*run)(const Cal
                 BoundKernel& bound) {
   if (!has_rows(request)) return;
   bound.sink = row_kernel(request, run, bound);
-  bound.sink.source = source;
-  bound.sink.source_rows = bound.sink.rows;
-  bound.sink.scratch_bytes = bound.scratch_bytes;
-  bound.sink.stores = true;
-  bound.sink.cut = &cut_bands;
+  bound.sink->source = source;
+  bound.sink->source_rows = bound.sink->rows;
+  bound.sink->scratch_bytes = bound.scratch_bytes;
+  bound.sink->stores = true;
+  bound.sink->cut = &cut_bands;
 }
 
 // Statistics may be fused into the producer of the pixels.
 void offer_sums(size_t source, std::vector<size_t> reads, void (*open)(const Call&),
                 void (*take)(const Call&, int64_t, const Stretch*, int64_t), BoundKernel& bound) {
-  bound.sums = {open, take, source, std::move(reads), bound.scratch_bytes, &cut_sums};
+  bound.sums = std::make_shared<PixelReduction>(
+      PixelReduction{open, take, source, std::move(reads), bound.scratch_bytes, &cut_sums});
 }
 
 // And rows of the result made for who takes them.
@@ -185,10 +192,10 @@ void offer_rows(const BindRequest& request, std::vector<size_t> reads,
   if (!has_rows(request)) return;
   const auto& arguments = *static_cast<const Arguments*>(bound.arguments.get());
   bound.rows = row_kernel(request, run, bound);
-  bound.rows.plain_result = true;
-  bound.rows.handed_bytes = static_cast<size_t>(kCoefficients * arguments.period) * sizeof(float);
-  bound.rows.reads = std::move(reads);
-  bound.rows.hand = &hand_coefficients;
+  bound.rows->plain_result = true;
+  bound.rows->handed_bytes = static_cast<size_t>(kCoefficients * arguments.period) * sizeof(float);
+  bound.rows->reads = std::move(reads);
+  bound.rows->hand = &hand_coefficients;
 }
 
 BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const Arguments> arguments,
@@ -221,12 +228,6 @@ void check_channels(const BindRequest& request) {
   check_shape(request.results[0], x, "batch_norm: the first result");
   check_shape(request.results[1], channels, "batch_norm: the second result");
   check_shape(request.results[2], channels, "batch_norm: the third result");
-}
-
-std::vector<int> all_buffers(const StepSpec& step) {
-  std::vector<int> all = step.operands;
-  all.insert(all.end(), step.results.begin(), step.results.end());
-  return all;
 }
 
 BoundKernel bind_forward(const BindRequest& request) {
@@ -278,22 +279,8 @@ BoundKernel bind_backward(const BindRequest& request) {
 }  // namespace
 }  // namespace batch_norm
 
-void check_batch_norm(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 3, 3);
-  expect_floats(step, buffers, batch_norm::all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
-}
-
 BoundKernel bind_batch_norm(const BindRequest& request) {
   return batch_norm::bind_forward(request);
-}
-
-void check_batch_norm_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 6, 3);
-  expect_floats(step, buffers, batch_norm::all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
 }
 
 BoundKernel bind_batch_norm_backward(const BindRequest& request) {

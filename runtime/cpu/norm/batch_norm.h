@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/fused_reduction.h"
+#include "cpu/kernel.h"
 #include "cpu/norm/norm.h"
-#include "nnrt/kernel.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt::batch_norm {
 

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/fused_reduction.h"
 #include "cpu/norm/batch_norm.h"
 #include "cpu/reduce/reduce.h"
+#include "cpu/row_streaming.h"
 #include "cpu/tile/tile.h"
 
 namespace nnrt::batch_norm {

@@ -1,7 +1,7 @@
 // Layer normalization: check, bind and the phases. Units are blocks of rows.
 #include <algorithm>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/norm/norm.h"
 #include "cpu/norm/reference/norm.h"
@@ -124,20 +124,7 @@ BoundKernel make_bound(const BindRequest& request,
   return bound;
 }
 
-std::vector<int> all_buffers(const StepSpec& step) {
-  std::vector<int> all = step.operands;
-  all.insert(all.end(), step.results.begin(), step.results.end());
-  return all;
-}
-
 }  // namespace
-
-void check_layer_norm(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 3, 3);
-  expect_floats(step, buffers, all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
-}
 
 BoundKernel bind_layer_norm(const BindRequest& request) {
   const Shape& x = request.operands[0].shape;
@@ -156,13 +143,6 @@ BoundKernel bind_layer_norm(const BindRequest& request) {
                                                        : &run_forward<float, true>;
   bound.phases.push_back({run, arguments->units});
   return bound;
-}
-
-void check_layer_norm_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 5, 3);
-  expect_floats(step, buffers, all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
 }
 
 BoundKernel bind_layer_norm_backward(const BindRequest& request) {

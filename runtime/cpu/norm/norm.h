@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "nnrt/kernel.h"
+#include "cpu/kernel.h"
 
 namespace nnrt {
 

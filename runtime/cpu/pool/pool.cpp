@@ -4,9 +4,10 @@
 
 #include <limits>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/pool/reference/pool.h"
+#include "cpu/row_streaming.h"
 #include "cpu/store_policy.h"
 #include "cpu/tile/tile.h"
 
@@ -343,19 +344,6 @@ int64_t rows_of_unit(int64_t row_elements) {
   return std::max<int64_t>(1, kUnit / std::max<int64_t>(1, row_elements));
 }
 
-// Operands and results are images, those of `floats` of floats.
-void check_window(const StepSpec& step, const std::vector<BufferSpec>& buffers,
-                  const std::vector<int>& floats) {
-  expect_floats(step, buffers, floats);
-  for (int index : step.operands) expect_rank(step, buffers, index, 4);
-  for (int index : step.results) expect_rank(step, buffers, index, 4);
-  expect_integers(step, "kernel", 2);
-  expect_integers(step, "stride", 2);
-  expect_integers(step, "padding", 4);
-  if (step.attributes.count("dilation") != 0) expect_integers(step, "dilation", 2);
-  check_windows(step, std::get<std::vector<Dim>>(step.attributes.at("kernel")), true);
-}
-
 // The numbers of taps are bytes where they fit.
 void set_index(PoolArguments& arguments, const TensorInfo& index, const Shape& y,
                const std::string& what) {
@@ -381,7 +369,8 @@ BoundKernel bind_maximum(const BindRequest& request, bool indexed) {
           ? make_bound(request, arguments, fast, &plain_max_index<float>, &plain_max_index<double>)
           : make_bound(request, arguments, fast, &plain_max<float>, &plain_max<double>);
   if (bound.phases.back().run != fast.run || arguments->images == 0) return bound;
-  RowKernel& rows = bound.rows;
+  bound.rows = std::make_shared<RowKernel>();
+  RowKernel& rows = *bound.rows;
   rows.run = indexed ? &run_band<&maximum_index_rows> : &run_band<&maximum_rows>;
   rows.arguments = bound.arguments;
   rows.images = arguments->images;
@@ -397,33 +386,16 @@ BoundKernel bind_maximum(const BindRequest& request, bool indexed) {
 
 }  // namespace
 
-void check_max_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  check_window(step, buffers, {step.operands[0], step.results[0]});
-  expect_integers(step, "dilation", 2);
-}
-
 BoundKernel bind_max_pool(const BindRequest& request) { return bind_maximum(request, false); }
 
-void check_max_pool_index(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 2);
-  check_window(step, buffers, {step.operands[0], step.results[0]});
-  expect_integers(step, "dilation", 2);
-}
-
 BoundKernel bind_max_pool_index(const BindRequest& request) { return bind_maximum(request, true); }
-
-void check_max_pool_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 2, 1);
-  check_window(step, buffers, {step.operands[1], step.results[0]});
-  expect_integers(step, "dilation", 2);
-}
 
 // Each of dy's is made into as many as the window has.
 void offer_gradient_rows(const PoolArguments& arguments, BoundKernel& bound) {
   auto near = std::make_shared<PoolArguments>(arguments);
   near->stream = false;
-  RowKernel& rows = bound.rows;
+  bound.rows = std::make_shared<RowKernel>();
+  RowKernel& rows = *bound.rows;
   rows.run = &maximum_backward_band;
   rows.arguments = near;
   rows.source = 1;
@@ -459,12 +431,6 @@ BoundKernel bind_max_pool_backward(const BindRequest& request) {
   return bound;
 }
 
-void check_avg_pool(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  check_window(step, buffers, {step.operands[0], step.results[0]});
-  expect_integer(step, "count_padding");
-}
-
 BoundKernel bind_avg_pool(const BindRequest& request) {
   auto arguments =
       make_arguments(request, request.operands[0].shape, request.results[0].shape, "avg_pool");
@@ -472,12 +438,6 @@ BoundKernel bind_avg_pool(const BindRequest& request) {
   const Phase fast = {&run_forward<&average_rows>,
                       ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
   return make_bound(request, arguments, fast, &plain_average<float>, &plain_average<double>);
-}
-
-void check_avg_pool_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  check_window(step, buffers, {step.operands[0], step.results[0]});
-  expect_integer(step, "count_padding");
 }
 
 BoundKernel bind_avg_pool_backward(const BindRequest& request) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/reduce/reference/reduce.h"
 #include "cpu/tile/tile.h"
@@ -329,24 +329,6 @@ Reduction reduction_from(const std::string& op) {
 
 }  // namespace
 
-void check_reduce(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_integers(step, "axes");
-  expect_integer(step, "keepdims");
-  expect_text(step, "op", {"sum", "mean", "max", "min"});
-  if (step.tile) {
-    NNC_CHECK(step.results.size() == 1 && step.tile->stores == step.results &&
-                  step.operands == step.tile->loads,
-              "reduce: a prologue reads the operands and stores the result");
-    expect_floats(step, buffers, step.results);
-    NNC_CHECK(step.tile->compute == buffers.at(static_cast<size_t>(step.results[0])).dtype,
-              "reduce: the prologue computes in another type than the result has");
-    check_tile_program(*step.tile);
-  } else {
-    expect_counts(step, 1, 1);
-    expect_floats(step, buffers, {step.operands[0], step.results[0]});
-  }
-}
-
 BoundKernel bind_reduce(const BindRequest& request) {
   auto arguments = std::make_shared<ReduceArguments>();
   const std::string op = text_attribute(*request.attributes, "op");
@@ -439,14 +421,6 @@ void run_argmax_rows(const Call& call, int64_t begin, int64_t end) {
 }
 
 }  // namespace
-
-void check_argmax(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  expect_floats(step, buffers, {step.operands[0]});
-  expect_type(step, buffers, step.results[0], DType::i64);
-  expect_integer(step, "axis");
-  expect_integer(step, "keepdims");
-}
 
 BoundKernel bind_argmax(const BindRequest& request) {
   auto arguments = std::make_shared<ArgmaxArguments>();

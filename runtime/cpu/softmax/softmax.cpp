@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/softmax/reference/softmax.h"
 
@@ -164,18 +164,6 @@ BoundKernel bind_rows(const BindRequest& request, PhaseFunction fast, PhaseFunct
   return bound;
 }
 
-void check_forward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 1, 1);
-  expect_floats(step, buffers, {step.operands[0], step.results[0]});
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-}
-
-void check_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 2, 1);
-  expect_floats(step, buffers, {step.operands[0], step.operands[1], step.results[0]});
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-}
-
 void check_same_shapes(const BindRequest& request) {
   for (const TensorInfo& info : request.operands)
     check_shape(info, request.results[0].shape, "softmax: an operand");
@@ -184,19 +172,6 @@ void check_same_shapes(const BindRequest& request) {
 Shape without_last(const Shape& shape) { return Shape(shape.begin(), shape.end() - 1); }
 
 }  // namespace
-
-void check_softmax(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_forward(step, buffers);
-}
-void check_log_softmax(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_forward(step, buffers);
-}
-void check_softmax_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_backward(step, buffers);
-}
-void check_log_softmax_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  check_backward(step, buffers);
-}
 
 BoundKernel bind_softmax(const BindRequest& request) {
   check_same_shapes(request);
@@ -221,22 +196,6 @@ BoundKernel bind_log_softmax_backward(const BindRequest& request) {
   return bind_rows(request, &run_backward<&SoftmaxTable::log_softmax_backward>,
                    &run_plain_backward<float, &reference::log_softmax_backward<float>>,
                    &run_plain_backward<double, &reference::log_softmax_backward<double>>);
-}
-
-void check_softmax_cross_entropy(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 2, 1);
-  expect_floats(step, buffers, {step.operands[0], step.results[0]});
-  expect_integer_type(step, buffers, step.operands[1]);
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "smoothing");
-}
-void check_softmax_cross_entropy_backward(const StepSpec& step,
-                                          const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 3, 1);
-  expect_floats(step, buffers, {step.operands[0], step.operands[2], step.results[0]});
-  expect_integer_type(step, buffers, step.operands[1]);
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "smoothing");
 }
 
 BoundKernel bind_softmax_cross_entropy(const BindRequest& request) {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "cpu/checks.h"
+#include "cpu/bind.h"
 #include "cpu/tile/tile_bound.h"
 
 namespace nnrt {
@@ -28,13 +28,6 @@ void check_prologue(const BindRequest& request, int64_t elements) {
   if (!request.tile) return;
   NNC_CHECK(request.tile->store_count == 1 && request.tile->elements == elements,
             "a prologue has one store and covers its kernel's operand");
-}
-
-void check_tile(const StepSpec& step, const std::vector<BufferSpec>&) {
-  NNC_CHECK(step.tile.has_value(), "kernel tile needs a tile program");
-  NNC_CHECK(step.operands == step.tile->loads && step.results == step.tile->stores,
-            "kernel tile: operands and results must be the loads and stores of its program");
-  check_tile_program(*step.tile);
 }
 
 BoundKernel bind_tile(const BindRequest& request) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cpu/gemm/register_epilogue.h"
-#include "nnrt/kernel.h"
+#include "cpu/kernel.h"
 #include "nnrt/plan.h"
 #include "nnrt/types.h"
 
@@ -24,9 +24,6 @@ std::shared_ptr<const BoundTile> bind_tile(const TileProgram& program, const Sha
                                            const std::vector<TensorInfo>& stores,
                                            const std::vector<int64_t>& symbols, Isa isa,
                                            int result = -1);
-
-// Checks what can be checked while shapes are symbolic: slots, registers, operators. Throws Error.
-void check_tile_program(const TileProgram& program);
 
 // Bytes of per-thread scratch that run_tile needs (64-byte aligned).
 size_t tile_scratch_bytes(const BoundTile& tile);

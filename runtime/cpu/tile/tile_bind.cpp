@@ -5,6 +5,7 @@
 #include "cpu/kernel_tables.h"
 #include "cpu/tile/tile_bound.h"
 #include "cpu/tile/tile_code.h"
+#include "nnrt/program.h"
 
 namespace nnrt {
 namespace {
@@ -420,6 +421,7 @@ std::shared_ptr<const BoundTile> bind_tile(const TileProgram& program, const Sha
                                            const std::vector<TensorInfo>& stores,
                                            const std::vector<int64_t>& symbols, Isa isa,
                                            int result) {
+  check_tile_program(program);
   const std::shared_ptr<BoundTile> tile =
       Binder(program, domain, loads, stores, symbols, isa).bind();
   if (result >= 0) tile->epilogue = register_epilogue_of(program, domain, loads, result);
@@ -433,8 +435,6 @@ const RegisterEpilogue* tile_epilogue(const BoundTile* tile) {
 int64_t column_lanes_of(const BindRequest& request, int64_t lanes) {
   return request.tile == nullptr || tile_epilogue(request.tile) != nullptr ? lanes : 0;
 }
-
-void check_tile_program(const TileProgram& program) { parse_tile(program); }
 
 size_t tile_scratch_bytes(const BoundTile& tile) { return tile.scratch_bytes; }
 const std::vector<int>& tile_advancing(const BoundTile& tile) { return tile.advancing; }

@@ -18,11 +18,6 @@ constexpr std::string_view kBinaryNames[] = {
 #define NNC_BINARY(name, expression) #name,
 #include "nnrt/elementwise.def"
 };
-constexpr std::string_view kTernaryNames[] = {
-#define NNC_TERNARY(name, expression) #name,
-#include "nnrt/elementwise.def"
-};
-
 template <size_t Count>
 int find_name(const std::string_view (&names)[Count], const std::string& name) {
   for (size_t i = 0; i < Count; ++i) {
@@ -31,71 +26,41 @@ int find_name(const std::string_view (&names)[Count], const std::string& name) {
   return -1;
 }
 
-constexpr size_t kMaxInstructions = 4096;
-constexpr size_t kMaxSlots = 4096;
-
-// What is known of instruction `index` without shapes; throws where it is not well formed.
-TileCode parse_instruction(const TileProgram& program, size_t index) {
-  const TileInstruction& in = program.code[index];
-  const std::string where =
-      "tile program, instruction " + std::to_string(index) + " (" + in.op + ")";
+TileCode parse_instruction(const TileInstruction& in) {
   TileCode result;
-  auto take = [&](size_t count) {
-    NNC_CHECK(in.arguments.size() == count,
-              where + " takes " + std::to_string(count) + " arguments");
+  const auto operands_from = [&](size_t first) {
+    result.operands.assign(in.arguments.begin() + static_cast<std::ptrdiff_t>(first),
+                           in.arguments.end());
   };
-  auto registers = [&](size_t first) {
-    for (size_t i = first; i < in.arguments.size(); ++i) {
-      int argument = in.arguments[i];
-      NNC_CHECK(argument >= 0 && static_cast<size_t>(argument) < index,
-                where + " reads a register not yet defined");
-      NNC_CHECK(program.code[argument].op != "store", where + " reads the register of a store");
-      result.operands.push_back(argument);
-    }
-  };
-  auto slot_of = [&](const std::vector<int>& slots) {
-    int slot = in.arguments[0];
-    NNC_CHECK(slot >= 0 && static_cast<size_t>(slot) < slots.size(),
-              where + " names a slot that does not exist");
-    result.slot = slot;
-  };
-  if (in.op == "load") {
-    take(1);
-    slot_of(program.loads);
-    result.op = TileOp::load;
-  } else if (in.op == "store") {
-    take(2);
-    slot_of(program.stores);
-    registers(1);
-    result.op = TileOp::store;
-  } else if (in.op == "const") {
-    take(0);
+  if (in.op == "load" || in.op == "store") {
+    result.op = in.op == "load" ? TileOp::load : TileOp::store;
+    result.slot = in.arguments[0];
+    operands_from(1);
+    return result;
+  }
+  if (in.op == "const") {
     result.op = TileOp::constant;
     result.number = in.number;
-  } else if (in.op == "dim") {
-    take(0);
+    return result;
+  }
+  if (in.op == "dim") {
     result.op = TileOp::dim;
-  } else if (in.op == "uniform") {
-    take(0);
-    NNC_CHECK(in.stream >= 0 && in.stream <= int64_t{0xffffffff}, where + ": a stream has 32 bits");
+    return result;
+  }
+  if (in.op == "uniform") {
     result.op = TileOp::uniform;
     result.stream = static_cast<uint32_t>(in.stream);
-  } else if (int code = find_name(kUnaryNames, in.op); code >= 0) {
-    take(1);
-    registers(0);
+    return result;
+  }
+  operands_from(0);
+  if (int code = find_name(kUnaryNames, in.op); code >= 0) {
     result.op = TileOp::unary;
     result.code = code;
   } else if (int binary = find_name(kBinaryNames, in.op); binary >= 0) {
-    take(2);
-    registers(0);
     result.op = TileOp::binary;
     result.code = binary;
-  } else if (find_name(kTernaryNames, in.op) >= 0) {
-    take(3);
-    registers(0);
-    result.op = TileOp::select;
   } else {
-    throw Error(where + " is no operator");
+    result.op = TileOp::select;
   }
   return result;
 }
@@ -196,25 +161,10 @@ class Fuser {
 }  // namespace
 
 std::vector<TileCode> parse_tile(const TileProgram& program) {
-  NNC_CHECK(program.compute == DType::f32 || program.compute == DType::f64 ||
-                program.compute == DType::i64,
-            "tile program: registers are f32, f64 or i64");
-  NNC_CHECK(program.code.size() <= kMaxInstructions, "tile program: too many instructions");
-  NNC_CHECK(program.loads.size() <= kMaxSlots && program.stores.size() <= kMaxSlots,
-            "tile program: too many slots");
-  NNC_CHECK(program.domain.size() <= static_cast<size_t>(kMaxRank),
-            "tile program: the domain has too many dimensions");
   std::vector<TileCode> code;
-  for (size_t i = 0; i < program.code.size(); ++i) code.push_back(parse_instruction(program, i));
-  std::vector<bool> stored(program.stores.size(), false);
-  for (const TileCode& instruction : code) {
-    if (instruction.op != TileOp::store) continue;
-    NNC_CHECK(!stored[instruction.slot], "tile program: a slot is stored twice");
-    stored[instruction.slot] = true;
-  }
-  NNC_CHECK(
-      !stored.empty() && std::all_of(stored.begin(), stored.end(), [](bool is) { return is; }),
-      "tile program: a store slot is never stored");
+  code.reserve(program.code.size());
+  for (const TileInstruction& instruction : program.code)
+    code.push_back(parse_instruction(instruction));
   return code;
 }
 

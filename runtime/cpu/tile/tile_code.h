@@ -35,7 +35,7 @@ struct TileCode {
   bool needed = false;
 };
 
-// Throws Error where the program is not well formed.
+// The program has passed check_tile_program.
 std::vector<TileCode> parse_tile(const TileProgram& program);
 
 // a * b + c, c - a * b, maximum(a + b, c) and select(a < b, c, d) become one instruction each.

@@ -1,35 +1,31 @@
-// An executable: a checked plan with the memory of its variables, shared by all threads. Each
-// thread that runs it does so in a context of its own, an executor (core/executor.h), lent from a
-// pool.
+// An executable: a checked plan with the memory of its variables on a device, shared by all threads.
+// Each thread that runs it does so in a context of its own, an executor (core/executor.h), lent from
+// a pool.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
+#include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <vector>
 
-#include "core/arena.h"
-#include "core/forks.h"
-#include "core/options.h"
-#include "core/prepared.h"
-#include "core/program.h"
-#include "core/state_lock.h"
+#include "nnrt/backend.h"
+#include "nnrt/options.h"
 #include "nnrt/plan.h"
+#include "nnrt/program.h"
 
 namespace nnrt {
 
 class Executor;
+class StateLock;
 
 class Executable {
  public:
-  // Throws Error unless the plan passes check_plan and its variables fit in memory. Variables start
-  // as zeros.
-  explicit Executable(Plan plan, const Options& options = options_from_environment(),
-                      KernelLookup lookup = &find_kernel);
+  // Throws Error unless the plan passes check_plan, the device supports its kernels and its
+  // variables fit in memory. Variables start as zeros.
+  explicit Executable(Plan plan, const Options& options = options_from_environment());
+  Executable(Plan plan, const Options& options, std::unique_ptr<Backend> backend);
   ~Executable();
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
@@ -38,26 +34,27 @@ class Executable {
     std::string name;
     const Program* program;
     ProgramInfo info;
-    std::unique_ptr<PreparedStore> prepared;
   };
 
-  const Plan& plan() const { return plan_; }
-  const Options& options() const { return options_; }
-  KernelLookup lookup() const { return lookup_; }
-  const std::vector<Entry>& programs() const { return programs_; }
+  const Plan& plan() const;
+  const Options& options() const;
+  Backend& backend() const;
+  const std::vector<Entry>& programs() const;
   size_t program_index(const std::string& name) const;  // throws Error
-  bool has_program(const std::string& name) const { return plan_.programs.count(name) != 0; }
+  bool has_program(const std::string& name) const;
 
   size_t variable_index(const std::string& name) const;  // throws Error
-  char* variable(size_t index) const { return variables_.data() + variable_offsets_[index]; }
   size_t variable_bytes(size_t index) const;
+  // Its address on the device.
+  char* variable(size_t index) const;
 
-  // One variable's memory outside: `bytes` must be variable_bytes.
+  // One variable's memory outside of the executable: `bytes` must be variable_bytes.
   template <class Pointer>
   struct Value {
     size_t index;
     Pointer data;
     size_t bytes;
+    bool on_device = false;  // `data` is an address of the device, not of the host
   };
   using Source = Value<const void*>;
   using Target = Value<void*>;
@@ -70,25 +67,25 @@ class Executable {
   // Copies all out: one state, that between two steps. Gives its `step`.
   uint64_t read_variables(const std::vector<Target>& values);
 
-  // Keeps the variables as they are for longer than a call, such as a pass over a data set. Taken
-  // before `mutex`.
-  StateLock& state() { return state_; }
+  // Keeps the variables as they are for longer than a call, such as a pass over a data set
+  // (core/state_lock.h). Taken before `mutex`.
+  StateLock& state();
   // Readers run side by side; a program that updates variables runs alone.
-  std::shared_mutex& mutex() const { return mutex_; }
-  uint64_t version() const { return version_.load(std::memory_order_acquire); }
-  uint64_t variables_changed() { return version_.fetch_add(1, std::memory_order_acq_rel) + 1; }
+  std::shared_mutex& mutex() const;
+  uint64_t version() const;
+  uint64_t variables_changed();
   // Steps of training that the variables have behind them: what a run's `RunState::step` was,
   // and 1.
-  uint64_t step() const { return step_.load(std::memory_order_relaxed); }
-  void set_step(uint64_t step) { step_.store(step, std::memory_order_relaxed); }
+  uint64_t step() const;
+  void set_step(uint64_t step);
 
   // Whether runs take the time of each step, which costs a barrier after every phase.
-  bool timed() const { return timed_.load(std::memory_order_relaxed); }
-  void set_timed(bool timed) { timed_.store(timed); }
+  bool timed() const;
+  void set_timed(bool timed);
 
   // True for one trainer at a time.
-  bool begin_training() { return !training_.exchange(true); }
-  void end_training() { training_.store(false); }
+  bool begin_training();
+  void end_training();
 
   // An executor for this caller alone, returned to the pool when the lease ends. There are as many
   // for calls at a time as there are cores: more would only take memory, so further ones wait. A
@@ -110,28 +107,8 @@ class Executable {
   };
 
  private:
-  // A child process begins between two steps, with an engine that nothing else uses.
-  static void before_fork(void* self);
-  static void after_fork(void* self, bool child);
-
-  Plan plan_;
-  Options options_;
-  KernelLookup lookup_;
-  std::vector<Entry> programs_;
-  std::vector<size_t> variable_offsets_;
-  std::map<std::string, size_t> variable_numbers_;  // by name
-  Block variables_;
-  StateLock state_;
-  mutable std::shared_mutex mutex_;
-  std::atomic<uint64_t> version_{1};
-  std::atomic<uint64_t> step_{0};
-  std::atomic<bool> training_{false};
-  std::atomic<bool> timed_;
-  std::mutex pool_mutex_;
-  std::condition_variable pool_grew_;
-  std::vector<std::unique_ptr<Executor>> pool_;
-  int calls_ = 0;  // that have an executor
-  ForkHook fork_hook_{this, &before_fork, &after_fork};
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace nnrt

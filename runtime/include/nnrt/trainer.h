@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "nnrt/executable.h"
+#include "nnrt/memory.h"
+#include "nnrt/run_state.h"
 
 namespace nnrt {
 

@@ -10,6 +10,7 @@
 #include "cpu/conv/vector/conv_weight.h"
 #include "cpu/conv/vector/depthwise_weight.h"
 #include "cpu/gemm/vector/micro_kernel.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt::NNC_ISA {
 

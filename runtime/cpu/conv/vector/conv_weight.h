@@ -6,6 +6,7 @@
 #include "cpu/conv/conv.h"
 #include "cpu/conv/vector/conv_window.h"
 #include "cpu/gemm/vector/micro_kernel.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt::NNC_ISA {
 

@@ -4,6 +4,7 @@
 
 #include "cpu/conv/conv.h"
 #include "cpu/conv/vector/conv_weight.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt::NNC_ISA {
 

@@ -9,6 +9,7 @@
 #include "cpu/conv/winograd/winograd_folded.h"
 #include "cpu/conv/winograd/winograd_model.h"
 #include "cpu/conv/winograd/winograd_strided.h"
+#include "cpu/fused_reduction.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/tile/tile.h"
 

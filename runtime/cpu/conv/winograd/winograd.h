@@ -15,8 +15,10 @@
 #include <string>
 
 #include "cpu/conv/conv.h"
+#include "cpu/fused_reduction.h"
 #include "cpu/gemm/gemm.h"
-#include "nnrt/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt {
 

@@ -6,6 +6,7 @@
 
 #include "cpu/conv/winograd/winograd_bind.h"
 #include "cpu/kernel_tables.h"
+#include "cpu/row_streaming.h"
 #include "cpu/store_policy.h"
 #include "cpu/tile/tile.h"
 
@@ -83,7 +84,8 @@ BoundKernel bind_folded(const BindRequest& request, const ConvShape& shape) {
     bound.phases.push_back(tile_phase(*request.tile));
     return bound;
   }
-  RowKernel& rows = bound.rows;
+  bound.rows = std::make_shared<RowKernel>();
+  RowKernel& rows = *bound.rows;
   rows.run = table.folded_rows;
   rows.arguments = folded;
   rows.images = shape.images;

@@ -2,6 +2,7 @@
 // registers to memory.
 #pragma once
 
+#include "cpu/column_store.h"
 #include "cpu/gemm/gemm.h"
 #include "cpu/gemm/register_epilogue.h"
 #include "cpu/isa/vector.h"

@@ -6,6 +6,7 @@
 #include "cpu/conv/vector/conv_window.h"
 #include "cpu/conv/winograd/vector/winograd_product.h"
 #include "cpu/conv/winograd/vector/winograd_tiles.h"
+#include "cpu/fused_reduction.h"
 #include "cpu/tile/tile.h"
 
 namespace nnrt::NNC_ISA {

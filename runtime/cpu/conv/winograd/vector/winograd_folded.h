@@ -5,6 +5,7 @@
 
 #include "cpu/conv/winograd/vector/winograd.h"
 #include "cpu/conv/winograd/winograd_folded.h"
+#include "cpu/row_streaming.h"
 
 namespace nnrt::NNC_ISA {
 
