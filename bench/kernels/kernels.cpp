@@ -14,10 +14,10 @@
 
 #include "cpu/engine/barrier.h"
 #include "cpu/engine/isa.h"
-#include "nnrt/options.h"
 #include "cpu/engine/team.h"
-#include "cpu/kernel_tables.h"
 #include "cpu/kernel.h"
+#include "cpu/kernel_tables.h"
+#include "nnrt/options.h"
 
 namespace {
 
