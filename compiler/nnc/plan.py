@@ -16,7 +16,7 @@ import numpy as np
 from .dims import Dim, Poly
 from .graph import Origin
 
-VERSION = 2
+VERSION = 3
 NOWHERE = Origin()
 
 Instruction = tuple[Any, ...]  # (operation, arguments...), as in the runtime's elementwise.def
@@ -77,9 +77,11 @@ class Buffer:
 @dataclass(frozen=True)
 class TileProgram:
     """A fused elementwise expression. `compute`: the type of all registers; `domain`: what it runs
-    over.
+    over. `role`: what it is to its step's kernel: `self` (all of its work), `epilogue` (on its first
+    result) or `prologue` (gives the one value that it consumes).
     """
 
+    role: str
     compute: str
     domain: tuple[Dim, ...]
     loads: tuple[int, ...]
@@ -88,6 +90,7 @@ class TileProgram:
 
     def to_dict(self) -> dict[str, Any]:
         return {
+            "role": self.role,
             "compute": self.compute,
             "domain": _plain(self.domain),
             "loads": list(self.loads),

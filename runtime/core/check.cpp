@@ -167,21 +167,24 @@ class ProgramChecker {
     return part.empty() ? program_.steps.data() : program_.prepare.data();
   }
 
-  void check_tile_use(const StepSpec& step, KernelRule::Tile use_of_tile) {
-    if (use_of_tile == KernelRule::Tile::self) NNC_CHECK(step.tile, "a tile program is missing");
+  void check_tile_use(const StepSpec& step, std::optional<TileRole> accepted) {
+    if (accepted == TileRole::self) NNC_CHECK(step.tile, "a tile program is missing");
     if (!step.tile) return;
-    NNC_CHECK(use_of_tile != KernelRule::Tile::none, "this kernel takes no tile program");
+    NNC_CHECK(accepted, "this kernel takes no tile program");
     const TileProgram& tile = *step.tile;
+    NNC_CHECK(tile.role == *accepted, std::string("this kernel takes a tile program of the role `") +
+                                          name_of(*accepted) + "`, found `" + name_of(tile.role) +
+                                          "`");
     for (const Dim& dim : tile.domain) use(dim);
     for (const TileInstruction& instruction : tile.code) {
       if (instruction.op == "dim") use(instruction.dim);
     }
     for (int index : tile.loads) check_index(index, "the tile program");
     for (int index : tile.stores) check_index(index, "the tile program");
-    if (use_of_tile == KernelRule::Tile::self) {
+    if (tile.role == TileRole::self) {
       NNC_CHECK(step.operands == tile.loads && step.results == tile.stores,
                 "operands and results differ from the loads and stores of the tile program");
-    } else if (use_of_tile == KernelRule::Tile::prologue) {
+    } else if (tile.role == TileRole::prologue) {
       NNC_CHECK(step.operands == tile.loads, "operands differ from the loads of the tile program");
       NNC_CHECK(step.results.size() == 1 && tile.stores == step.results,
                 "a prologue stores the one value that is reduced");

@@ -118,6 +118,13 @@ BufferKind to_kind(const Value& value) {
   return found->second;
 }
 
+TileRole to_role(const Value& value) {
+  for (const TileRole role : {TileRole::self, TileRole::epilogue, TileRole::prologue}) {
+    if (to_string(value) == name_of(role)) return role;
+  }
+  wrong(value, "self, epilogue or prologue, found `" + to_string(value) + "`");
+}
+
 NamedBuffer to_named(const Value& source) {
   NamedBuffer result;
   result.name = to_string(field(source, "name"));
@@ -221,6 +228,7 @@ class PlanReader {
 
   TileProgram tile(const Value& source) const {
     TileProgram result;
+    result.role = to_role(field(source, "role"));
     result.compute = to_dtype(field(source, "compute"));
     result.domain = dims(field(source, "domain"));
     result.loads = map_list(field(source, "loads"), to_index);

@@ -33,6 +33,10 @@ class Once {
 
 }  // namespace
 
+const char* name_of(TileRole role) {
+  return role == TileRole::self ? "self" : role == TileRole::epilogue ? "epilogue" : "prologue";
+}
+
 StepAccess access_of(const StepSpec& step) {
   StepAccess access;
   Once reads(access.reads), writes(access.writes);
@@ -40,7 +44,7 @@ StepAccess access_of(const StepSpec& step) {
   for (int buffer : step.results) writes.add(buffer);
   if (step.tile) {
     for (int buffer : step.tile->loads) {
-      if (step.kernel == "tile" || !contains(step.results, buffer)) reads.add(buffer);
+      if (step.tile->role == TileRole::self || !contains(step.results, buffer)) reads.add(buffer);
     }
     for (int buffer : step.tile->stores) writes.add(buffer);
   }

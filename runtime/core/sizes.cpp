@@ -85,8 +85,8 @@ std::vector<TensorInfo> evaluate_buffers(const Program& program,
   return buffers;
 }
 
-Shape tile_domain(const StepSpec& spec, KernelRule::Tile use,
-                  const std::vector<TensorInfo>& buffers, const std::vector<int64_t>& symbols) {
+Shape tile_domain(const StepSpec& spec, const std::vector<TensorInfo>& buffers,
+                  const std::vector<int64_t>& symbols) {
   const TileProgram& tile = *spec.tile;
   const Shape domain = evaluate_shape(tile.domain, symbols);
   checked_bytes({tile.compute, domain}, "the tile program's domain");
@@ -96,10 +96,10 @@ Shape tile_domain(const StepSpec& spec, KernelRule::Tile use,
   }
   for (const TensorInfo& store : infos_of(tile.stores, buffers)) {
     // A prologue's store stands for what the kernel consumes.
-    NNC_CHECK(use == KernelRule::Tile::prologue || store.shape == domain,
+    NNC_CHECK(tile.role == TileRole::prologue || store.shape == domain,
               "the tile program stores " + text_of(store) + ", which is not its domain");
   }
-  if (use == KernelRule::Tile::epilogue) {
+  if (tile.role == TileRole::epilogue) {
     NNC_CHECK(buffers[static_cast<size_t>(spec.results.front())].shape == domain,
               "the epilogue's domain is not the shape of the first result");
   }
@@ -144,7 +144,7 @@ bool in_place_safe(const StepSpec& step, const std::vector<int>& roots, int read
                        [&](int buffer) { return root(buffer) == wanted; });
   };
   // Beyond the tile program the kernel reads operands and writes results in an order of its own.
-  if (step.kernel != "tile" &&
+  if (tile.role != TileRole::self &&
       (touches(step.operands, read_root) || touches(step.results, write_root)))
     return false;
   int64_t elements = 1;

@@ -25,8 +25,8 @@ std::vector<TensorInfo> infos_of(const std::vector<int>& indices,
 
 // The iteration space of a step's tile program. Throws Error where a load does not broadcast to it,
 // or a store or the first result is another shape.
-Shape tile_domain(const StepSpec& step, KernelRule::Tile use,
-                  const std::vector<TensorInfo>& buffers, const std::vector<int64_t>& symbols);
+Shape tile_domain(const StepSpec& step, const std::vector<TensorInfo>& buffers,
+                  const std::vector<int64_t>& symbols);
 
 // Whether nothing is left to do: all that the step writes has no elements. Throws Error where a
 // window that is larger than the image is the reason: a mean of nothing is NaN.

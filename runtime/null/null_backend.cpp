@@ -34,8 +34,7 @@ class NullProgram : public BoundProgram {
         if (is_empty(step, i, buffers_)) continue;
         check_hazards(step, i, entry.info.roots, buffers_, symbols);
         evaluate_attributes(step.attributes, symbols);
-        if (step.tile)
-          tile_domain(step, executable.backend().rule(step.kernel)->tile, buffers_, symbols);
+        if (step.tile) tile_domain(step, buffers_, symbols);
         plan(step);
         if (steps == &entry.program->steps) describe(step);
       }

@@ -155,6 +155,8 @@ void preparation() {
 void tiles() {
   refuses([](Valid& v) { v.program().steps[1].tile.reset(); }, "tile program is missing");
   refuses([](Valid& v) { v.program().steps[0].tile = v.tile(); }, "takes no tile program");
+  refuses([](Valid& v) { v.program().steps[1].tile->role = TileRole::epilogue; },
+          "takes a tile program of the role `self`, found `epilogue`");
   refuses([](Valid& v) { v.program().steps[1].operands.pop_back(); },
           "differ from the loads and stores");
   refuses([](Valid& v) { v.tile().loads = {v.t, 99}; }, "names buffer 99");

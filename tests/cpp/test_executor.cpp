@@ -307,7 +307,7 @@ BindKernel find_counted(const std::string& name) {
   return name == "counted" ? &counted_scale_bind : find_toy(name);
 }
 const KernelRule* counted_rule(const std::string& name) {
-  static const KernelRule counted = {"counted", KernelRule::Tile::none, &toy_check};
+  static const KernelRule counted = {"counted", std::nullopt, &toy_check};
   return name == "counted" ? &counted : toy_rule(name);
 }
 
@@ -361,7 +361,7 @@ BindKernel find_keeping(const std::string& name) {
   return name == "keeping" ? &keeping_bind : find_toy(name);
 }
 const KernelRule* keeping_rule(const std::string& name) {
-  static const KernelRule keeping = {"keeping", KernelRule::Tile::none, &toy_check};
+  static const KernelRule keeping = {"keeping", std::nullopt, &toy_check};
   return name == "keeping" ? &keeping : toy_rule(name);
 }
 

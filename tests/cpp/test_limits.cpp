@@ -109,6 +109,7 @@ PlanWriter sums(const std::string& elements, int count) {
     step.attributes["op"] = std::string("sum");
     step.attributes["keepdims"] = int64_t{0};
     TileProgram tile;
+    tile.role = TileRole::prologue;
     tile.domain = writer.dims({elements});
     tile.stores = step.results;
     tile.code = {PlanWriter::instruction("const", {}), PlanWriter::instruction("exp", {0}),
@@ -125,8 +126,6 @@ std::string bound(PlanWriter writer, int64_t rows, Isa isa, int threads) {
   BindOptions options;
   options.isa = isa;
   options.threads = threads;
-  const RuleLookup rules = &find_rule;
-  options.rules = &rules;
   options.lookup = &find_kernel;
   options.store = &store;
   const ProgramInfo info = analyze(writer.plan(), writer.program());

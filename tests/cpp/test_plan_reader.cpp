@@ -16,7 +16,7 @@ namespace {
 
 // y = -x, with a reduction that has attributes of every type.
 const std::string kPlan = R"({
-  "version": 2, "strict": 1, "symbols": ["N"],
+  "version": 3, "strict": 1, "symbols": ["N"],
   "variables": [{"name": "w", "dtype": "f64", "shape": [3, 4], "kind": "state"}],
   "programs": {"main": {
     "buffers": [
@@ -26,7 +26,7 @@ const std::string kPlan = R"({
       {"kernel": "tile", "operands": [0], "results": [1], "path": "a.b", "source": "a.nn:3",
        "attributes": {"whole": -7, "half": 0.5, "least": -Infinity, "text": "sum", "none": [],
                       "sizes": [1, "N+1"], "numbers": [1, 0.25, 1e3]},
-       "tile": {"compute": "f32", "domain": ["N", 3], "loads": [0], "stores": [1],
+       "tile": {"role": "self", "compute": "f32", "domain": ["N", 3], "loads": [0], "stores": [1],
                 "code": [["load", 0], ["const", 9007199254740993], ["dim", "N"],
                          ["uniform", 4294967295], ["neg", 0], ["store", 0, 4]]}},
       {"kernel": "reduce", "operands": [], "results": [], "tile": null}],
@@ -42,7 +42,7 @@ Plan with(const std::string& old, const std::string& now) {
 
 void reads_variables_and_buffers() {
   const Plan plan = read_plan(kPlan);
-  CHECK(plan.version == 2);
+  CHECK(plan.version == 3);
   CHECK(plan.strict);
   CHECK(!with("\"strict\": 1", "\"strict\": 0").strict);
   CHECK(plan.symbols == std::vector<std::string>{"N"});
@@ -90,11 +90,11 @@ struct Wrong {
 
 void tells_what_each_part_must_be() {
   const Wrong cases[] = {
-      {"\"version\": 2", "\"version\": \"2\"", "version must be a whole number"},
-      {"\"version\": 2", "\"version\": 2.0", "version must be a whole number"},
-      {"\"version\": 2", "\"version\": true", "version must be a whole number"},
-      {"\"version\": 2", "\"version\": 99999999999", "version must be an index"},
-      {"\"version\": 2, ", "", "a plan must be an object with the key `version`"},
+      {"\"version\": 3", "\"version\": \"3\"", "version must be a whole number"},
+      {"\"version\": 3", "\"version\": 2.0", "version must be a whole number"},
+      {"\"version\": 3", "\"version\": true", "version must be a whole number"},
+      {"\"version\": 3", "\"version\": 99999999999", "version must be an index"},
+      {"\"version\": 3, ", "", "a plan must be an object with the key `version`"},
       {"\"strict\": 1,", "", "a plan must be an object with the key `strict`"},
       {"\"strict\": 1", "\"strict\": 2", "strict must be 0 or 1"},
       {"[\"N\"]", "\"N\"", "symbols must be a list"},
@@ -143,8 +143,8 @@ void tells_what_each_part_must_be() {
 }
 
 void reads_no_more_of_another_version() {
-  const Plan plan = read_plan("{\"version\": 3, \"programs\": []}");
-  CHECK_ERROR(check_plan(plan), "this runtime reads version 2: compile the .nn file");
+  const Plan plan = read_plan("{\"version\": 4, \"programs\": []}");
+  CHECK_ERROR(check_plan(plan), "this runtime reads version 3: compile the .nn file");
 }
 
 std::string fixture() {

@@ -104,9 +104,9 @@ inline BindKernel find_toy(const std::string& name) {
 
 inline const KernelRule* toy_rule(const std::string& name) {
   static const KernelRule rules[] = {
-      {"toy_scale", KernelRule::Tile::none, &toy_check},
-      {"toy_sum", KernelRule::Tile::none, &toy_check},
-      {"tile", KernelRule::Tile::self, &toy_check},
+      {"toy_scale", std::nullopt, &toy_check},
+      {"toy_sum", std::nullopt, &toy_check},
+      {"tile", TileRole::self, &toy_check},
   };
   for (const KernelRule& rule : rules) {
     if (name == rule.name) return &rule;
@@ -216,6 +216,13 @@ class PlanWriter {
     tile.stores = {result};
     tile.code = {instruction("load", {0}), instruction("load", {1}), instruction(op, {0, 1}),
                  instruction("store", {0, 2})};
+    return tile;
+  }
+  // result = result `op` b, as an epilogue.
+  TileProgram epilogue(const std::string& op, int result, int b,
+                       const std::vector<std::string>& domain) const {
+    TileProgram tile = binary_tile(op, result, b, result, domain);
+    tile.role = TileRole::epilogue;
     return tile;
   }
   static TileInstruction instruction(const std::string& op, std::vector<int> arguments) {

@@ -460,7 +460,8 @@ class Mutator:
             code += [["load", 0], [self.choose.choice(("mul", "add", "sub")), 1, 0]]
         compute = self.choose.choice(("f32", "i64", "f64"))
         code.append(["store", 0, len(code) - 1])
-        tile = {"compute": compute, "domain": list(shape), "loads": loads, "stores": [result]}
+        tile = {"role": "self", "compute": compute, "domain": list(shape)}
+        tile |= {"loads": loads, "stores": [result]}
         step = {"kernel": "tile", "operands": loads, "results": [result], "attributes": {}}
         return {**step, "tile": {**tile, "code": code}}
 

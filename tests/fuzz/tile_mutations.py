@@ -132,6 +132,7 @@ def change_epilogue(choose: random.Random, program: dict[str, Any], step: dict[s
     for i in range(len(stores)):
         code.append(["store", i, top if choose.random() < 0.8 else choose.randrange(top + 1)])
     step["tile"] = {
+        "role": "epilogue",
         "compute": choose.choice(("f32", "f32", "f64", "i64")),
         "domain": shape,
         "loads": loads,

@@ -15,7 +15,8 @@ def buffer(kind: str, shape: list[Any], dtype: str = "f32", **more: Any) -> Dict
 
 
 def tile(loads: list[int], stores: list[int], domain: list[Any], *code: list[Any]) -> Dict:
-    program = {"compute": "f32", "domain": domain, "loads": loads, "stores": stores}
+    program = {"role": "self", "compute": "f32", "domain": domain}
+    program |= {"loads": loads, "stores": stores}
     return step("tile", loads, stores, tile={**program, "code": list(code)})
 
 
@@ -34,6 +35,7 @@ def forward(extra_buffers: list[Dict]) -> tuple[list[Dict], list[Dict]]:
         *extra_buffers,
     ]
     plus_offset = {
+        "role": "epilogue",
         "compute": "f32",
         "domain": ["N", 2],
         "loads": [3, 2],
@@ -52,6 +54,7 @@ def loss_part() -> tuple[list[Dict], list[Dict]]:
         buffer("output", []),
     ]
     square = {
+        "role": "prologue",
         "compute": "f32",
         "domain": ["N", 2],
         "loads": [5],
@@ -151,7 +154,7 @@ def regression_plan() -> Dict:
         return {"name": name, "dtype": "f32", "shape": shape, "kind": kind}
 
     return {
-        "version": 2,
+        "version": 3,
         "strict": 0,
         "symbols": ["N"],
         "variables": [

@@ -89,7 +89,7 @@ def counting() -> Model:
 
     x = {"name": "x", "dtype": "f32", "shape": ["N", 1]}
     plan = {
-        "version": 2,
+        "version": 3,
         "strict": 0,
         "symbols": ["N"],
         "variables": [named("a"), named("b")],

@@ -178,10 +178,10 @@ def test_kernels_face_hostile_steps(program: str) -> None:
 def test_what_is_no_plan_is_refused() -> None:
     for plan in (
         {},
-        {"version": 2},
-        {"version": "2"},
         {"version": 3},
-        {"version": 2, "symbols": 3},
+        {"version": "3"},
+        {"version": 3},
+        {"version": 3, "symbols": 3},
     ):
         with pytest.raises(Error, match=r"plan|version"):
             _engine.Engine(artifact.encoded(plan))

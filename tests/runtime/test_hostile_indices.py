@@ -52,7 +52,7 @@ def plan_of(buffers: list[Dict], steps: list[Dict]) -> Dict:
         "outputs": [{"name": n["name"], "buffer": n["buffer"]} for n in named("output")],
     }
     return {
-        "version": 2,
+        "version": 3,
         "strict": 0,
         "symbols": ["N"],
         "variables": [],
@@ -220,7 +220,8 @@ def test_windows_are_refused_when_a_plan_is_loaded(change: Dict, expected: str) 
 def reduction(elements: int, dtype: str = "f32") -> Dict:
     attributes = {"axes": [0], "op": "sum", "keepdims": 0}
     code = [["load", 0], ["exp", 0], ["store", 0, 1]]
-    program = {"compute": dtype, "domain": [elements], "loads": [0], "stores": [1], "code": code}
+    program = {"role": "self", "compute": dtype, "domain": [elements]}
+    program |= {"loads": [0], "stores": [1], "code": code}
     return plan_of(
         [buffer("input", ["N"], dtype), buffer("output", [], dtype)],
         [step("reduce", [0], [1], attributes=attributes, tile=program)],

@@ -34,7 +34,7 @@ def with_plan(path: Path, text: bytes) -> Path:
         (b'["N"]', b'["\xff"]', r"byte \d+: this is no UTF-8"),
         (b'["N"]', b'["\\ud800"]', r"byte \d+: half a pair of surrogates"),
         (b'["N"]', b"[" * 65 + b"]" * 65, r"byte \d+: .* nested more than 64 deep"),
-        (b'"version":2', b'"version":02', r"byte \d+: a number may not begin with 0"),
+        (b'"version":3', b'"version":03', r"byte \d+: a number may not begin with 0"),
     ],
 )
 def test_a_damaged_plan_is_refused_at_its_place(

@@ -7,6 +7,7 @@ get no buffer (inputs of the user's data keep theirs, as they are part of the in
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -124,7 +125,7 @@ class _Assembler:
         operands = tuple(self.buffer(value) for value in node.operands) if not unit.prologue else ()
         if tile is not None and unit.prologue:
             operands = tile.loads
-            tile = TileProgram(tile.compute, tile.domain, tile.loads, results[:1], tile.code)
+            tile = replace(tile, stores=results[:1])
         assert node.op.kernel is not None
         attributes = node.op.kernel_attributes(node.attributes)
         return Step(node.op.kernel, operands, results, attributes, tile, unit.origin)
@@ -138,7 +139,7 @@ class _Assembler:
         if unit.prologue:
             # Its one store stands for what the kernel consumes: no buffer of its own.
             loads = tuple(self.numbers[value] for value in code.loads)
-            return TileProgram(code.compute, code.domain, loads, (), code.code)
+            return TileProgram("prologue", code.compute, code.domain, loads, (), code.code)
         for value in code.stores:
             self.buffer(value)
-        return code.program(self.numbers)
+        return code.program(self.numbers, "epilogue" if unit.node is not None else "self")

@@ -31,9 +31,10 @@ class TileCode:
     code: tuple[Instruction, ...]
     origin: Origin = NOWHERE
 
-    def program(self, buffers: Mapping[Value, int]) -> TileProgram:
+    def program(self, buffers: Mapping[Value, int], role: str) -> TileProgram:
         """The same over buffers."""
         return TileProgram(
+            role,
             self.compute,
             self.domain,
             tuple(buffers[value] for value in self.loads),

@@ -9,8 +9,14 @@ namespace nnrt {
 
 namespace {
 
+// As kernels.def names them.
+constexpr std::optional<TileRole> k_none;
+constexpr std::optional<TileRole> k_self = TileRole::self;
+constexpr std::optional<TileRole> k_epilogue = TileRole::epilogue;
+constexpr std::optional<TileRole> k_prologue = TileRole::prologue;
+
 constexpr KernelRule kRules[] = {
-#define NNC_KERNEL(name, tile) {#name, KernelRule::Tile::tile, &check_##name},
+#define NNC_KERNEL(name, tile) {#name, k_##tile, &check_##name},
 #include "nnrt/kernels.def"
 };
 

@@ -26,8 +26,8 @@ inline void spin_pause() {
 inline constexpr int kSpins = 4000;   // about 50 us on Zen 5
 inline constexpr int kYields = 2000;  // about 1 ms, Zen 4
 
-// The rest of a wait that spinning did not see end: yields, then sleeps a sixteenth of the time
-// that it has waited so far, so the other threads need not wake it. Gives the nanoseconds.
+// The rest of a wait that is longer than the spins: yields, then sleeps a sixteenth of the time
+// that it has waited so far, so the other threads need not wake it. Returns the nanoseconds.
 template <class Condition>
 int64_t wait_long(Condition holds) {
   using Clock = std::chrono::steady_clock;
@@ -41,7 +41,7 @@ int64_t wait_long(Condition holds) {
   return std::chrono::nanoseconds(Clock::now() - start).count();
 }
 
-// Waits until a condition holds; adds to `waited` what it took beyond spinning.
+// Waits until a condition holds; adds the time beyond spinning to `waited`.
 template <class Condition>
 void wait_until(Condition holds, std::atomic<int64_t>& waited) {
   for (int spins = 0; spins < kSpins; ++spins) {
@@ -63,7 +63,7 @@ class Barrier {
     wait_until([&] { return generation_.load(std::memory_order_acquire) != generation; }, waited_);
   }
 
-  // Nanoseconds that threads waited here for long, since the last call.
+  // Nanoseconds of waits beyond spinning since the last call.
   int64_t take_waited() { return waited_.exchange(0, std::memory_order_relaxed); }
 
  private:

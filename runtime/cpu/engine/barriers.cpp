@@ -1,5 +1,4 @@
-// Barriers and threads: which phases may run without waiting for those before them, and how many
-// threads pay.
+// Where barriers are needed between phases, and how many threads a program is worth.
 #include <algorithm>
 
 #include "cpu/engine/binding.h"
@@ -7,7 +6,7 @@
 namespace nnrt {
 namespace {
 
-// A range of memory in a space of its own for each place that is not the arena.
+// A range of memory. Each place other than the arena is a space of its own.
 struct Range {
   uint64_t space;
   size_t begin;
@@ -15,8 +14,8 @@ struct Range {
   bool written;
 };
 
-// Ranges that steps without a barrier between them touch; steps of networks depend on one another
-// long before.
+// The most ranges of steps without a barrier between them. In networks a dependence comes much
+// earlier.
 constexpr size_t kMostRanges = 1024;
 
 bool conflict(const Range& a, const Range& b) {
@@ -50,7 +49,7 @@ class Scheduler {
   }
 
  private:
-  // Gives whether what follows has to wait for them.
+  // Returns whether the next phase has to wait for them.
   bool add_phases(uint32_t step, bool waits) {
     for (const Phase& phase : part_.steps[step].kernel.phases) {
       if (phase.units <= 0) continue;
@@ -100,8 +99,8 @@ class Scheduler {
   bool only_single_ = true;   // no phase since the last barrier had more than one unit
 };
 
-// Rough costs, to tell tiny programs from others: one core does this much in a nanosecond (Zen 5 at
-// 4 GHz, in cache), and this is what a barrier and a parallel region cost there.
+// Rough rates that tell tiny programs from others: work of one core in a nanosecond, and the cost
+// of a barrier and of a parallel region (Zen 5 at 4 GHz, in cache).
 constexpr double kFlopsPerNanosecond = 40;
 constexpr double kBytesPerNanosecond = 30;
 constexpr double kStepNanoseconds = 50;

@@ -250,7 +250,8 @@ class Binder {
     if (!options_.fusions.in_place) return result;
     const bool finishes = finishes_once(step);
     const bool replaces = step.kernel.replaces >= 0;
-    if (step.spec->kernel != "tile" && !finishes && !replaces) return result;
+    const bool is_tile = step.spec->tile && step.spec->tile->role == TileRole::self;
+    if (!is_tile && !finishes && !replaces) return result;
     const Shape domain = domain_of(*step.spec);
     size_t pairs = 0;
     for (int read : access.reads) {

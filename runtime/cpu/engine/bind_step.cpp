@@ -10,13 +10,12 @@ namespace {
 
 std::shared_ptr<const BoundTile> bind_tile_of(const StepSpec& spec,
                                               const std::vector<TensorInfo>& buffers,
-                                              const std::vector<int64_t>& symbols,
-                                              KernelRule::Tile use, Isa isa) {
+                                              const std::vector<int64_t>& symbols, Isa isa) {
   const TileProgram& tile = *spec.tile;
-  const Shape domain = tile_domain(spec, use, buffers, symbols);
+  const Shape domain = tile_domain(spec, buffers, symbols);
   const std::vector<TensorInfo> loads = infos_of(tile.loads, buffers);
   const std::vector<TensorInfo> stores = infos_of(tile.stores, buffers);
-  const int result = use == KernelRule::Tile::epilogue ? spec.results.front() : -1;
+  const int result = tile.role == TileRole::epilogue ? spec.results.front() : -1;
   return bind_tile(tile, domain, loads, stores, symbols, isa, result);
 }
 
@@ -45,7 +44,6 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
   step.index = index;
   step.access = access_of(spec);
   try {
-    const KernelRule* rule = (*options.rules)(spec.kernel);
     const AttributeMap attributes = evaluate_attributes(spec.attributes, symbols);
     BindRequest request;
     request.attributes = &attributes;
@@ -57,7 +55,7 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
     request.strict = options.strict;
     request.passing = passing;
     if (spec.tile) {
-      step.tile = bind_tile_of(spec, buffers, symbols, rule->tile, options.isa);
+      step.tile = bind_tile_of(spec, buffers, symbols, options.isa);
       request.tile = step.tile.get();
       request.tile_scratch = tile_scratch_bytes(*step.tile);
     }

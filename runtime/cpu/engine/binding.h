@@ -18,14 +18,14 @@
 
 namespace nnrt {
 
-// Where the memory of a root buffer lies.
+// The memory of a root buffer.
 struct Place {
   enum class Kind : uint8_t { none, arena, variable, input, output, prepared };
   Kind kind = Kind::none;
   size_t at = 0;  // an offset (arena, prepared), or an index (variable, input, output)
 };
 
-// Where in the arena sums lie from the step that takes them to the one that merges them.
+// Partial sums in the arena, from the step that takes them to the one that merges them.
 struct PartsPlace {
   size_t at = 0, bytes = 0;
   bool written = false;
@@ -36,15 +36,15 @@ struct BoundStep {
   size_t index = 0;
   BoundKernel kernel;
   std::shared_ptr<const BoundTile> tile;
-  // Of a step that joined a chain: none; of the chain's last: all of the chain's.
+  // Empty for a step that joined a chain; for the last step of a chain, those of all its steps.
   StepAccess access;
   Call call;
-  // Of a chain's last step: what the chain's phase works through, and the steps that joined it.
+  // For the last step of a chain: the arguments of the chain's phase, and the steps that joined.
   std::shared_ptr<const void> chain;
   std::vector<uint32_t> members;
-  bool joined = false;   // the last step of a chain does the work of one of this one's phases
-  bool follows = false;  // and the other phases come after the chain's, not before
-  // Columns of result 0 that are stored in these buffers too, or only there (cpu/engine/columns.h).
+  bool joined = false;   // the last step of a chain took over a phase of this one
+  bool follows = false;  // the other phases come after the chain, not before
+  // Columns of result 0 that are stored in these buffers, also or only (cpu/engine/columns.h).
   std::vector<ColumnStore> columns;
   std::vector<int> column_buffers;
   bool stores_result = true;
@@ -52,7 +52,7 @@ struct BoundStep {
   std::shared_ptr<const FusedReduction> reduction;  // the call's
   size_t workspace = 0;                             // offset in the arena
   size_t scratch = 0;                               // offset in the thread's own memory
-  // Sums of a later step that this one takes, or of this one that an earlier step did.
+  // Partial sums that this step takes for a later one, or that an earlier step took for this one.
   PartsPlace parts;
   std::shared_ptr<Prepared> prepared;  // of the kernel's `prepare` phases; nullptr without any
   size_t prepared_at = 0;              // offset there
@@ -116,7 +116,6 @@ struct BindOptions {
   bool verify = false;
   bool strict = false;
   Fusions fusions;
-  const RuleLookup* rules = nullptr;
   KernelLookup lookup = nullptr;
   PreparedStore* store = nullptr;
 };
@@ -131,9 +130,9 @@ BoundStep bind_step(const StepSpec& spec, size_t index, const std::vector<Tensor
                     const std::vector<bool>& fixed, bool passing,
                     const std::vector<int64_t>& symbols, const BindOptions& options);
 // Puts barriers where a step touches what an earlier one wrote, or writes what an earlier one
-// touched (core/barriers.cpp).
+// touched (cpu/engine/barriers.cpp).
 void place_barriers(BoundPart& part, const Binding& binding, const ProgramInfo& info);
-// The number of threads that pays for this much work.
+// The number of threads that this much work is worth.
 int threads_for(const BoundPart& part, int available);
 
 }  // namespace nnrt

@@ -13,29 +13,30 @@
 namespace nnrt {
 namespace {
 
-constexpr size_t kMostLinks = 8;  // of a chain; a longer path is cut
-constexpr size_t kReach = 8;      // steps ahead that are looked at for those that take a result
-constexpr size_t kFar = 4096;     // and for those that can have it made again
-constexpr int64_t kParts = 32;    // of sums, at least: 16 threads end at nearly the same time
+constexpr size_t kMostLinks = 8;  // of a chain; a longer path is divided
+constexpr size_t kReach = 8;      // steps ahead that are searched for readers of a result
+constexpr size_t kFar = 4096;     // and for readers that can recompute it
+constexpr int64_t kParts =
+    32;  // least number of partial sums: 16 threads end at nearly the same time
 constexpr size_t kNone = static_cast<size_t>(-1);
 
-// What the model knows of a core: nanoseconds are of AVX2 at 90 GFLOP/s, two cores at memory of 15
-// GB/s (Zen 3).
-constexpr double kFlops = 80;       // a nanosecond
+// Rates of the model, a nanosecond, of one core: AVX2 at 90 GFLOP/s; two cores share 15 GB/s of
+// memory (Zen 3).
+constexpr double kFlops = 80;       // operations
 constexpr double kMemoryBytes = 8;  // to or from memory
 constexpr double kFarBytes = 24;    // L3
 constexpr double kMoveBytes = 16;   // of rows that are kept, moved inside L2
 constexpr double kFarCache = 12e6;  // tensors up to this stay in L3 from step to step
-constexpr double kHeld = 0.75;      // of L2, for rows between the parts
+constexpr double kHeld = 0.75;      // share of L2 for rows between the parts
 constexpr double kBarrier = 1000;
-constexpr double kBandCall = 150;  // of each part, for each band
-constexpr double kNearBytes = 48;  // of sums that are added to, inside L2
-constexpr double kMakeBytes = 32;  // of rows that are made again for who needs them later
+constexpr double kBandCall = 150;  // nanoseconds for each part and band
+constexpr double kNearBytes = 48;  // sums that are updated inside L2
+constexpr double kMakeBytes = 32;  // rows that are recomputed for a later reader
 
-constexpr const char* kAgain = "an operand is made again";  // of notes
+constexpr const char* kAgain = "an operand is recomputed";  // in notes
 
-// A step on a path, each of which takes the result of the one before. The sums take it too, and the
-// remakers need it later and can have it made again.
+// A step on a path. Each step of a path reads the result of the one before. `sums` read it too, and
+// `recomputers` read it later and can recompute it.
 struct Link {
   size_t step = kNone;
   std::vector<size_t> sums, recomputers;
@@ -43,13 +44,13 @@ struct Link {
 
 // Links [first, end) of a path as a chain.
 struct Cut {
-  double gain = 0;  // nanoseconds of one core
+  double gain = 0;  // nanoseconds that one core saves
   int64_t band_rows = 0;
 };
 
-// Zen 4, training MobileNetV2 with 16 images: sums and what is handed on make 0.92 to 0.95 of the
-// time. LeNet with 128: the gradient of maxima that only sums take 0.95; one of batch norm (the
-// first convolution's of MobileNetV2) lost 2 %.
+// Training on Zen 4: MobileNetV2 with 16 images takes 0.92 to 0.95 of the time with sums and
+// recomputed rows. LeNet with 128 images takes 0.95 if sums read the gradient of max pooling from a
+// chain; the same for batch norm (the first convolution of MobileNetV2) costs 2 %.
 class Chainer {
  public:
   Chainer(BoundPart& part, const std::vector<int>& readers, const std::vector<int>& roots,
@@ -57,7 +58,7 @@ class Chainer {
       : part_(part), readers_(readers), roots_(roots), buffers_(buffers), threads_(threads) {}
 
   ChainBuffers join() {
-    std::vector<bool> inside(part_.steps.size(), false);  // of a path, not at its beginning
+    std::vector<bool> inside(part_.steps.size(), false);  // a path, not at its beginning
     for (size_t begin = 0; begin < part_.steps.size(); ++begin) {
       if (inside[begin] && !sinks(begin)) continue;
       path_.clear();
@@ -93,7 +94,7 @@ class Chainer {
     return std::any_of(a.begin(), a.end(), [&](int buffer) { return uses(b, buffer) > 0; });
   }
 
-  // What rows of step `i` are made from where it hands on the rest.
+  // Buffers that rows of step `i` are recomputed from.
   std::vector<int> handed_reads(size_t i) const {
     std::vector<int> reads = {result(i)};
     for (size_t operand : step(i).kernel.rows->reads)
@@ -101,7 +102,7 @@ class Chainer {
     return reads;
   }
 
-  // Whether step `i` takes `between` by that kernel, as rows like those that `from` makes.
+  // Whether that kernel of step `i` reads `between` by rows, as `from` computes them.
   bool takes(size_t i, const RowKernel* kernel, int between, const RowKernel& from) const {
     const StepSpec& spec = *step(i).spec;
     if (kernel == nullptr || spec.operands.size() > kMostOperands) return false;
@@ -110,8 +111,7 @@ class Chainer {
     return from.images == kernel->images && from.rows == kernel->source_rows;
   }
 
-  // Whether step `i` can have what `maker` gave it made again: what that is made from still lies
-  // there.
+  // Whether step `i` can recompute what `maker` gave it: nothing has overwritten what that needs.
   bool recomputes(size_t i, size_t maker) const {
     const BoundStep& reader = step(i);
     const int between = result(maker);
@@ -125,8 +125,8 @@ class Chainer {
            uses(reader.spec->operands, between) == 1 && !reader.spec->tile;
   }
 
-  // The step that goes on from the link, kNone where there is none; completes the link. Lone sums
-  // are an end, where nothing is handed on.
+  // The next step of the path, or kNone; completes the link. A path may end in sums that nothing
+  // else follows.
   size_t next_of(Link& link) const {
     const std::shared_ptr<RowKernel>& makes = step(link.step).kernel.rows;
     if (!makes || !makes->plain_result) return kNone;
@@ -159,7 +159,7 @@ class Chainer {
     return left == 0 ? next : kNone;
   }
 
-  // Of links [first, end): the kernel that takes or makes rows.
+  // The kernel of a link that computes or consumes rows, in a chain that begins at `first`.
   const RowKernel& kernel_of(size_t link, size_t first) const {
     const BoundKernel& kernel = step(path_[link].step).kernel;
     return link > first && kernel.sink ? *kernel.sink : *kernel.rows;
@@ -178,7 +178,7 @@ class Chainer {
   // The best chains on the path.
   void cut_path() {
     const size_t count = path_.size();
-    std::vector<double> best(count + 1, 0);  // up to each link
+    std::vector<double> best(count + 1, 0);  // gain up to each link
     std::vector<size_t> from(count + 1, 0);
     std::vector<Cut> cuts(count + 1);
     for (size_t end = 1; end <= count; ++end) {
@@ -209,12 +209,13 @@ class Chainer {
     return list;
   }
 
-  // Whether step `i` stays where it is, but for its last phase.
+  // Whether step `i` keeps its place and loses only its last phase.
   bool hands(size_t i, size_t first) const {
     return i == path_[first].step && step(i).kernel.rows->handed_bytes > 0;
   }
 
-  // What the phase touches that is taken from step `i`, with what comes before it in most steps.
+  // Buffers of the phase that moves from step `i` into the chain; in most steps of earlier phases
+  // too.
   StepAccess moved_access(size_t i, size_t first) const {
     if (!hands(i, first)) return step(i).access;
     StepAccess access;
@@ -226,7 +227,7 @@ class Chainer {
     // The handed bytes lie in the result's place.
     if (end - first == 2 && stores(first, end) && hands(path_[first].step, first)) return false;
     if (has_sums(first, end)) {
-      // Rows of all parts belong to each other, and those under some rows are theirs at least.
+      // Rows of all parts correspond; a row depends on at least its own row of the part before.
       for (size_t i = first + 1; i < end; ++i) {
         const RowKernel& kernel = kernel_of(i, first);
         if (kernel.stride != 1 || kernel.top > 0 || kernel.top + kernel.extent < 1 ||
@@ -234,14 +235,14 @@ class Chainer {
           return false;
       }
     }
-    // Nothing that the chain stores is read by another step of it.
+    // No step of the chain reads what the chain stores.
     const std::vector<size_t> list = members(first, end);
     std::vector<int> writes = step(list.back()).access.writes;
     if (stores(first, end)) writes.push_back(result(path_[end - 2].step));
     for (size_t i : list) {
       if (i != list.back() && meet(writes, moved_access(i, first).reads)) return false;
     }
-    // Steps between do not mind that earlier ones come later.
+    // Steps between the members allow that earlier members run later.
     for (size_t other = list.front() + 1; other < list.back(); ++other) {
       if (std::binary_search(list.begin(), list.end(), other)) continue;
       const StepAccess& access = step(other).access;
@@ -256,7 +257,7 @@ class Chainer {
     return true;
   }
 
-  // Rows of the last part's result that belong to one of the first part's.
+  // Rows of the last part's result for one row of the first part's.
   int64_t steps(size_t first, size_t end) const {
     int64_t steps = 1;
     for (size_t i = first + 1; i < end; ++i) steps *= kernel_of(i, first).step;
@@ -291,7 +292,7 @@ class Chainer {
     return best;
   }
 
-  // Rows of a unit: each is a part of the sums, of some bands.
+  // Rows of a unit: some bands. Each unit is one part of the sums.
   int64_t unit_rows(size_t first, size_t end, int64_t band_rows) const {
     if (!has_sums(first, end)) return band_rows;
     const RowKernel& last = kernel_of(end - 1, first);
@@ -300,7 +301,7 @@ class Chainer {
     return (bands + parts - 1) / parts * band_rows;
   }
 
-  // Of what is added to in each band; parts are written, and read when they are added up.
+  // The time of partial sums: each band updates them, and the end reads them again.
   double cost_of_sums(size_t sum, size_t first, size_t end, int64_t rows, double calls) const {
     const double added = static_cast<double>(bytes(sum));
     const double parts =
@@ -313,13 +314,12 @@ class Chainer {
     const std::vector<int64_t> capacity = capacities(first, end, rows);
     const double images = static_cast<double>(kernel_of(first, first).images);
     const bool sums = has_sums(first, end);
-    // Where bands and units are cut decides the order of sums: there the number of threads counts
-    // nothing.
+    // Bands and units decide the order of sums, so the number of threads must not change them.
     const int threads = sums || stores(first, end) ? 1 : threads_;
     const bool meet = kernel_of(first, first).images % threads != 0;
     const double calls = images * static_cast<double>(bands);
     double saved = 0, cost = 0, flops = 0, weights = 0, held = 0, scratch = 0;
-    double halo = 0;  // rows that two threads make both, where they meet inside an image
+    double halo = 0;  // rows that two threads both compute, inside an image
     for (size_t i = end; i-- > first;) {
       const size_t at = path_[i].step;
       const RowKernel& kernel = kernel_of(i, first);
@@ -346,11 +346,11 @@ class Chainer {
         scratch = std::max(scratch, static_cast<double>(sink.scratch_bytes));
       }
       cost += static_cast<double>(path_[i].recomputers.size()) * size / kMakeBytes;
-      // A sink that stores what it reads saves the way back only, for a copy inside L2.
+      // A sink that stores its source saves only the read, and pays for a copy inside L2.
       const RowKernel& next = kernel_of(i + 1, first);
       saved += (next.stores ? 1 : 2) * size / rate + kBarrier;
       if (next.stores) cost += size / kMoveBytes;
-      // Rows under two bands are moved.
+      // Rows that two bands need are moved.
       const double kept = static_cast<double>(std::max<int64_t>(0, next.extent - next.stride));
       cost += images * static_cast<double>(bands - 1) * kept * row / kMoveBytes;
       halo = halo * static_cast<double>(next.stride) / static_cast<double>(next.step) + kept;
@@ -362,7 +362,7 @@ class Chainer {
     held += scratch;
     if (held > kHeld * cache) return 0;
     if (weights + held > cache) cost += calls * weights / kFarBytes;
-    // Threads that wait for the one with a band more.
+    // Threads wait for the one that has one band more.
     const double turns = std::ceil(calls / static_cast<double>(threads));
     cost += (turns * static_cast<double>(threads) / calls - 1) * flops / kFlops;
     return saved - cost;
@@ -429,7 +429,7 @@ class Chainer {
     last.chain = chain;
   }
 
-  // Tells the kernels how the chain is cut.
+  // Tells the kernels how the rows are divided.
   void tell(size_t first, size_t end, int64_t band_rows, int64_t units) {
     for (size_t i = first; i < end; ++i) {
       BoundKernel& kernel = part_.steps[path_[i].step].kernel;
@@ -446,7 +446,7 @@ class Chainer {
     }
   }
 
-  // Those that need the result of link `first` later make it for themselves.
+  // Later readers of link `first` recompute its result.
   void recompute(size_t first) {
     const BoundStep& maker = step(path_[first].step);
     for (size_t i : path_[first].recomputers) {
@@ -460,8 +460,7 @@ class Chainer {
     }
   }
 
-  // The last step of the chain does what the phases did that are taken from the others, and touches
-  // what they did.
+  // The last step of the chain takes over phases of the others, and the buffers of these phases.
   void move_work(size_t first, size_t end, const std::vector<size_t>& list, BoundStep& last) {
     std::vector<int> between, inner;  // results that are not materialized
     for (size_t i = first; i + 1 < end; ++i) {
@@ -519,7 +518,7 @@ class Chainer {
   const std::vector<int>& roots_;
   const std::vector<TensorInfo>& buffers_;
   const int threads_;
-  std::vector<Link> path_;  // at hand
+  std::vector<Link> path_;
   ChainBuffers found_;
 };
 

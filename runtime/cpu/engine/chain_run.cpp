@@ -14,7 +14,7 @@ struct Rows {
   bool empty() const { return begin >= end; }
 };
 
-// Rows of the source that `rows` are made from.
+// Rows of the source that `rows` depend on.
 Rows under(const RowKernel& kernel, Rows rows) {
   if (rows.empty()) return {};
   const int64_t first = rows.begin / kernel.step * kernel.stride + kernel.top;
@@ -22,7 +22,7 @@ Rows under(const RowKernel& kernel, Rows rows) {
   return {std::max<int64_t>(0, first), std::min(kernel.source_rows, last + kernel.extent)};
 }
 
-// One thread's way through consecutive bands.
+// The work of one thread on consecutive bands.
 class ChainRun {
  public:
   ChainRun(const ChainArguments& chain, const Call& call)
@@ -36,7 +36,7 @@ class ChainRun {
     const int64_t image = unit / chain_.image_units();
     const int64_t first = unit % chain_.image_units() * chain_.unit_rows;
     const int64_t end = std::min(chain_.rows(), first + chain_.unit_rows);
-    // Each part of the sums makes all of its rows, so that none is counted twice.
+    // Each part of the sums computes all of its rows, so that none counts twice.
     if (image != image_ || chain_.sums) std::fill(held_.begin(), held_.end(), Rows{});
     image_ = image;
     unit_ = unit;
@@ -51,7 +51,7 @@ class ChainRun {
  private:
   void make(Rows wanted) {
     const size_t last = chain_.parts.size() - 1;
-    // From the last part to the first: what it has to make that is not there yet.
+    // From the last part to the first: rows that are still missing.
     Rows needed = wanted;
     for (size_t i = last + 1; i-- > 0;) {
       const ChainPart& part = chain_.parts[i];
@@ -75,7 +75,7 @@ class ChainRun {
     }
   }
 
-  // Makes room up to row `end` behind the rows of `rows` that are held.
+  // Makes room for rows up to `end` behind the held rows of `rows`.
   void keep(size_t i, Rows rows, int64_t end) {
     const ChainPart& part = chain_.parts[i];
     Rows& held = held_[i];
@@ -96,7 +96,7 @@ class ChainRun {
     return static_cast<size_t>(rows) * chain_.parts[i].row_bytes;
   }
 
-  // Where row 0 of image 0 would lie, were all of the tensor in memory.
+  // The address of row 0 of image 0 if the whole tensor were in memory.
   void* origin(size_t i) const {
     const ChainPart& part = chain_.parts[i];
     return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(scratch_ + part.offset) -
@@ -115,7 +115,7 @@ class ChainRun {
     void* const result = band.kept ? origin(i) : nullptr;
     run_kernel(part.kernel, band, i > 0 ? origin(i - 1) : nullptr, result);
     if (part.sums.empty()) return;
-    // Where rows belong to each other, so many of the last part's to each of these.
+    // Rows of the last part for each row of this one.
     const int64_t step = chain_.rows() / part.kernel.rows.rows;
     band.first = std::max(rows.begin, own_.begin / step);
     band.end = std::min(rows.end, own_.end / step);
@@ -124,7 +124,7 @@ class ChainRun {
     for (const ChainKernel& sum : part.sums) run_kernel(sum, band, result, nullptr);
   }
 
-  // `source`, `result`: where they lie in the scratch; nullptr: in memory.
+  // `source`, `result`: addresses in the scratch; null if they are in memory.
   void run_kernel(const ChainKernel& kernel, RowBand band, void* source, void* result) {
     Call call = *kernel.call;
     call.arguments = kernel.rows.arguments.get();
@@ -149,11 +149,11 @@ class ChainRun {
   char* const scratch_;
   int64_t image_ = -1;
   int64_t unit_ = -1;
-  bool begins_ = false;        // of the unit's bands the first
-  Rows own_;                   // of the last part, what the unit makes
-  std::vector<Rows> held_;     // rows of each part's result that lie in the scratch
-  std::vector<Rows> fresh_;    // and those to be made
-  std::vector<int64_t> base_;  // the row at the beginning of its memory
+  bool begins_ = false;        // the first band of the unit
+  Rows own_;                   // rows of the last part that the unit computes
+  std::vector<Rows> held_;     // rows of each part's result in the scratch
+  std::vector<Rows> fresh_;    // and those to compute
+  std::vector<int64_t> base_;  // the first row in each part's memory
 };
 
 }  // namespace

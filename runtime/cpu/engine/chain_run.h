@@ -1,4 +1,4 @@
-// What a chain's phase works through (cpu/engine/chain.h).
+// The arguments of a chain's phase (cpu/engine/chain.h).
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,17 @@ inline constexpr size_t kMostOperands = 8;  // of a step in a chain
 struct ChainKernel {
   const Call* call = nullptr;
   RowKernel rows;
-  size_t operands = 0;  // how many
+  size_t operands = 0;  // their number
 };
 
 // A kernel that consumes rows of the part before it and computes rows for the next, and the sums
 // that consume these rows too (each unit is a part of the sums). If there are sums, row r / step of
-// a part lies amid the rows that row r of the next part, with that RowKernel::step, depends on.
+// a part is among the rows that row r of the next part, with that RowKernel::step, depends on.
 struct ChainPart {
   ChainKernel kernel;
   std::vector<ChainKernel> sums;
   size_t row_bytes = 0;
-  // Rows that lie in the scratch at a time, and where; not of the last part.
+  // Rows in the scratch at a time, and their offset; unused in the last part.
   int64_t capacity = 0;
   size_t offset = 0;
 };

@@ -24,7 +24,7 @@ class Columns {
   std::vector<int> run() {
     for (size_t i = 0; i < part_.steps.size(); ++i) {
       const BoundStep& step = part_.steps[i];
-      const StepAccess access = step.access;  // as planned
+      const StepAccess access = step.access;  // before any change
       if (step.kernel.copies && is_free(step.spec->results[0])) take_over(i);
       for (int read : access.reads) touched_[root(read)] = true;
       for (int write : access.writes) {
@@ -51,7 +51,7 @@ class Columns {
 
   size_t root(int buffer) const { return static_cast<size_t>(roots_[static_cast<size_t>(buffer)]); }
   bool is_plain(int buffer) const { return plain_[static_cast<size_t>(buffer)]; }
-  // Whether it may be written earlier than planned.
+  // Whether it may be written earlier than in the plan.
   bool is_free(int buffer) const { return is_plain(buffer) && !touched_[root(buffer)]; }
 
   static void remove(std::vector<int>& list, int value) {
@@ -71,7 +71,7 @@ class Columns {
     return fits ? maker : kNone;
   }
 
-  // Makers do what they can of the copy `step`.
+  // The producers take over their columns of the copy `step`.
   void take_over(size_t index) {
     BoundStep& step = part_.steps[index];
     const std::vector<int>& operands = step.spec->operands;
@@ -86,7 +86,7 @@ class Columns {
       give(part_.steps[maker], step.kernel.copies->moves[i], target);
     }
     if (makers.empty()) return;
-    // Whoever comes later keeps what is there.
+    // Later producers keep what earlier ones wrote.
     std::sort(makers.begin(), makers.end());
     for (size_t i = 0; i < makers.size(); ++i) {
       StepAccess& access = part_.steps[makers[i]].access;
@@ -113,7 +113,7 @@ class Columns {
       step.kernel.copies->leave(step.kernel, taken);
       add_once(step.access.reads, target);
     }
-    step.kernel.note = "stored by those who make it";
+    step.kernel.note = "stored by the producers";
   }
 
   void give(BoundStep& maker, ColumnStore store, int target) const {
@@ -130,7 +130,7 @@ class Columns {
   std::vector<int> reads_;
   const std::vector<int>& roots_;
   const std::vector<TensorInfo>& buffers_;
-  // As far as the steps have been looked at: who made a buffer last, which are in use.
+  // Up to the current step: the step that wrote a buffer last, and the buffers in use.
   std::vector<size_t> maker_;
   std::vector<bool> touched_;
 };

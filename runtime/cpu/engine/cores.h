@@ -1,6 +1,6 @@
 // The cores that a run works on. Threads that wait for each other need a core each: more threads
 // than free cores are slower than one. So a run takes no more threads than there are cores that no
-// other run of the process uses, and where other processes take them, one.
+// other run of the process uses, and one if other processes take the cores.
 #pragma once
 
 #include <cstdint>
@@ -22,28 +22,28 @@ class CoreShare {
   int threads_;
 };
 
-// Finds out whether the runs of one binding are faster on all its threads or on one. It looks at
-// what they take, some at a time: where runs take much longer than the best of them, or their
-// threads mostly wait, it tries the other way and keeps what was faster, for a while.
+// Finds out whether the runs of one binding are faster on all its threads or on one. It compares
+// the times of some runs: if they take much longer than the best one, or their threads mostly wait,
+// it tries the other way and keeps the faster one for a while.
 class Pace {
  public:
   int threads(int most) const { return alone_ ? 1 : most; }
-  // A run is over. `waited`: what its threads waited for each other beyond the usual.
+  // A run is over. `waited`: nanoseconds that its threads waited for each other beyond the usual.
   void ran(int64_t nanoseconds, int64_t waited);
 
  private:
   void decide(int64_t mean, bool suffers);
 
-  static constexpr int64_t kWindow = 20'000'000;  // of runs that are looked at together
+  static constexpr int64_t kWindow = 20'000'000;  // of runs that are judged together
   static constexpr int64_t kHold = 100'000'000;   // until the other way is tried again
   static constexpr int64_t kLongestHold = 3'000'000'000;
   static constexpr int64_t kSlow = 3;  // times the best run
 
   bool alone_ = false;
   bool trial_ = false;
-  bool suffered_ = false;     // the runs before those at hand, too: one slow run is none
+  bool suffered_ = false;     // the window before suffered too: one slow run is not enough
   int64_t best_ = INT64_MAX;  // of all threads
-  int64_t total_ = 0;         // of the runs at hand
+  int64_t total_ = 0;         // of the current window
   int64_t waited_ = 0;
   int64_t runs_ = 0;
   int64_t other_ = 0;  // the mean of the other way, during a trial

@@ -102,7 +102,6 @@ std::unique_ptr<BoundProgram> CpuContext::bind(size_t program,
   bind_options.verify = options.verify;
   bind_options.fusions = options.fusions;
   bind_options.strict = executable_.plan().strict;
-  bind_options.rules = &backend_.rules();
   bind_options.lookup = backend_.lookup();
   bind_options.store = &backend_.prepared(program);
   std::unique_ptr<Binding> binding =

@@ -43,7 +43,6 @@ class CpuBackend : public Backend {
 
   Isa isa() const { return isa_; }
   KernelLookup lookup() const { return lookup_; }
-  const RuleLookup& rules() const { return rules_; }
   // What all contexts share of a program.
   PreparedStore& prepared(size_t program);
 

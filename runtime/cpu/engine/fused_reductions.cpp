@@ -8,18 +8,17 @@
 namespace nnrt {
 namespace {
 
-// What the model knows of a core, of bytes a nanosecond: measured on Zen 4, ResNet-20 and
-// ResNet-18.
-constexpr double kNearBytes = 80;    // that a unit has just written, from L2
+// Rates of the model in bytes a nanosecond, of one core: Zen 4, ResNet-20 and ResNet-18.
+constexpr double kNearBytes = 80;    // from L2, just written by the unit
 constexpr double kFarBytes = 55;     // from L3, in order
 constexpr double kMemoryBytes = 20;  // from memory, in order
-constexpr double kBesideBytes = 40;  // is what it saves to read a tensor beside products
+constexpr double kBesideBytes = 40;  // saved by reading a tensor beside products
 constexpr double kFarCache = 12e6;   // tensors up to this stay in L3 from step to step
-constexpr double kPart = 300;        // nanoseconds of each part, beside its elements
+constexpr double kPart = 300;        // nanoseconds for each part, beside its elements
 constexpr double kBarrier = 1000;
-constexpr size_t kReach = 1024;  // steps ahead that are looked at for the one that merges
+constexpr size_t kReach = 1024;  // steps ahead that are searched for the one that merges
 
-// What it saves to take sums over so many bytes in parts.
+// Nanoseconds saved if sums over `bytes` are taken in `parts`.
 double gain_of(double bytes, const PixelReduction& sums, int64_t parts) {
   double gain = kBarrier + bytes / (bytes > kFarCache ? kMemoryBytes : kFarBytes);
   if (!sums.reads.empty()) gain += bytes / kBesideBytes;
@@ -43,8 +42,8 @@ std::vector<int> read_beside(const BoundStep& merger) {
   return buffers;
 }
 
-// The step that has sums to take of what step `maker` makes; 0: none. What they read beside has to
-// be there before.
+// The step whose sums read the result of step `maker`; 0: none. Other operands of the sums must be
+// written before `maker` runs.
 size_t merger_of(const BoundPart& part, size_t maker, const std::vector<int>& roots) {
   const int source = part.steps[maker].spec->results[0];
   std::vector<int> written = part.steps[maker].access.writes;

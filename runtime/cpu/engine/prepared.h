@@ -22,8 +22,8 @@ struct Prepared {
 
 class PreparedStore {
  public:
-  // The one for `key`, which says all that its content and size follow from; made where no binding
-  // has it yet. Throws Error when there is not that much memory.
+  // The one for `key`, which determines its content and size; made if no binding has it yet. Throws
+  // Error if there is not enough memory.
   std::shared_ptr<Prepared> find(const std::string& key, const Layout& layout);
   // Around a fork().
   void lock() { mutex_.lock(); }

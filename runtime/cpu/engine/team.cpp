@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "cpu/engine/barrier.h"
 #include "core/forks.h"
+#include "cpu/engine/barrier.h"
 
 namespace nnrt {
 namespace {
@@ -36,17 +36,17 @@ class Team {
 
  private:
   struct Task {
-    TeamWork work = nullptr;  // nullptr: to end
+    TeamWork work = nullptr;  // null: the thread ends
     void* context = nullptr;
     int threads = 0;
   };
   struct alignas(kAlignment) Worker {
-    std::atomic<uint32_t> turns{0};  // how often it was called
+    std::atomic<uint32_t> turns{0};  // calls so far
     Task task;
     std::thread thread;
   };
 
-  // Threads there are of so many, the caller included.
+  // The number of threads, the caller included; at most as many as asked for.
   int have(int threads) {
     drop_lost();
     while (static_cast<int>(workers_.size()) + 1 < threads) {
@@ -67,7 +67,7 @@ class Team {
     const uint32_t now = fork_count();
     if (forks_ == now) return;
     forks_ = now;
-    // There is nothing to join, and to destroy a thread that was not joined ends the process.
+    // There is nothing to join, and destroying an unjoined thread would end the process.
     for (std::unique_ptr<Worker>& worker : workers_) (void)worker.release();
     workers_.clear();
   }
@@ -81,7 +81,7 @@ class Team {
       worker.turns.store(worker.turns.load(std::memory_order_relaxed) + 1,
                          std::memory_order_release);
     }
-    // A worker that goes to sleep says so before it looks for the last time.
+    // A worker marks itself asleep before its last look for work.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     for (auto at = workers_.begin(); at != called; ++at) (*at)->turns.notify_one();
   }

@@ -10,8 +10,8 @@ namespace nnrt {
 using TeamWork = void (*)(void* context, int thread, int threads) noexcept;
 
 // Calls work(context, thread, threads) once on each of `threads` threads, of which the caller is
-// thread 0, and returns when all are done. Where the system has no more threads to give, `threads`
-// is what there is. A child process after fork() makes threads of its own. Gives the nanoseconds
+// thread 0, and returns when all are done. If the system gives fewer threads, `threads` is their
+// number. A child process after fork() makes threads of its own. Gives the nanoseconds
 // that the caller waited for the others, beyond a few that it spins.
 int64_t run_team(int threads, TeamWork work, void* context);
 

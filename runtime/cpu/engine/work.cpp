@@ -10,12 +10,12 @@
 namespace nnrt {
 namespace {
 
-// A step of training VGG-16 with 1024 images is 1e14 operations: 40 minutes of one core by the
-// rates below, on two of them 20. Batches as large as that can be cut, single rows are far below.
+// A training step of VGG-16 with 1024 images is 1e14 operations: 40 minutes on one core by the
+// rates below, 20 on two. So large a batch can be divided; single rows are far below.
 constexpr double kMostSeconds = 3600;
 
-// Nanoseconds of a core: of an operation of products in registers, of one of other vector code, of
-// one of plain loops, of a byte.
+// Nanoseconds of one core for an operation of a matrix product, of other vector code and of a plain
+// loop, and for a byte.
 constexpr double kProduct = 0.025;
 constexpr double kVector = 0.25;
 constexpr double kPlain = 1;
@@ -39,7 +39,7 @@ Work work_of(const BoundStep& step, Isa isa, int threads) {
     work.operations += operations;
     nanoseconds += operations * rate;
   };
-  if (step.spec->kernel != "tile") {
+  if (!step.spec->tile || step.spec->tile->role != TileRole::self) {
     add(kernel.flops, plain ? kPlain : is_product(step.spec->kernel) ? kProduct : kVector);
   }
   if (step.tile) {

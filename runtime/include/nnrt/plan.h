@@ -14,7 +14,7 @@
 
 namespace nnrt {
 
-inline constexpr int kPlanVersion = 2;
+inline constexpr int kPlanVersion = 3;
 
 // An exact dimension: an integer, or an expression over the plan's symbols in postfix form.
 struct DimOp {
@@ -59,7 +59,13 @@ struct TileInstruction {
   int64_t stream = 0;          // uniform
 };
 
+// What a tile program is to the kernel of its step: all of its work, an epilogue on its first result,
+// or a prologue that gives the one value which the kernel consumes.
+enum class TileRole : uint8_t { self, epilogue, prologue };
+const char* name_of(TileRole role);
+
 struct TileProgram {
+  TileRole role = TileRole::self;
   DType compute = DType::f32;  // f32, f64 or i64: the type of every register
   std::vector<Dim>
       domain;  // the iteration space; loads broadcast to it (NumPy rules), stores cover it
@@ -73,10 +79,9 @@ struct StepSpec {
   std::vector<int> operands;
   std::vector<int> results;
   AttributeMap attributes;
-  std::optional<TileProgram> tile;  // kernel "tile": the work; else an epilogue on the first
-                                    // result, or a prologue of "reduce"
-  std::string path;                 // features.conv_2
-  std::string source;               // lenet.nn:7
+  std::optional<TileProgram> tile;
+  std::string path;    // features.conv_2
+  std::string source;  // lenet.nn:7
 };
 
 struct NamedBuffer {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,8 @@ namespace nnrt {
 // What every device takes for a step of a kernel.
 struct KernelRule {
   const char* name;
-  // The tile program that the kernel accepts.
-  enum class Tile : uint8_t { none, epilogue, prologue, self } tile;
+  // The tile program that the kernel accepts; `self` is required, the others may be left out.
+  std::optional<TileRole> tile;
   // Throws Error if operand counts, element types, ranks or attributes are not what the kernel
   // accepts (shapes may be symbolic).
   void (*check)(const StepSpec& step, const std::vector<BufferSpec>& buffers);
