@@ -25,7 +25,10 @@ def __getattr__(name: str) -> Any:
 
         return Text
     if name in __all__:
-        from . import api
+        from .collector import uncollected
+
+        with uncollected():
+            from . import api
 
         return getattr(api, name)
     from nnrt.foreign_names import no_module_attribute

@@ -7,9 +7,7 @@ compiler's own.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 from nnlang import syntax
 
 from . import passes
+from .collector import uncollected
 from .dims import Poly, is_at_least
 from .elaborate import Elaborated, PathOrText, elaborate, read_source
 from .graph import Graph, Type
@@ -61,20 +60,6 @@ class Compiled:
     weights: dict[str, np.ndarray[Any, Any]]
     sources: dict[str, str]
     files: tuple[str, ...] = ()
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Pause the garbage collector: nearly all that compiling makes lives to its end, so looking
-    through it again and again takes a third of the time of a large net and finds nothing.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @uncollected()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
 from .dims import Dim, Poly, exact_quotient, symbol
@@ -40,9 +41,14 @@ def parts_of_row(value: Value, batch: Poly) -> Dim | None:
     """How many steps along the first axis belong to one row; None where the first axis alone does
     not count rows.
     """
-    if not value.shape or any(_names(dim, batch) for dim in value.shape[1:]):
+    return _parts_of_row(value.shape, batch)
+
+
+@lru_cache(maxsize=4096)
+def _parts_of_row(shape: tuple[Dim, ...], batch: Poly) -> Dim | None:
+    if not shape or any(_names(dim, batch) for dim in shape[1:]):
         return None
-    parts = exact_quotient(value.shape[0], batch)
+    parts = exact_quotient(shape[0], batch)
     return None if parts is None or parts == 0 or _names(parts, batch) else parts
 
 
@@ -54,7 +60,7 @@ def _names(part: Any, batch: Poly) -> bool:
 
 
 class Rows:
-    """The kinds of a graph's values.
+    """The kinds of the values that a graph's outputs depend on.
 
     The first `layers` nodes are the net's. A layer of the net, which has parameters, counts as
     giving rows even where it mixes them, as batch normalization does in training: a metric is a
@@ -69,7 +75,14 @@ class Rows:
         for item in graph.inputs:
             fixed = not _names(item.value.shape, batch)
             self.kinds[item.value] = Kind.FIXED if fixed else self._shaped(item.value)
-        for number, node in enumerate(graph.nodes):
+        needed = {value for _, value in graph.outputs}
+        chosen: list[tuple[int, Node]] = []
+        for number in range(len(graph.nodes) - 1, -1, -1):
+            node = graph.nodes[number]
+            if not needed.isdisjoint(node.results):
+                needed.update(node.operands)
+                chosen.append((number, node))
+        for number, node in reversed(chosen):
             self.add(node, number < layers)
 
     def __getitem__(self, value: Value) -> Kind:

@@ -11,30 +11,30 @@ Whether an `if` is a statement or a value shows only around it. So a bare expres
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 from nnlang import syntax
 from nnlang.diagnostics import Diagnostic, diagnostic, suggest
 from nnlang.lexer import Token
+from nnlang.node_class import node
 from nnlang.syntax import Expression, Name, Span, Statement
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Body(syntax.Node):
     """What stands in braces, before it is known what it is the body of."""
 
     statements: tuple[Any, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Bare(syntax.Node):
     """An expression where a statement is expected."""
 
     value: Any
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class PartialIf(syntax.Node):
     """An `if` of which some branch gives no value: good only as a statement."""
 

@@ -9,8 +9,10 @@ not take part).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import FrozenInstanceError, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from nnlang.node_class import node
 
 DTYPES = (
     "f16", "bf16", "f32", "f64",
@@ -47,6 +49,11 @@ class Span:
             other.end_column,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickles: a call is loaded in half the time of a state."""
+        place = (self.file, self.start, self.end, self.line, self.column)
+        return Span, (*place, self.end_line, self.end_column)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -59,15 +66,30 @@ class Source:
     directory: str | None = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Node:
-    """What every node has.
-
-    Nodes compare by their fields as usual, but by these methods: writing such methods for each
-    class would take more time than reading a text.
-    """
+    """What every node has: its place, and the methods of a frozen dataclass."""
 
     span: Span = field(compare=False, repr=False, kw_only=True)
+
+    if not TYPE_CHECKING:  # To a type checker, `dataclass` writes these for each class.
+
+        def __init__(self, *values: Any, **named: Any) -> None:
+            given = dict(zip(self.positional, values, strict=False))
+            if len(values) > len(given) or not given.keys().isdisjoint(named):
+                raise TypeError(f"{type(self).__name__} is given too many values")
+            given.update(named)
+            if not self.required <= given.keys() <= self.allowed:
+                wrong = sorted((self.required - given.keys()) | (given.keys() - self.allowed))
+                raise TypeError(f"{type(self).__name__} lacks, or has no, {', '.join(wrong)}")
+            for name, value in given.items():
+                object.__setattr__(self, name, value)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+        def __delattr__(self, name: str) -> None:
+            raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def _compared(self) -> tuple[Any, ...]:
         return tuple([getattr(self, entry.name) for entry in fields(self) if entry.compare])
@@ -88,14 +110,14 @@ class Node:
 # Expressions
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Name(Node):
     """A name, where it is used and where it is made."""
 
     text: str
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Number(Node):
     """`3` or `1e-3`; `is_int` tells `1` from `1.0`."""
 
@@ -104,21 +126,21 @@ class Number(Node):
     text: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class String(Node):
     """`"same"`, without its quotes and escapes"""
 
     value: str
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Bool(Node):
     """`true` or `false`"""
 
     value: bool
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Attribute(Node):
     """`resnet.resnet50`"""
 
@@ -126,14 +148,14 @@ class Attribute(Node):
     name: Name
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class List(Node):
     """`[64, 128]`"""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Comprehension(Node):
     """`[f(x) for f in layers if c]`: a list of the value for each item."""
 
@@ -143,14 +165,14 @@ class Comprehension(Node):
     condition: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Tuple(Node):
     """`(a, b)`, and `a, b` after `=`, `return` and `yield`."""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Unary(Node):
     """`-x`, `+x`, `not x`"""
 
@@ -158,7 +180,7 @@ class Unary(Node):
     operand: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Binary(Node):
     """`+ - * / // % ** @ == != < <= > >= and or in`, and `not in`."""
 
@@ -168,7 +190,7 @@ class Binary(Node):
     operator_span: Span = field(compare=False, repr=False, kw_only=True)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Suite(Node):
     """A branch of an `if` used as a value: statements, then the value."""
 
@@ -176,7 +198,7 @@ class Suite(Node):
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class IfExpression(Node):
     """`if c { x } else { y }`; an `else if` is a suite that holds only the next `if`."""
 
@@ -185,7 +207,7 @@ class IfExpression(Node):
     otherwise: Suite
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Slice(Node):
     """`start : stop : step` inside an index; each part may be left out."""
 
@@ -194,7 +216,7 @@ class Slice(Node):
     step: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Spread(Node):
     """`...` in a shape or an index: any dimensions. `...s` in a shape: the dimensions that `s`
     holds.
@@ -203,12 +225,12 @@ class Spread(Node):
     value: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class NewAxis(Node):
     """`None` in an index: an axis of size 1."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Index(Node):
     """`x[:, 0]`; the items are expressions, slices, `...` and `None`."""
 
@@ -216,7 +238,7 @@ class Index(Node):
     items: tuple[Expression | Slice | Spread | NewAxis, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Argument(Node):
     """An argument of a call; `name` is None where it is given by position."""
 
@@ -224,7 +246,7 @@ class Argument(Node):
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Call(Node):
     """`conv(x, 32, 3) as stem`: `function` is a Name or an Attribute, `label` is `stem`."""
 
@@ -233,7 +255,7 @@ class Call(Node):
     label: Name | None = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Pipe(Node):
     """`x -> f -> g(a)` and `(x, y) -> f`: the values are the first arguments of the first stage."""
 
@@ -241,7 +263,7 @@ class Pipe(Node):
     stages: tuple[Call, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Share(Node):
     """`share encoder(width = 64)`: one instance of a block, to be called several times."""
 
@@ -273,7 +295,7 @@ Pattern = Name | Tuple
 # Types
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class TensorType(Node):
     """`f32[N, 8, 8, 1]`, `[..., K]`; without brackets (`f32`) a scalar. `dtype` is None where any
     will do.
@@ -283,7 +305,7 @@ class TensorType(Node):
     dimensions: tuple[Expression | Spread, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class LikeType(Node):
     """`like(p)`: the dtype and shape of a value."""
 
@@ -296,7 +318,7 @@ TypeExpression = TensorType | LikeType
 # Statements
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Assign(Node):
     """`x = ...`, `a, b = ...`; in a training section `key = value`, with one target."""
 
@@ -304,7 +326,7 @@ class Assign(Node):
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Param(Node):
     """`param weight: f32[C, units] = he_uniform()`"""
 
@@ -313,7 +335,7 @@ class Param(Node):
     initializer: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class State(Node):
     """`state mean: f32[C] = zeros()`"""
 
@@ -322,7 +344,7 @@ class State(Node):
     initializer: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Carry(Node):
     """In a `scan`: `carry h: f32[N, 64] = 0`"""
 
@@ -331,7 +353,7 @@ class Carry(Node):
     initializer: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Input(Node):
     """`input image: f32[N, 28, 28, 1]`"""
 
@@ -339,7 +361,7 @@ class Input(Node):
     type: TypeExpression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Output(Node):
     """`output p = softmax(x)`; `output x` alone gives out the value that has this name."""
 
@@ -347,21 +369,21 @@ class Output(Node):
     value: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Return(Node):
     """`return y`"""
 
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Yield(Node):
     """In a `scan`: `yield h`"""
 
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class If(Node):
     """`if` as a statement; an `else if` is an `otherwise` that holds only the next `If`."""
 
@@ -370,7 +392,7 @@ class If(Node):
     otherwise: tuple[Statement, ...] | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class For(Node):
     """`for (width, depth) in stages { ... }`"""
 
@@ -379,7 +401,7 @@ class For(Node):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Repeat(Node):
     """`repeat 3 { ... }`"""
 
@@ -387,7 +409,7 @@ class Repeat(Node):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Scan(Node):
     """`h = scan step in x { ... }`; without `targets` its value is the value of the block."""
 
@@ -397,7 +419,7 @@ class Scan(Node):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Assert(Node):
     """`assert size > 0, "message"`"""
 
@@ -405,7 +427,7 @@ class Assert(Node):
     message: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Const(Node):
     """`const width = 64`"""
 
@@ -413,7 +435,7 @@ class Const(Node):
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Metric(Node):
     """In a training section: `metric accuracy = accuracy(logits, label)`."""
 
@@ -421,14 +443,14 @@ class Metric(Node):
     value: Expression
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Freeze(Node):
     """In a training section: `freeze "features.*"`."""
 
     pattern: String
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Load(Node):
     """In a training section: `load "weights.safetensors"`."""
 
@@ -458,7 +480,7 @@ TrainStatement = Input | Assign | Metric | Freeze | Load
 # Items of a file
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Parameter(Node):
     """A parameter of a block or rule, a setting of a net."""
 
@@ -467,7 +489,7 @@ class Parameter(Node):
     default: Expression | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Block(Node):
     """`block f(x) = expression` has the expression as its body, `block f(x) { ... }` its
     statements.
@@ -479,7 +501,7 @@ class Block(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Rule(Node):
     """The rule of an optimizer; written as a block is."""
 
@@ -489,7 +511,7 @@ class Rule(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Net(Node):
     """`net Digits(hidden = 128) { ... }`"""
 
@@ -499,7 +521,7 @@ class Net(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Train(Node):
     """`train Digits as finetune { ... }`: `net` is `Digits`, `name` is `finetune`."""
 
@@ -509,7 +531,7 @@ class Train(Node):
     documentation: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class Use(Node):
     """`use "blocks.nn"` has `is_file`; `use vision.resnet` has not, and the path is dotted."""
 
@@ -530,7 +552,7 @@ class Use(Node):
 Item = Block | Rule | Net | Train | Const | Use
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@node(frozen=True, eq=False, repr=False)
 class File(Node):
     """The items of a text; `edition` is what its first line asks for."""
 

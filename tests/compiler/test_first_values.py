@@ -10,6 +10,7 @@ from nnc import interpret
 from nnc.builder import Builder
 from nnc.elaborate import elaborate, memoize, sample_initializers
 from nnc.elaborate.sample_initializers import InitializerGraph, sample
+from nnc.graph import DTYPES
 from nnc.ops import philox
 from nnc.ops.base import Context
 from nnlang.syntax import Source
@@ -33,8 +34,7 @@ def test_pieces_and_threads_change_no_bit(
     initializer: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = first_values(initializer)
-    monkeypatch.setattr(sample_initializers, "PIECE", 64)
-    monkeypatch.setattr(sample_initializers, "SLICE", 24)
+    monkeypatch.setattr(sample_initializers, "PIECE", 24)
     monkeypatch.setattr(sample_initializers, "_threads", lambda: threads)
     parts = first_values(initializer)
     assert list(whole) == list(parts)
@@ -63,11 +63,11 @@ def test_a_number_is_spread_over_its_variable() -> None:
 
 
 def test_what_fails_on_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail() -> None:
         raise MemoryError("no more")
 
     monkeypatch.setattr(sample_initializers, "_threads", lambda: 2)
-    monkeypatch.setattr(philox, "fill_uniform", fail)
+    monkeypatch.setattr(sample_initializers, "_pieces", lambda *_: [fail, fail])
     with pytest.raises(MemoryError, match="no more"):
         first_values("uniform(-0.5, 2)")
 
@@ -79,11 +79,31 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sample_initializers._threads() == sample_initializers.MOST_THREADS
 
 
-def test_later_elements_can_be_drawn_alone() -> None:
-    whole = philox.uniform((100,), 5, 2, 7)
-    part = np.empty(30, np.float64)
-    philox.fill_uniform(part, 5, 2, 7, 40, philox.Memory(3))
-    np.testing.assert_array_equal(part, whole[40:70])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("seed", [0, 9, 2**40 + 3])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 0), (7, 13), (300_007,)])
+def test_the_engine_draws_the_numbers_of_the_reference(
+    dtype: str, seed: int, shape: tuple[int, ...]
+) -> None:
+    builder = Builder()
+    streams = (1, 2**32 - 1)
+    for stream in streams:
+        builder.emit("random_uniform", shape=shape, stream=stream, dtype=dtype)
+    drawn = sample_initializers._draw(builder.nodes, seed)
+    assert len(drawn) == len(streams)
+    for stream, node in zip(streams, builder.nodes, strict=True):
+        expected = philox.uniform(shape, seed, 0, stream, DTYPES[dtype])
+        found = drawn[node.result]
+        assert (found.dtype, found.shape) == (expected.dtype, shape)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_two_drawn_parameters_share_no_memory() -> None:
+    values = first_values("uniform(-0.5, 2)")
+    arrays = [array for array in values.values() if array.flags.writeable]
+    assert len(arrays) >= 2
+    for index, array in enumerate(arrays):
+        assert not any(np.shares_memory(array, other) for other in arrays[:index])
 
 
 def test_equal_values_of_other_types_are_not_the_same() -> None:

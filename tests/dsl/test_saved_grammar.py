@@ -12,7 +12,7 @@ from typing import Any
 
 import lark
 import pytest
-from nnlang import saved_grammar
+from nnlang import private_cache, saved_grammar
 from nnlang.grammar import PreparedTokens
 from nnlang.saved_grammar import load_parser
 
@@ -139,7 +139,7 @@ def test_what_another_user_owns_is_not_loaded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_parser(GRAMMAR, PreparedTokens)
-    monkeypatch.setattr(saved_grammar.os, "geteuid", lambda: os.stat(folder).st_uid + 1)
+    monkeypatch.setattr(private_cache.os, "geteuid", lambda: os.stat(folder).st_uid + 1)
     before = saved_in(folder).read_bytes()
     assert was_made(load_parser(GRAMMAR, PreparedTokens))
     assert saved_in(folder).read_bytes() == before
@@ -159,7 +159,7 @@ def test_a_write_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.Mon
     def full(source: str, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(saved_grammar.os, "replace", full)
+    monkeypatch.setattr(private_cache.os, "replace", full)
     assert works(load_parser(GRAMMAR, PreparedTokens))
     assert list(folder.iterdir()) == []
 

@@ -142,10 +142,13 @@ def compile_options(arguments: Any, overrides: Mapping[str, Any] | None = None) 
 
 def compiled(path: Path, arguments: Any, overrides: Mapping[str, Any] | None = None) -> Model:
     """Compile the .nn file with the options that the command has."""
-    from nnrt import Model
+    from nnc.collector import uncollected
 
-    from nnc.driver import compile_source
-    from nnc.elaborate import read_source
+    with uncollected():
+        from nnrt import Model
+
+        from nnc.driver import compile_source
+        from nnc.elaborate import read_source
 
     result = compile_source(read_source(path), compile_options(arguments, overrides))
     model = Model(

@@ -20,7 +20,7 @@ from nnlang.diagnostics import MAX_ERRORS, Diagnostic, DiagnosticError, diagnost
 
 from .. import set_metrics
 from ..graph import Graph, Value, Variable
-from .context import Context, Limit, Mistake, VariableSpec, is_known
+from .context import Context, Limit, Memo, Mistake, VariableSpec, is_known
 from .evaluator import EVALUATOR
 from .initial import initial_values
 from .module import Loader, Module, load_text
@@ -77,8 +77,11 @@ def elaborate(
     built: dict[str, tuple[Network, Trained | None]] = {}
     mistakes: list[Diagnostic] = []
     found: dict[str, Any] = {}
+    memo: Memo = {}
     for program in ("predict",) if section is None else ("evaluate", "train"):
-        context = Context(loader.sources, EVALUATOR, program == "train", chosen.name.text)
+        context = Context(
+            loader.sources, EVALUATOR, program == "train", chosen.name.text, memo=memo
+        )
         if program == "train" and section is not None:
             context.frozen = tuple(
                 node.pattern.value for node in section.body if isinstance(node, syntax.Freeze)

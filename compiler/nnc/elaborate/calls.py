@@ -9,9 +9,8 @@ from typing import Any, NoReturn
 from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
-from .context import STANDARD, Context, Frame, is_helper
+from .context import STANDARD, Context, Frame
 from .expressions import checked_dtype, evaluate_value
-from .memoize import memoize
 from .patterns import match_type
 from .scope import Binding, Paths, Scope
 from .statements import run_body, run_inside
@@ -103,9 +102,6 @@ def shown_call(function: Block, supplied: int = 0) -> str:
 
 
 def call_block(context: Context, function: Block, given: Arguments, span: syntax.Span) -> Any:
-    if is_helper(function.name, span):
-        own = context.paths
-        return memoize(context, function, given, lambda: build(context, function, given, span, own))
     paths = context.use_paths(function.name, given.label, span)
     return build(context, function, given, span, paths)
 
@@ -169,13 +165,11 @@ def bind_arguments(
 
     if function.kind == "net":
         _check_settings(context, function, given, span, shown)
-    check_arguments(context, name, [p.name.text for p in parameters], given, span, shown)
+    check_arguments(context, name, function.names, given, span, shown)
     missing = [
-        parameter.name.text
-        for position, parameter in enumerate(parameters)
-        if position >= len(given.positional)
-        and parameter.name.text not in given.named
-        and parameter.default is None
+        key
+        for key, required in function.needs[len(given.positional) :]
+        if required and key not in given.named
     ]
     if missing:
         words = " and ".join(f"`{key}`" for key in missing)

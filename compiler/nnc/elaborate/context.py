@@ -21,7 +21,7 @@ from .scope import Paths, Scope
 from .values import Arguments, Tensor, shape_text
 
 STANDARD = "std/"  # names of standard-library files begin with this
-WORK_LIMIT = 1_000_000  # expressions and statements; training ResNet-50 takes 21,000
+WORK_LIMIT = 1_000_000  # expressions and statements; training ResNet-50 takes 14,000
 NODE_LIMIT = 50_000  # training ResNet-50 takes 2,600
 WRAPPING = ("add", "sub", "mul", "square")  # operators that leave the range of u8
 FRAME_LIMIT = 32
@@ -83,6 +83,9 @@ class _Meanwhile:
         setattr(self.owner, self.name, self.value)
 
 
+Memo = dict[Hashable, Any]  # see `memoize`; the programs of a net share one
+
+
 @dataclass(eq=False)
 class VariableSpec:
     """A parameter, state or slot as declared: its graph value in this program, and how to make its
@@ -126,8 +129,10 @@ class Context:
     answering: bool = False  # while a net is built for inference, which draws no numbers
     frozen: tuple[str, ...] = ()  # the patterns of `freeze`, while the training step is built
     shared: str = ""  # the shared instance being called
-    memo: dict[Hashable, Any] = field(default_factory=dict)
+    training_reads: int = 0  # how often a text has asked whether it is training
+    memo: Memo = field(default_factory=dict)
     snippets: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    origins: dict[tuple[str, str, int], Origin] = field(default_factory=dict)
 
     # Places
 
@@ -166,7 +171,10 @@ class Context:
     def at(self, span: syntax.Span) -> AbstractContextManager[None]:
         """Nodes made inside come from this place."""
         place = self.user_span(span)
-        origin = Origin(self.paths.prefix, f"{place.file}:{place.line}")
+        key = (self.paths.prefix, place.file, place.line)
+        origin = self.origins.get(key)
+        if origin is None:
+            origin = self.origins[key] = Origin(key[0], f"{place.file}:{place.line}")
         return _Meanwhile(self.builder, "origin", origin)
 
     def is_frozen(self, name: str) -> bool:

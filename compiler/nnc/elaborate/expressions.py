@@ -14,7 +14,7 @@ from nnlang.diagnostics import suggest
 from ..graph import DTYPES
 from . import arithmetic, indexing, lists
 from .arithmetic import weighed
-from .context import STANDARD, Context, Mistake
+from .context import STANDARD, WORK_LIMIT, Context, Mistake
 from .members import member
 from .scope import Scope
 from .values import (
@@ -27,6 +27,7 @@ from .values import (
     Outputs,
     Poison,
     Tensor,
+    called,
     describe,
     is_dim,
     joined,
@@ -36,7 +37,9 @@ from .values import (
 
 def evaluate(context: Context, scope: Scope, node: syntax.Expression) -> Any:
     """The value of an expression. Raises Mistake."""
-    context.spend(1, node.span)
+    context.work += 1
+    if context.work > WORK_LIMIT:
+        context.spend(0, node.span)
     return _EVALUATE[type(node)](context, scope, node)
 
 
@@ -64,6 +67,7 @@ def _name(context: Context, scope: Scope, node: syntax.Name) -> Any:
     binding = scope.find(node.text)
     if binding is None:
         if node.text == "training":  # true while the training step is built
+            context.training_reads += 1
             return context.training
         unknown_name(context, scope, node)
     if isinstance(binding.value, Poison):
@@ -197,7 +201,7 @@ def arguments(
     positional = list(leading)
     named: dict[str, tuple[Any, syntax.Span]] = {}
     keys: dict[str, syntax.Span] = {}
-    block, _ = joined(function, Arguments(span=call.span))
+    block = called(function)
     rules = block.rule_parameters if isinstance(block, Block) else frozenset()
     for argument in call.arguments:
         key: Any = argument.name.text if argument.name is not None else len(positional)

@@ -11,6 +11,7 @@ from pathlib import Path
 import nnlang
 from nnlang import syntax
 from nnlang.diagnostics import Diagnostic, DiagnosticError, suggest
+from nnlang.saved_library import parse_library
 
 from .context import STANDARD, Context, Limit, Mistake
 from .evaluator import EVALUATOR
@@ -64,6 +65,11 @@ class Loader:
             file = nnlang.parse(source.text, source.name)
         except DiagnosticError as error:
             raise DiagnosticError(error.diagnostics, self.sources) from None
+        return self.bind(source, file, parent)
+
+    def bind(self, source: syntax.Source, file: syntax.File, parent: Scope | None) -> Module:
+        """Bind the items of a tree."""
+        self.sources[source.name] = source
         module = Module(source, file, Scope(parent, of_file=True, tree=file))
         context = Context(self.sources, EVALUATOR, training=False, subject=source.name)
         with suppress(Limit):
@@ -273,11 +279,12 @@ def _prelude_modules() -> tuple[Scope, dict[str, syntax.Source]]:
         base.bind(name, value, "constant" if isinstance(value, float) else "library")
     loader = Loader()
     scope = Scope(base, of_file=True)
-    for part in PRELUDE:
-        path = LIBRARY / f"{part}.nn"
-        module = loader.load(
-            syntax.Source(f"{STANDARD}{part}.nn", path.read_text("utf-8"), str(LIBRARY)), scope
-        )
+    sources = [
+        syntax.Source(f"{STANDARD}{part}.nn", path.read_text("utf-8"), str(LIBRARY))
+        for part, path in ((part, LIBRARY / f"{part}.nn") for part in PRELUDE)
+    ]
+    for source, file in zip(sources, parse_library(sources), strict=True):
+        module = loader.bind(source, file, scope)
         for name, binding in module.scope.names.items():
             scope.bind(name, binding.value, "library", binding.span)
         module.scope.parent = scope

@@ -1,13 +1,15 @@
-"""Runs the graphs of initializers in NumPy, many at a time.
+"""Runs the graphs of initializers, many at a time.
 
-A graph of elementwise operators, as nearly all are, runs on a piece of its elements at a time:
-intermediate results then stay in the cache, and several threads share the pieces. The bits of an
-element depend on its index alone, not on the pieces.
+The engine draws uniform numbers, which have the same bits on every machine. NumPy computes the
+rest, so that its rounding does not depend on the instruction set. A graph of elementwise operators,
+as nearly all are, runs on a piece of its elements at a time: intermediate results then stay in the
+cache, and several threads share the pieces.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -17,15 +19,15 @@ from threading import Thread
 import numpy as np
 
 from .. import interpret, options
+from ..builder import Builder
 from ..graph import DTYPES, Graph, Node, Value
-from ..ops import philox
+from ..lower import combine
 from ..ops.base import Array, Context
 
-PIECE = 4 * philox.CHUNK  # elements
-SLICE = 3 << 13  # elements of one operation of NumPy of a task: results stay in the cache
+PIECE = 3 << 13  # elements of one operation of NumPy: results stay in the cache
 MOST_THREADS = 4  # more wait for the interpreter's lock
 
-Task = Callable[[philox.Memory], None]
+Task = Callable[[], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,24 +42,41 @@ class InitializerGraph:
 
 def sample(initializers: Sequence[InitializerGraph], seed: int) -> list[Array]:
     """The first values, in the order of their initializers."""
+    by_pieces = [initializer for initializer in initializers if _is_elementwise(initializer)]
+    uniform = [n for each in by_pieces for n in each.graph.nodes if "random" in n.op.traits]
+    drawn = _draw(uniform, seed)
     arrays: list[Array] = []
     tasks: list[Task] = []
     for initializer in initializers:
         if not _is_elementwise(initializer):
             arrays.append(_whole(initializer, seed))
             continue
-        arrays.append(np.empty(initializer.shape, DTYPES[initializer.dtype]))
-        tasks += _pieces(initializer, seed, arrays[-1].reshape(-1))
+        arrays.append(_memory(initializer, drawn))
+        tasks += _pieces(initializer, seed, drawn, arrays[-1].reshape(-1))
     remaining = iter(tasks)
 
     def work() -> None:
-        memory = philox.Memory()
         with np.errstate(all="ignore"):
             for task in remaining:
-                task(memory)
+                task()
 
     _on_threads(work, min(_threads(), len(tasks)))
     return arrays
+
+
+def _draw(nodes: Sequence[Node], seed: int) -> dict[Value, Array]:
+    """The uniform numbers that some nodes stand for, from one program of the engine."""
+    if not nodes:
+        return {}
+    from nnrt._engine import Engine  # for this alone; `nnc check` draws nothing
+
+    builder = Builder()
+    made = [builder.emit(node.op.name, **node.attributes) for node in nodes]
+    graph = builder.graph(outputs=[(str(i), value) for i, value in enumerate(made)])
+    plan, _ = combine({"draw": graph})
+    engine = Engine(json.dumps(plan.to_dict()).encode())
+    arrays = engine.call("draw", [], seed & 0xFFFFFFFFFFFFFFFF)
+    return {node.result: array for node, array in zip(nodes, arrays, strict=True)}
 
 
 def _on_threads(work: Callable[[], None], count: int) -> None:
@@ -104,42 +123,49 @@ def _whole(initializer: InitializerGraph, seed: int) -> Array:
     return np.ascontiguousarray(np.broadcast_to(made, initializer.shape), DTYPES[initializer.dtype])
 
 
-def _pieces(initializer: InitializerGraph, seed: int, flat: Array) -> list[Task]:
+def _memory(initializer: InitializerGraph, drawn: dict[Value, Array]) -> Array:
+    """Where a first value goes: each element in place of a number that it alone is made from, as
+    fresh memory would cost as much as the arithmetic.
+    """
+    dtype = DTYPES[initializer.dtype]
+    for node in initializer.graph.nodes:
+        array = drawn.get(node.result)
+        if array is not None and (array.shape, array.dtype) == (initializer.shape, dtype):
+            return array
+    return np.empty(initializer.shape, dtype)
+
+
+def _pieces(
+    initializer: InitializerGraph, seed: int, drawn: dict[Value, Array], flat: Array
+) -> list[Task]:
     """The tasks that fill `flat` with the first value, one piece each."""
     context = Context(seed=seed)
     numbers: dict[Value, Array] = {}
-    drawn: list[Node] = []
+    sources: dict[Value, Array] = {}
     computed: list[Node] = []
     for node in initializer.graph.nodes:
         if "random" in node.op.traits:
-            drawn.append(node)
+            sources[node.result] = drawn[node.result].reshape(-1)
         elif node.result.shape == initializer.shape:
             computed.append(node)
         else:
             made = interpret.run_node(node, [numbers[v] for v in node.operands], {}, context)
             numbers.update(zip(node.results, made, strict=True))
 
-    def fill(start: int, memory: philox.Memory) -> None:
-        part = flat[start : start + PIECE]
-        sources = {}
-        for index, node in enumerate(drawn):
-            dtype = DTYPES[node.result.dtype]
-            target = part if index == 0 and dtype == part.dtype else np.empty(len(part), dtype)
-            philox.fill_uniform(target, seed, 0, node.attributes["stream"], start, memory)
-            sources[node.result] = target
-        for begin in range(0, len(part), SLICE):
-            piece = part[begin : begin + SLICE]
-            table = dict(numbers)
-            table.update((value, a[begin : begin + SLICE]) for value, a in sources.items())
-            for node in computed:
-                attributes = dict(node.attributes)
-                if "shape" in attributes:
-                    attributes["shape"] = piece.shape
-                operands = [table[value] for value in node.operands]
-                table.update(
-                    zip(node.results, node.op.reference(operands, attributes, context), strict=True)
-                )
-            piece[...] = table[initializer.value]
+    def fill(start: int) -> None:
+        piece = slice(start, start + PIECE)
+        part = flat[piece]
+        table = dict(numbers)
+        table.update((value, array[piece]) for value, array in sources.items())
+        for node in computed:
+            attributes = dict(node.attributes)
+            if "shape" in attributes:
+                attributes["shape"] = part.shape
+            operands = [table[value] for value in node.operands]
+            table.update(
+                zip(node.results, node.op.reference(operands, attributes, context), strict=True)
+            )
+        part[...] = table[initializer.value]
 
     return [
         functools.partial(fill, start) for start in range(0, math.prod(initializer.shape), PIECE)

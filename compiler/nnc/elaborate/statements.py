@@ -25,6 +25,7 @@ from .expressions import (
     unpack,
 )
 from .lists import alone
+from .memoize import memoize
 from .scope import Scope, bound_names
 from .values import (
     POISON,
@@ -157,7 +158,12 @@ def _assign(context: Context, scope: Scope, node: syntax.Assign) -> None:
     in_library = node.span.file.startswith(STANDARD)  # its local names are no part of a path
     paths = context.paths if in_library else context.paths.binding(node.targets[0].text)
     with context.path(paths):
-        value = evaluate_binding(context, scope, node.value)
+        if in_library:
+            value = memoize(
+                context, scope, node.value, lambda: evaluate_binding(context, scope, node.value)
+            )
+        else:
+            value = evaluate_binding(context, scope, node.value)
     if len(node.targets) == 1:
         assign_name(context, scope, node.targets[0], value)
         return

@@ -70,6 +70,11 @@ class Block:
         return (*inputs, *self.definition.parameters)
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters."""
+        return tuple(parameter.name.text for parameter in self.parameters)
+
+    @cached_property
     def needs(self) -> tuple[tuple[str, bool], ...]:
         """The names of the parameters, and whether a call must give them."""
         return tuple((p.name.text, p.default is None) for p in self.parameters)
@@ -198,9 +203,9 @@ class Arguments:
 
 def is_plain(value: Any) -> bool:
     """Whether a value is known when compiling, all through: a number, a text, lists of such."""
-    if isinstance(value, (list, tuple)):
-        return all(is_plain(item) for item in value)
-    return isinstance(value, (bool, int, float, str, Poly))
+    if isinstance(value, (bool, int, float, str, Poly)):
+        return True
+    return isinstance(value, (list, tuple)) and all(map(is_plain, value))
 
 
 def is_integer(value: Any) -> bool:
@@ -279,6 +284,14 @@ def _kept_call(value: Deferred) -> tuple[str, list[str]]:
     parts = [written(item) for item, _ in given.positional]
     parts += [f"{key} = {written(item)}" for key, (item, _) in given.named.items()]
     return f"{function.name}({', '.join(parts)})", missing(function, given)
+
+
+def called(function: Any) -> Block | Builtin:
+    """The block or builtin that a call ends at."""
+    while isinstance(function, (Deferred, Instance)):
+        function = function.block if isinstance(function, Instance) else function.function
+    found: Block | Builtin = function
+    return found
 
 
 def joined(function: Any, given: Arguments) -> tuple[Block | Builtin, Arguments]:

@@ -241,9 +241,9 @@ class Operator:
 
     def check_attributes(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Attributes complete and normal. Raises ShapeError on unknown, missing, ill-typed ones."""
-        unknown = [name for name in given if name not in self.attributes]
-        if unknown:
-            raise ShapeError(f"`{self.name}` has no attribute `{unknown[0]}`", code="N0402")
+        if not given.keys() <= self.attributes.keys():
+            unknown = next(name for name in given if name not in self.attributes)
+            raise ShapeError(f"`{self.name}` has no attribute `{unknown}`", code="N0402")
         checked: dict[str, Any] = {}
         for name, schema in self.attributes.items():
             if name not in given and schema.required:

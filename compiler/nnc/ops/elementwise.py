@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -230,6 +231,10 @@ class Elementwise(Operator, abstract=True):
     row: ClassVar[Row]
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
+        return self._infer(tuple(operands))
+
+    @lru_cache(maxsize=4096)  # noqa: B019  (operators live as long as the process)
+    def _infer(self, operands: tuple[Type, ...]) -> tuple[Type, ...]:
         row = self.row
         shown = row.symbol or row.name
         if len(operands) != row.arity:

@@ -31,11 +31,10 @@ CHUNK = 1 << 16
 
 class Memory:
     """Where words are drawn. Kept from one chunk to the next, as fresh pages would cost more than
-    the arithmetic; of one thread at a time.
+    the arithmetic.
     """
 
-    def __init__(self, blocks: int = CHUNK) -> None:
-        self.blocks = blocks
+    def __init__(self, blocks: int) -> None:
         self.pairs = np.empty((2, blocks), np.uint64)
         self.products = np.empty((2, blocks), np.uint64)
         self.words = np.empty((blocks, 2), "<u8")
@@ -94,18 +93,17 @@ def philox(counter: tuple[Array, Array, Array, Array], key: Key) -> Array:
     return memory.draw(count, _keys(key))
 
 
-def _chunks(
-    count: int, seed: int, step: int, stream: int, start: int, memory: Memory
-) -> Iterator[tuple[slice, Array]]:
-    """The words of `count` elements from `start`, a piece at a time, each with its place; a piece
-    lies in `memory` until the next one.
+def _chunks(count: int, seed: int, step: int, stream: int) -> Iterator[tuple[slice, Array]]:
+    """The words of elements 0 .. count - 1, a piece at a time, each with its place; a piece is in
+    memory that the next one uses again.
     """
     keys = _keys((seed & _MASK, (seed >> 32) & _MASK))
-    first, end = start // 4, (start + count + 3) // 4
+    end = (count + 3) // 4
     assert end < 2**32, "the counter's second word is never needed"
-    for begin in range(first, end, memory.blocks):
-        blocks = range(begin, min(begin + memory.blocks, end))
-        place = slice(4 * (begin - first), min(4 * (blocks.stop - first), count))
+    memory = Memory(min(CHUNK, end))
+    for begin in range(0, end, CHUNK):
+        blocks = range(begin, min(begin + CHUNK, end))
+        place = slice(4 * begin, min(4 * blocks.stop, count))
         words = memory.draw_blocks(blocks, keys, step, stream).reshape(-1)
         yield place, words[: place.stop - place.start]
 
@@ -113,7 +111,7 @@ def _chunks(
 def random_words(count: int, seed: int, step: int, stream: int) -> Array:
     """The 32-bit words of elements 0 .. count - 1."""
     words = np.empty(count, np.uint32)
-    for place, piece in _chunks(count, seed, step, stream, 0, Memory(min(CHUNK, count))):
+    for place, piece in _chunks(count, seed, step, stream):
         words[place] = piece
     return words
 
@@ -127,20 +125,12 @@ def uniform(
 ) -> Array:
     """Numbers in [0, 1) on a grid of 2^-24: exact in f32, too."""
     numbers = np.empty(math.prod(shape), dtype)
-    memory = Memory(min(CHUNK, len(numbers) // 4 + 1))
-    fill_uniform(numbers, seed, step, stream, 0, memory)
-    return numbers.reshape(shape)
-
-
-def fill_uniform(
-    numbers: Array, seed: int, step: int, stream: int, start: int, memory: Memory
-) -> None:
-    """Put what `uniform` gives from element `start` on, a multiple of 4, into an array."""
-    for place, piece in _chunks(len(numbers), seed, step, stream, start, memory):
+    for place, piece in _chunks(len(numbers), seed, step, stream):
         piece >>= np.uint32(8)
         # As signed numbers, which they fit: processors convert those faster.
         numbers[place] = piece.view("<i4")
         numbers[place] *= numbers.dtype.type(2.0**-24)
+    return numbers.reshape(shape)
 
 
 def normal(shape: tuple[int, ...], seed: int, step: int, stream: int) -> Array:

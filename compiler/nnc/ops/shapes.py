@@ -130,7 +130,7 @@ def require_no_negative(op: str, what: str, values: Sequence[Dim], count: int) -
 
 def broadcast_shapes(op: str, shapes: Sequence[Shape]) -> Shape:
     """NumPy's rule on exact dimensions: aligned at the end, equal or 1."""
-    if shapes and all(shape == shapes[0] for shape in shapes):
+    if shapes and shapes.count(shapes[0]) == len(shapes):
         return shapes[0]
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Dim] = []

@@ -13,7 +13,7 @@ from ..graph import Graph
 
 def run_with_bodies(run: Callable[[Graph], Graph], graph: Graph) -> Graph:
     """A graph after a pass: on the bodies of its nodes first, then on the graph itself."""
-    if any(node.body is not None for node in graph.nodes):
+    if [node for node in graph.nodes if node.body is not None]:
         nodes = (
             replace(node, body=run_with_bodies(run, node.body)) if node.body is not None else node
             for node in graph.nodes

@@ -18,20 +18,16 @@ from .rewriter import Rewriter
 
 def run(graph: Graph) -> Graph:
     rewriter = Rewriter(graph)
-    replaced = rewriter.replaced
+    replaced, kept = rewriter.replaced, rewriter.nodes
     known: dict[Hashable, Node] = {}
     for node in graph.nodes:
-        if "pure" not in node.op.traits:
-            rewriter.visit(node)
-            continue
-        key = _key(node, [replaced.get(value, value).id for value in node.operands])
-        first = known.get(key)
-        if first is None:
-            known[key] = node
-            rewriter.visit(node)
-        else:
-            for old, new in zip(node.results, first.results, strict=True):
-                rewriter.replaced[old] = new
+        operands = tuple([replaced.get(value, value) for value in node.operands])
+        if "pure" in node.op.traits:
+            first = known.setdefault(_key(node, [value.id for value in operands]), node)
+            if first is not node:
+                replaced.update(zip(node.results, first.results, strict=True))
+                continue
+        kept.append(node if operands == node.operands else node.with_operands(operands))
     return rewriter.finish()
 
 

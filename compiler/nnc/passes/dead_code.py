@@ -14,7 +14,7 @@ def run(graph: Graph) -> Graph:
     needed: set[Value] = set(graph.roots())
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if "pure" not in node.op.traits or any(result in needed for result in node.results):
+        if "pure" not in node.op.traits or not needed.isdisjoint(node.results):
             needed.update(node.operands)
             kept.append(node)
     return replace(graph, nodes=tuple(reversed(kept)))

@@ -13,7 +13,7 @@ from ..fixed_values import is_static
 from ..graph import Graph, Node, Value
 from ..interpret import run_node
 from ..ops.base import Operator
-from .rewriter import ANY, Guarded, Makers, Rewriter, Rules
+from .rewriter import ANY, Guarded, Makers, Rewriter, Rules, is_constant
 from .structure import uniform_constant
 
 LIMIT = 4096
@@ -30,7 +30,7 @@ def fold(node: Node, rewriter: Rewriter) -> Value | None:
 
 
 def _on_constants(op: Operator, makers: Makers) -> bool:
-    constants = bool(makers) and all(maker == "constant" for maker in makers)
+    constants = bool(makers) and all(map(is_constant, makers))
     return constants and "random" not in op.traits and "repeats" not in op.traits
 
 

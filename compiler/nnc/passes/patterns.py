@@ -19,7 +19,7 @@ import numpy as np
 from ..graph import DTYPES, FLOATS, Node, Value
 from ..ops import operator
 from ..ops.base import Operator
-from .rewriter import Guarded, Makers, Rewriter, Rule
+from .rewriter import Guarded, Maker, Makers, Rewriter, Rule
 
 CONSTANTS = ("a", "b", "c")
 _BINARY: dict[type, str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
@@ -107,8 +107,9 @@ def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
     ]
 
     def rule(node: Node, rewriter: Rewriter) -> Value | None:
-        if any(node.operands[first] is not node.operands[again] for first, again in twice):
-            return None
+        for first, again in twice:
+            if node.operands[first] is not node.operands[again]:
+                return None
         if row.floats and node.result.dtype not in FLOATS:
             return None
         for bindings in _match_operands(left, node, rewriter, {}):
@@ -131,12 +132,14 @@ def _rule(row: Row, left: Apply, right: Pattern) -> Rule:
     return Guarded(rule, fits)
 
 
-def _may_match(pattern: Pattern, maker: str | None) -> bool:
-    """Whether a value made by operator `maker` may match, as far as that tells."""
+def _may_match(pattern: Pattern, maker: Maker) -> bool:
+    """Whether a value made by `maker` may match, as far as that tells."""
     if isinstance(pattern, Apply):
         return maker == pattern.op
-    constant = isinstance(pattern, Number) or pattern.name in CONSTANTS
-    return not constant or maker == "constant"
+    is_number = not (maker is None or isinstance(maker, str))
+    if isinstance(pattern, Number):
+        return is_number and maker == pattern.value
+    return is_number or pattern.name not in CONSTANTS
 
 
 def _match_operands(

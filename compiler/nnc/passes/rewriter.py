@@ -25,7 +25,11 @@ from ..text import lines_around
 Array = np.ndarray[Any, Any]
 Rule = Callable[[Node, "Rewriter"], "Value | None"]
 Rules = Mapping[str, Sequence[Rule]]
-Makers = tuple[str | None, ...]  # the operator that makes each operand; None: no node does
+Number = float | int | bool
+# What makes a value: an operator, by its name; for a constant of one element the number itself;
+# None where no node does.
+Maker = str | Number | None
+Makers = tuple[Maker, ...]  # of each operand
 ANY = "*"  # rules under this key are tried on every node
 
 
@@ -42,6 +46,10 @@ class Guarded:
         return self.rule(node, rewriter)
 
 
+def is_constant(maker: Maker) -> bool:
+    return maker == "constant" or not (maker is None or isinstance(maker, str))
+
+
 class Rewriter:
     def __init__(self, graph: Graph, rules: Rules | None = None) -> None:
         self.graph = graph
@@ -49,7 +57,7 @@ class Rewriter:
         self.nodes: list[Node] = []
         self.replaced: dict[Value, Value] = {}
         self.producers: dict[Value, Node] = {}
-        self.makers: dict[Value, str] = {}  # the names of their operators
+        self.makers: dict[Value, Maker] = {}
         self.fitting: dict[tuple[str, Makers], list[Rule]] = {}
         self.origin = Origin()
 
@@ -77,10 +85,10 @@ class Rewriter:
         array: Array = node.attributes["value"]
         return array
 
-    def number(self, value: Value) -> float | int | bool | None:
+    def number(self, value: Value) -> Number | None:
         """The number that a constant of one element holds, else None."""
-        array = self.constant(value)
-        return array.reshape(-1)[0].item() if array is not None and array.size == 1 else None
+        maker = self.makers.get(value)
+        return None if isinstance(maker, str) else maker
 
     # ------------------------------------------------------------ writing
 
@@ -126,9 +134,12 @@ class Rewriter:
                 if simpler is not None and simpler.type == results[0].type:
                     return (simpler,)
         self.nodes.append(node)
+        maker: Maker = node.op.name
+        if "constant" in node.op.traits and node.attributes["value"].size == 1:
+            maker = node.attributes["value"].item()
         for result in results:
             self.producers[result] = node
-            self.makers[result] = node.op.name
+            self.makers[result] = maker
         return results
 
     def _rules_for(self, node: Node) -> list[Rule]:
