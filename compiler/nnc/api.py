@@ -21,6 +21,7 @@ def compile(
     recipe: str | None = None,
     seed: int | None = None,
     precision: str = "default",
+    store: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     device: str | None = None,
     **settings: Any,
@@ -33,6 +34,8 @@ def compile(
         recipe: which training section, where the net has several (`train Digits as finetune`).
         seed: of first values, shuffling and dropout; replaces the section's.
         precision: `default`, `strict` or `double` (float64 on the reference kernels).
+        store: `bf16` to store weights in 16 bits: half the file. They are computed with in f32, and
+            training keeps them in f32, too.
         overrides: keys of the training section by name, such as `{"batch": 64, "learning_rate":
             0.05}`.
         device: where the model runs, as in `nnrt.load`.
@@ -44,14 +47,14 @@ def compile(
     Raises:
         nnlang.DiagnosticError: for mistakes in the text, all of a phase at once.
         OSError: where the file cannot be read.
-        ValueError: for an unknown precision.
-        nnrt.Error: for a device that is not there.
+        ValueError: for an unknown precision or `store`.
+        nnrt.Error: for a device that is not there, and for `store` without the package `ml_dtypes`.
     """
     from nnrt import Model
     from nnrt.numbers import whole
 
     seed = None if seed is None else whole(seed, "seed", None, None)
-    options = driver.Options(net, recipe, settings, overrides or {}, seed, precision)
+    options = driver.Options(net, recipe, settings, overrides or {}, seed, precision, store)
     compiled = driver.compile_source(read_source(path_or_text), options)
     model = Model(compiled.manifest, compiled.plan, compiled.weights, compiled.sources, device)
     model.files = compiled.files

@@ -12,10 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .builder import Builder
+from .dtypes import FLOATS, NARROW
 from .errors import InternalError
-from .graph import FLOATS, Node, Origin, Value
+from .graph import Node, Origin, Type, Value
 from .ops.base import NotDifferentiable
 from .slopes import Flow, Slopes
+
+_FLOWING = (*FLOATS, *NARROW)  # the types of values through which gradients flow
+
+
+def gradient_type(value: Value) -> Type:
+    """The type of a value's gradient, which is always of a type to compute in."""
+    return Type("f32" if value.dtype in NARROW else value.dtype, value.shape)
 
 
 class AutodiffError(Exception):
@@ -82,13 +90,13 @@ def backward(
 
 def _reached(forward: Sequence[Node], wrt: Sequence[Value]) -> set[Value]:
     """All values through which a change of `wrt` can flow."""
-    reached = {value for value in wrt if value.dtype in FLOATS}
+    reached = {value for value in wrt if value.dtype in _FLOWING}
     for node in forward:
         rule = node.op.vjp
         if isinstance(rule, NotDifferentiable) and rule.zero:
             continue
         if any(operand in reached for operand in node.operands):
-            reached.update(result for result in node.results if result.dtype in FLOATS)
+            reached.update(result for result in node.results if result.dtype in _FLOWING)
     return reached
 
 
@@ -124,7 +132,7 @@ def _accumulate(
     for operand, gradient, wanted in zip(node.operands, made, needed, strict=True):
         if gradient is None or not wanted:
             continue
-        if gradient.type != operand.type:
+        if gradient.type != gradient_type(operand):
             raise InternalError(
                 f"the gradient rule of `{node.op.name}` gives {gradient.type} "
                 f"for an operand {operand.type}",

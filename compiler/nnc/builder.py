@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import DTYPES, Graph, Input, Node, Origin, Type, Value, Variable, with_body
+from .dtypes import DTYPES
+from .graph import Graph, Input, Node, Origin, Type, Value, Variable, with_body
 from .ops import operator
 
 

@@ -18,9 +18,11 @@ from nnlang import syntax
 from . import passes
 from .collector import uncollected
 from .dims import Poly, is_at_least
+from .dtypes import NARROW
 from .elaborate import Elaborated, PathOrText, elaborate, read_source
 from .graph import Graph, Type
 from .lower import combine
+from .passes.precision import store_parameters
 from .plan import print_plan
 from .summary import summary
 from .text import print_graph
@@ -35,6 +37,7 @@ STAGES = ("syntax", "graph", "gradient", "optimized", "plan")
 class Options:
     """What to compile and how. `precision`: `default`; `strict`, no algorithm that rounds in
     another way than a plain sum; `double`, every float in float64 on the reference kernels.
+    `store`: the narrow element type that weights are stored in; None: as they are declared.
     """
 
     net: str | None = None
@@ -43,8 +46,11 @@ class Options:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     precision: str = "default"
+    store: str | None = None
 
     def __post_init__(self) -> None:
+        if self.store is not None and self.store not in NARROW:
+            raise ValueError(f"store must be one of {', '.join(NARROW)}, not {self.store!r}")
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
@@ -98,9 +104,12 @@ def build(source: syntax.Source, options: Options) -> Elaborated:
 
 def optimize(elaborated: Elaborated, options: Options) -> dict[str, Graph]:
     double = options.precision == "double"
+    graphs = elaborated.graphs
+    if options.store is not None:
+        graphs = store_parameters(graphs, options.store)
     return {
         name: passes.optimize(graph, inference=name != "train", double=double)
-        for name, graph in elaborated.graphs.items()
+        for name, graph in graphs.items()
     }
 
 

@@ -19,22 +19,12 @@ from .dims import Dim
 if TYPE_CHECKING:
     from .ops.base import Operator
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    "f32": np.dtype(np.float32),
-    "f64": np.dtype(np.float64),
-    "i32": np.dtype(np.int32),
-    "i64": np.dtype(np.int64),
-    "u8": np.dtype(np.uint8),
-    "bool": np.dtype(np.bool_),
-}
-FLOATS = ("f32", "f64")
-INTEGERS = ("i32", "i64", "u8")
 MAX_RANK = 8  # of every tensor: kMaxRank of the engine
 
 
 @dataclass(frozen=True)
 class Type:
-    """An element type of `DTYPES` and a shape of exact dimensions."""
+    """An element type of `nnc.dtypes` and a shape of exact dimensions."""
 
     dtype: str
     shape: tuple[Dim, ...]
@@ -126,7 +116,8 @@ class Input:
 @dataclass(frozen=True, eq=False)
 class Variable:
     """A named array that persists. `kind`: `parameter` (learned), `state` (of the net) or `slot`
-    (of the optimizer).
+    (of the optimizer). `master_of`: the parameter that is stored narrow, and whose value training
+    keeps in this slot in full.
     """
 
     name: str
@@ -134,6 +125,7 @@ class Variable:
     value: Value
     initial: np.ndarray[Any, Any]
     trainable: bool = True
+    master_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Operators that only move or convert elements are followed back to the input.
 
 from __future__ import annotations
 
-from .graph import INTEGERS, Graph, Node, Value
+from .dtypes import INTEGERS
+from .graph import Graph, Node, Value
 
 
 def index_bounds(graph: Graph) -> dict[str, int]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from .dims import Dim, Poly, substitute
 from .dims import evaluate as evaluate_dim
+from .dtypes import DTYPES, kind_of
 from .errors import InternalError
-from .graph import DTYPES, Graph, Node, Value
+from .graph import Graph, Node, Value
 from .ops.base import Array, Context, resolve
 
 NO_CONTEXT = Context()
@@ -176,8 +177,8 @@ def _convert(what: str, array: Array, value: Value, context: Context) -> Array:
     """The array in the element type of its value; floats may change precision, nothing else."""
     dtype = context.dtype(value.dtype)
     integers = array.dtype.kind in "iu"
-    kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}[DTYPES[value.dtype].kind]
-    if array.dtype.kind not in kinds:
+    kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}[kind_of(DTYPES[value.dtype])]
+    if kind_of(array.dtype) not in kinds:
         raise ValueError(f"{what} must be {value.dtype}, found {array.dtype}")
     converted = array.astype(dtype, copy=False)
     if integers and not np.array_equal(converted, array):

@@ -42,6 +42,7 @@ STAGES = ("syntax", "graph", "gradient", "optimized", "plan")
 PROGRAMS = ("predict", "evaluate", "train", "evaluate_metrics", "train_metrics")
 DEVICES = ("cpu", "cuda", "auto")
 PRECISIONS = ("default", "strict", "double")
+STORES = ("bf16",)
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,16 @@ OPTIONS: tuple[Option, ...] = (
         "NAME",
         "default",
         choices=PRECISIONS,
+    ),
+    Option(
+        ("--store",),
+        "the element type that weights are stored in: bf16 halves the file; computing and training "
+        "stay in f32",
+        ("compile", "train", "dump"),
+        "compile(store=)",
+        "TYPE",
+        "as declared",
+        choices=STORES,
     ),
     Option(
         ("--device",),

@@ -37,20 +37,24 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class PlanVariable:
-    """`kind`: parameter, state, slot or constant."""
+    """`kind`: parameter, state, slot or constant. `master_of`, of a slot: the parameter that is
+    stored narrow, and whose value training keeps here in full.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     kind: str
+    master_of: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        made = {
             "name": self.name,
             "dtype": self.dtype,
             "shape": list(self.shape),
             "kind": self.kind,
         }
+        return {**made, "master_of": self.master_of} if self.master_of else made
 
 
 @dataclass(frozen=True)
@@ -195,9 +199,9 @@ def print_plan(plan: Plan) -> str:
     strict = " strict" if plan.strict else ""
     lines = [f"plan {plan.version}{strict}", " ".join(["symbols", *plan.symbols])]
     for index, variable in enumerate(plan.variables):
-        lines.append(
-            f"v{index}: {_type(variable.dtype, variable.shape)} = {variable.kind} {variable.name}"
-        )
+        master = f" master of {variable.master_of}" if variable.master_of else ""
+        type = _type(variable.dtype, variable.shape)
+        lines.append(f"v{index}: {type} = {variable.kind} {variable.name}{master}")
     for name, program in plan.programs.items():
         lines += ["", f"program {name}"]
         lines += [f"  {line}" for line in program_lines(program)]

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from .dims import Dim, Poly, exact_quotient, symbol
-from .graph import FLOATS, Graph, Node, Value
+from .dtypes import FLOATS
+from .graph import Graph, Node, Value
 
 
 class Kind(Enum):

@@ -14,7 +14,8 @@ from typing import Any
 
 from .builder import Builder
 from .dims import Poly, product
-from .graph import DTYPES, Graph, Input, Node, Value
+from .dtypes import DTYPES
+from .graph import Graph, Input, Node, Value
 from .least_cut import least_cut
 from .rows import Kind, Rows, batch_symbol, parts_of_row
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import FLOATS, Node, Value, Variable
+from .dtypes import FLOATS, NARROW
+from .graph import Node, Value, Variable
 
 
 class Size(IntEnum):
@@ -64,14 +65,14 @@ class Slopes:
         return Flow(masked, tuple(self._known(operand) for operand in node.operands))
 
     def _known(self, value: Value) -> Size:
-        return self.sizes.get(value, Size.ANY if value.dtype in FLOATS else Size.FINITE)
+        return self.sizes.get(value, Size.ANY if value.dtype in (*FLOATS, *NARROW) else Size.FINITE)
 
     def _size(self, node: Node, result: Value) -> Size:
         if "constant" in node.op.traits:
             return _size_of(node.attributes["value"])
         if node.op.size > Size.ANY:
             return node.op.size
-        if result.dtype not in FLOATS:
+        if result.dtype not in (*FLOATS, *NARROW):
             return Size.FINITE
         return self._known(node.operands[0]) if "moves" in node.op.traits else Size.ANY
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dims import Dim, product
+from .dtypes import DTYPES
 from .fixed_values import fixed_values
-from .graph import DTYPES, Graph, Node
+from .graph import Graph, Node
 from .ops.base import cost_of_node
 
 

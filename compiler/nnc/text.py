@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from .dims import Dim, parse_dim
-from .graph import DTYPES, Graph, Input, Node, Origin, Type, Value, Variable
+from .dtypes import DTYPES, name_of
+from .graph import Graph, Input, Node, Origin, Type, Value, Variable
 
 Array = np.ndarray[Any, Any]
 VARIABLE_KINDS = ("parameter", "state", "slot")
@@ -84,7 +85,8 @@ def _lines(
     for variable in graph.variables:
         frozen = "" if variable.trainable else " frozen"
         head = f"{indent}{name(variable.value)}: {type_text(variable.value.type)}"
-        yield f"{head} = {variable.kind} {_name(variable.name)}{frozen}", None
+        master = f" master_of {_name(variable.master_of)}" if variable.master_of else ""
+        yield f"{head} = {variable.kind} {_name(variable.name)}{frozen}{master}", None
     for node in graph.nodes:
         yield f"{indent}{_node_line(node, name, inline_limit)}", node
         if node.body is not None:
@@ -148,11 +150,9 @@ def _plain_text(value: Any) -> str:
 
 
 def _array_text(array: Array, result: Type, inline_limit: int) -> str:
-    fits = DTYPES.get(result.dtype) == array.dtype and result.shape == array.shape
+    kind = name_of(array.dtype) or str(array.dtype)
+    fits = kind == result.dtype and result.shape == array.shape
     if not fits or array.size > inline_limit:
-        kind = next(
-            (name for name, dtype in DTYPES.items() if dtype == array.dtype), str(array.dtype)
-        )
         shape = tuple(int(d) for d in array.shape)
         return f"<{type_text(Type(kind, shape))} {digest(array)}>"
 
@@ -246,7 +246,9 @@ class _GraphParser:
         elif word in VARIABLE_KINDS:
             name = self.name()
             trainable = self.peek() != "frozen" or not self.take()
-            self.variables.append(self.variable(word, name, results[0], trainable))
+            master_of = self.name() if self.peek() == "master_of" and self.take() else ""
+            made = self.variable(word, name, results[0], trainable)
+            self.variables.append(replace(made, master_of=master_of))
         else:
             self.nodes.append(self.node(word, tuple(results)))
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .dtypes import DTYPES
 from .errors import InternalError
-from .graph import DTYPES, Graph, Node, Value, with_body
+from .graph import Graph, Node, Value, with_body
 from .ops.base import ShapeError
 from .text import VARIABLE_KINDS, lines_around, type_text
 

@@ -21,7 +21,7 @@ DTYPES = (
     "bool",
 )  # fmt: skip
 """The element types a tensor type may name."""
-AVAILABLE = ("f32", "f64", "i32", "i64", "u8", "bool")
+AVAILABLE = ("f32", "f64", "bf16", "i32", "i64", "u8", "bool")
 """Those that this version of the compiler has."""
 
 

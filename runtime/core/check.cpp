@@ -1,6 +1,8 @@
 // The complete check of a plan. Nothing of a plan is used before it passed here.
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 
 #include "nnrt/program.h"
 
@@ -121,7 +123,8 @@ class ProgramChecker {
                   where + ": a clock is a scalar float");
       }
       NNC_CHECK(input.limit >= -1, where + " has a negative limit");
-      NNC_CHECK(input.limit < 0 || !is_float(spec.dtype), where + " has a limit but is no integer");
+      NNC_CHECK(input.limit < 0 || info_of(spec.dtype).kind == DTypeKind::integer,
+                where + " has a limit but is no integer");
     }
     for (size_t i = 0; i < program_.buffers.size(); ++i) {
       const BufferSpec& spec = program_.buffers[i];
@@ -172,9 +175,9 @@ class ProgramChecker {
     if (!step.tile) return;
     NNC_CHECK(accepted, "this kernel takes no tile program");
     const TileProgram& tile = *step.tile;
-    NNC_CHECK(tile.role == *accepted, std::string("this kernel takes a tile program of the role `") +
-                                          name_of(*accepted) + "`, found `" + name_of(tile.role) +
-                                          "`");
+    NNC_CHECK(tile.role == *accepted,
+              std::string("this kernel takes a tile program of the role `") + name_of(*accepted) +
+                  "`, found `" + name_of(tile.role) + "`");
     for (const Dim& dim : tile.domain) use(dim);
     for (const TileInstruction& instruction : tile.code) {
       if (instruction.op == "dim") use(instruction.dim);
@@ -283,11 +286,24 @@ class ProgramChecker {
   ProgramInfo info_;
 };
 
+using Variables = std::map<std::string, const VariableSpec*>;
+
+// A master has the shape of its parameter, and a type that computes.
+void check_master(const Variables& variables, const VariableSpec& master) {
+  if (master.master_of.empty()) return;
+  const auto found = variables.find(master.master_of);
+  const VariableSpec* parameter = found != variables.end() ? found->second : nullptr;
+  NNC_CHECK(parameter != nullptr && parameter->kind == "parameter" && master.kind == "slot" &&
+                info_of(parameter->dtype).kind == DTypeKind::narrow && is_float(master.dtype) &&
+                parameter->shape == master.shape,
+            "variable `" + master.name + "` cannot be the master of `" + master.master_of + "`");
+}
+
 void check_variables(const Plan& plan) {
-  std::set<std::string> names;
+  Variables variables;
   for (const VariableSpec& variable : plan.variables) {
     const std::string where = "variable `" + variable.name + "`";
-    NNC_CHECK(!variable.name.empty() && names.insert(variable.name).second,
+    NNC_CHECK(!variable.name.empty() && variables.emplace(variable.name, &variable).second,
               where + " is named twice or has no name");
     NNC_CHECK(variable.kind == "parameter" || variable.kind == "state" || variable.kind == "slot" ||
                   variable.kind == "constant",
@@ -296,6 +312,7 @@ void check_variables(const Plan& plan) {
               where + " has more than 8 dimensions");
     checked_bytes({variable.dtype, variable.shape}, where);
   }
+  for (const VariableSpec& variable : plan.variables) check_master(variables, variable);
 }
 
 }  // namespace

@@ -102,7 +102,8 @@ BoundProgram& Executor::bind_symbols(size_t program, const std::vector<int64_t>&
   return add(program, context_->bind(program, symbols_));
 }
 
-void Executor::check_shapes(size_t program, const BoundProgram& bound, const ShapeView* shapes) const {
+void Executor::check_shapes(size_t program, const BoundProgram& bound,
+                            const ShapeView* shapes) const {
   const Program& spec = *executable_.programs()[program].program;
   for (size_t i = 0; i < spec.inputs.size(); ++i) {
     const size_t buffer = static_cast<size_t>(spec.inputs[i].buffer);

@@ -105,6 +105,7 @@ VariableSpec to_variable(const Value& source) {
   result.dtype = to_dtype(field(source, "dtype"));
   result.shape = map_list(field(source, "shape"), to_integer);
   result.kind = to_string(field(source, "kind"));
+  result.master_of = optional_string(source, "master_of", "");
   return result;
 }
 

@@ -2,7 +2,7 @@
 #include "core/safetensors.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -16,13 +16,6 @@ using json::Value;
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxHeader = 100'000'000;  // as in safetensors itself
-
-constexpr std::array<std::pair<std::string_view, DType>, 6> kStored = {{{"F32", DType::f32},
-                                                                        {"F64", DType::f64},
-                                                                        {"I32", DType::i32},
-                                                                        {"I64", DType::i64},
-                                                                        {"U8", DType::u8},
-                                                                        {"BOOL", DType::boolean}}};
 
 class Reader {
  public:
@@ -75,12 +68,12 @@ class Reader {
     require(entry.is(Kind::object), what + " is no object");
     const std::optional<Value> kind = entry.find("dtype");
     const auto* const stored =
-        std::find_if(kStored.begin(), kStored.end(), [&](const auto& candidate) {
-          return kind && kind->is(Kind::string) && kind->text() == candidate.first;
+        std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DTypeInfo& candidate) {
+          return kind && kind->is(Kind::string) && kind->text() == candidate.stored;
         });
-    require(stored != kStored.end(), what + " has no known `dtype`");
+    require(stored != std::end(kDTypes), what + " has no known `dtype`");
     StoredArray result;
-    result.info = {stored->second, sizes(entry, "shape", what)};
+    result.info = {static_cast<DType>(stored - std::begin(kDTypes)), sizes(entry, "shape", what)};
     const std::vector<int64_t> offsets = sizes(entry, "data_offsets", what);
     require(offsets.size() == 2 && offsets[0] <= offsets[1] &&
                 static_cast<uint64_t>(offsets[1]) <= data_.size(),

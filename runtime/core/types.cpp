@@ -4,18 +4,14 @@
 namespace nnrt {
 namespace {
 
-constexpr std::array<const char*, 6> kDTypeNames = {"f32", "f64", "i32", "i64", "u8", "bool"};
-
 // Far above any memory, far below overflow of element counts times small factors.
 constexpr int64_t kMaxElements = int64_t{1} << 48;
 
 }  // namespace
 
-const char* name_of(DType type) { return kDTypeNames[static_cast<size_t>(type)]; }
-
 DType dtype_from(const std::string& name) {
-  for (size_t i = 0; i < kDTypeNames.size(); ++i) {
-    if (name == kDTypeNames[i]) return static_cast<DType>(i);
+  for (size_t i = 0; i < kDTypeCount; ++i) {
+    if (name == kDTypes[i].name) return static_cast<DType>(i);
   }
   throw Error("there is no element type `" + name + "`");
 }

@@ -48,6 +48,10 @@ const KernelTables& kernel_tables_of(Isa isa) {
   throw Error(std::string("the instruction set ") + name_of(isa) + " is not compiled in");
 }
 
+const KernelTables* vector_kernels(Isa isa, DType type) {
+  return isa == Isa::reference || type != DType::f32 ? nullptr : &kernel_tables_of(isa);
+}
+
 double measure_peak(Isa isa) {
   using Clock = std::chrono::steady_clock;
   constexpr int64_t kRounds = 20000;

@@ -32,6 +32,16 @@ struct KernelTables {
 // generic's.
 const KernelTables& kernel_tables_of(Isa isa);
 
+// The vector kernels that compute in an element type; null where the reference loops do.
+const KernelTables* vector_kernels(Isa isa, DType type);
+
+// The instance of a reference loop for a float type: `loop` is a lambda over that type.
+template <class Loop>
+auto reference_loop(DType type, Loop loop) {
+  return type == DType::f64 ? loop.template operator()<double>()
+                            : loop.template operator()<float>();
+}
+
 // What one core's multiply-adds reach with the vectors of an instruction set, in FLOP/s, measured
 // in about a millisecond.
 double measure_peak(Isa isa);

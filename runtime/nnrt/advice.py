@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrt.dtypes import kind_of
+
 if TYPE_CHECKING:
     from nnrt.validate import Input
 
@@ -62,7 +64,11 @@ def one_hot(array: Array, item: Input, name: str) -> str:
         return ""
     if ((array == 0) | (array == 1)).all() and (array.sum(-1) == 1).all():
         return f"Its rows are one-hot, with a 1 at the class: `{name}.argmax(-1)`."
-    if array.dtype.kind == "f" and (array >= 0).all() and np.allclose(array.sum(-1), 1, atol=1e-3):
+    if (
+        kind_of(array.dtype) == "f"
+        and (array >= 0).all()
+        and np.allclose(array.sum(-1), 1, atol=1e-3)
+    ):
         sizes = ", ".join(map(str, [*item.shape, shape[-1]]))
         return (
             f"Its rows are probabilities: `{name}.argmax(-1)` is the likeliest class; to learn "

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from nnrt.dtypes import TYPES, kind_of, numpy_type
 from nnrt.errors import Error
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-NUMBERS = "biuf"  # the kinds of NumPy's types that are numbers
+NUMBERS = "biuf"  # the kinds of types that are numbers
 # How deep lists are searched for masked arrays.
 DEPTH = 8
 MISSING = ("NoneType", "NAType", "NaTType", "MaskedConstant")
@@ -24,7 +25,7 @@ MISSING = ("NoneType", "NAType", "NaTType", "MaskedConstant")
 
 def plain(value: Any, what: str, name: str, dtype: str) -> Array:
     """`what` names the array in an error, `name` in an expression; `dtype` is the one wanted."""
-    if type(value) is np.ndarray and value.dtype.kind in NUMBERS:
+    if type(value) is np.ndarray and kind_of(value.dtype) in NUMBERS:
         return value
     masked = sum(int(np.ma.getmaskarray(part).sum()) for part in masked_parts(value, DEPTH))
     if masked:
@@ -38,7 +39,7 @@ def plain(value: Any, what: str, name: str, dtype: str) -> Array:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
         raise Error(f"{what}: no array can be made of it ({error}).", "N0702") from error
-    if array.dtype.kind not in NUMBERS:
+    if kind_of(array.dtype) not in NUMBERS:
         found = f"found {array.dtype}. {into_numbers(array, value, name, dtype)}"
         raise Error(f"{what}: expected {dtype}, {found}".rstrip(), "N0702")
     return array
@@ -91,6 +92,8 @@ def into_numbers(array: Array, value: Any, name: str, dtype: str) -> str:
             f"Its fields are{names}: `np.stack([{name}[field] for field in {name}.dtype.names], "
             "axis=-1)` puts them side by side."
         )
+    if array.dtype == np.dtype("V2"):  # what NumPy makes of bf16 that it has saved
+        return f"If it is bf16: `{name}.view(ml_dtypes.bfloat16)`."
     return f"Convert it: `{name}.astype(np.float32)`."
 
 
@@ -104,7 +107,7 @@ def of_objects(array: Array, name: str, dtype: str) -> str:
             )
     items = array.ravel().tolist()
     if all(isinstance(item, (int, float, np.number, Decimal, Fraction)) for item in items):
-        return f"All are numbers: `{name}.astype(np.{np_name(dtype)})`."
+        return f"All are numbers: `{name}.astype({np_name(dtype)})`."
     if all(isinstance(item, (str, bytes)) for item in items):
         return of_text(array, name, dtype)
     odd = next(item for item in items if not isinstance(item, (int, float, np.number)))
@@ -116,7 +119,7 @@ def of_objects(array: Array, name: str, dtype: str) -> str:
 def of_text(array: Array, name: str, dtype: str) -> str:
     try:
         array.astype(np.float64)
-        return f"Its texts are numbers: `{name}.astype(np.{np_name(dtype)})`."
+        return f"Its texts are numbers: `{name}.astype({np_name(dtype)})`."
     except ValueError:
         pass
     if dtype[0] not in "iu":
@@ -143,5 +146,7 @@ def of_times(array: Array, name: str, dtype: str) -> str:
 
 
 def np_name(dtype: str) -> str:
-    names = {"f32": "float32", "f64": "float64", "i32": "int32", "i64": "int64", "u8": "uint8"}
-    return names.get(dtype, "bool_")
+    """How Python names an element type: `np.float32`."""
+    if TYPES[dtype].kind == "narrow":
+        return f"ml_dtypes.{numpy_type(dtype).name}"
+    return "np.bool_" if dtype == "bool" else f"np.{numpy_type(dtype).name}"

@@ -17,18 +17,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nnrt import archive, reading
+from nnrt.dtypes import STORED, TYPES, name_of, numpy_type
 from nnrt.errors import Error
 from nnrt.manifest import check_manifest, is_list_of
 from nnrt.memory import require
-from nnrt.validate import DTYPES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 PARTS = ("manifest.json", "plan.json", "weights.safetensors")
 SOURCES = "sources/"
 HEADER_LIMIT = 100_000_000  # bytes of the names and shapes of weights, as in safetensors itself
-SAFETENSORS = {"f32": "F32", "f64": "F64", "i32": "I32", "i64": "I64", "u8": "U8", "bool": "BOOL"}
-STORED = {text: DTYPES[name] for name, text in SAFETENSORS.items()}
 DATE = (1980, 1, 1, 0, 0, 0)  # always the same, so that equal models are equal files
 
 
@@ -86,7 +84,7 @@ def bytes_of(
 ) -> int:
     """How large the file gets, with room for what a training adds to the manifest."""
     weights = sum(
-        prod(variable["shape"]) * DTYPES[variable["dtype"]].itemsize + len(variable["name"]) + 200
+        prod(variable["shape"]) * TYPES[variable["dtype"]].bytes + len(variable["name"]) + 200
         for variable in plan["variables"]
     )
     texts = sum(len(json.dumps(part)) for part in (plan, manifest, dict(sources)))
@@ -112,10 +110,11 @@ def pack_weights(weights: Mapping[str, Array]) -> bytes:
     """The safetensors format: length of the header, header in JSON, data."""
     header: dict[str, Any] = {}
     offset = 0
-    names = {dtype: name for name, dtype in DTYPES.items()}
     for name, array in weights.items():
+        dtype = name_of(array.dtype)
+        assert dtype is not None
         header[name] = {
-            "dtype": SAFETENSORS[names[array.dtype]],
+            "dtype": TYPES[dtype].stored,
             "shape": list(array.shape),
             "data_offsets": [offset, offset + array.nbytes],
         }
@@ -126,7 +125,9 @@ def pack_weights(weights: Mapping[str, Array]) -> bytes:
     output.write(len(text).to_bytes(8, "little"))
     output.write(text)
     for array in weights.values():
-        output.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        output.write(
+            np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b""
+        )
     return output.getvalue()
 
 
@@ -213,15 +214,15 @@ def unpack_weights(content: bytes) -> dict[str, Array]:
             raise damaged
         if len(offsets) != 2 or not is_list_of(offsets, int):
             raise damaged
-        dtype, shape = STORED.get(kind), entry["shape"]
+        known, shape = STORED.get(kind), entry["shape"]
         begin, end = offsets
-        if dtype is None or min([0, *shape]) < 0 or not 0 <= begin <= end <= len(data):
+        if known is None or min([0, *shape]) < 0 or not 0 <= begin <= end <= len(data):
             raise damaged
-        if end - begin != prod(shape) * dtype.itemsize:
+        if end - begin != prod(shape) * TYPES[known].bytes:
             raise damaged
         places.append((begin, end))
         try:
-            weights[name] = np.frombuffer(data[begin:end], dtype).reshape(shape)
+            weights[name] = np.frombuffer(data[begin:end], numpy_type(known)).reshape(shape)
         except (ValueError, OverflowError) as error:  # a shape that NumPy cannot have
             raise damaged from error
     places.sort()

@@ -9,10 +9,10 @@ from typing import Any
 
 from nnrt import course
 from nnrt._engine import evaluate_dimension
+from nnrt.dtypes import TYPES
 from nnrt.errors import Error
 from nnrt.numbers import LARGEST, MOST_EPOCHS, shown
 from nnrt.programs import data_inputs, numbers, rest_of
-from nnrt.validate import DTYPES
 
 FORMAT = 1
 PRECISIONS = ("default", "strict", "double")
@@ -135,8 +135,8 @@ def check_interface(items: Any, key: str) -> None:
         name, dtype, shape = (item.get(part) for part in ("name", "dtype", "shape"))
         require(isinstance(name, str) and name not in names, f"{place}.name", name, "a new name")
         names.add(name)
-        known = isinstance(dtype, str) and dtype in DTYPES
-        require(known, f"{place}.dtype", dtype, f"one of {', '.join(DTYPES)}")
+        known = isinstance(dtype, str) and dtype in TYPES
+        require(known, f"{place}.dtype", dtype, f"one of {', '.join(TYPES)}")
         sound = isinstance(shape, list) and all(
             isinstance(size, str) or is_whole(size, 0, LARGEST) for size in shape
         )

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnrt._engine import evaluate_dimension, machine
+from nnrt.dtypes import TYPES
 from nnrt.errors import Error
 from nnrt.programs import numbers, open_sizes, rest_of
-from nnrt.validate import DTYPES
 
 if TYPE_CHECKING:
     from nnrt._engine import LoopResult
@@ -92,7 +92,7 @@ def check_room(model: Model, program: str, arrays: Sequence[Array], rows: int) -
                 dim if isinstance(dim, int) else evaluate_dimension(dim, known)
                 for dim in item.shape
             ]
-            needed += math.prod(shape) * DTYPES[item.dtype].itemsize
+            needed += math.prod(shape) * TYPES[item.dtype].bytes
     enough = needed < free
     try:
         if enough:

@@ -15,6 +15,7 @@ from nnrt import foreign_names, numbers, validate
 from nnrt._engine import Engine
 from nnrt.arrays import plain
 from nnrt.course import KEY, Course
+from nnrt.dtypes import numpy_type
 from nnrt.errors import Error, IndexOutside, Notice
 from nnrt.manifest import check_agreement, check_manifest
 from nnrt.outputs import Outputs
@@ -179,7 +180,7 @@ class Model:
             if name not in weights:
                 raise Error(f"the compiled model has no value for `{name}`.", "N0710")
             array = plain(weights[name], f"the value of `{name}`", "value", info["dtype"])
-            if array.dtype != validate.DTYPES[info["dtype"]] or array.shape != info["shape"]:
+            if array.dtype != numpy_type(info["dtype"]) or array.shape != info["shape"]:
                 raise Error(
                     f"the value of `{name}` is {validate.type_text(array)} and should be "
                     f"{info['dtype']}{list(info['shape'])}.",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from nnrt.arrays import plain
+from nnrt.dtypes import TYPES
 from nnrt.errors import Error
 from nnrt.foreign_names import refuse_call
 from nnrt.text import visible
-from nnrt.validate import DTYPES, converted
+from nnrt.validate import converted
 
 if TYPE_CHECKING:
     from nnrt._engine import Engine
@@ -32,6 +33,7 @@ class Variables(Mapping[str, Array]):
         self._engine = engine
         self._kind = kind
         self._infos = {info["name"]: info for info in engine.variables if info["kind"] == kind}
+        self._masters = {info["master_of"]: info for info in engine.variables if info["master_of"]}
 
     def full_name(self, name: str) -> str:
         if name in self._infos:
@@ -49,14 +51,19 @@ class Variables(Mapping[str, Array]):
     def __setitem__(self, name: str, value: Any) -> None:
         info = self._infos[self.full_name(name)]
         what, dtype = f"`{info['name']}`", info["dtype"]
-        array = converted(plain(value, what, "value", dtype), dtype, what, "value")
+        given = plain(value, what, "value", dtype)
+        array = converted(given, dtype, what, "value")
         if array.shape != info["shape"]:
             raise Error(
                 f"`{info['name']}` has the shape {list(info['shape'])}, and the array given has "
                 f"{list(array.shape)}.",
                 "N0703",
             )
-        self._engine.set_variable(info["name"], array)
+        arrays = {info["name"]: array}
+        master = self._masters.get(info["name"])
+        if master is not None:  # training goes on from it
+            arrays[master["name"]] = converted(given, master["dtype"], what, "value")
+        self._engine.set_variables(arrays)
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         refuse_call(f"{self._kind}s")
@@ -82,8 +89,16 @@ class Variables(Mapping[str, Array]):
     @property
     def nbytes(self) -> int:
         return sum(
-            prod(info["shape"]) * DTYPES[info["dtype"]].itemsize for info in self._infos.values()
+            prod(info["shape"]) * TYPES[info["dtype"]].bytes for info in self._infos.values()
         )
+
+    def narrow(self) -> list[str]:
+        """How many numbers are stored in each narrow type, as text."""
+        counts: dict[str, int] = {}
+        for info in self._infos.values():
+            if TYPES[info["dtype"]].kind == "narrow":
+                counts[info["dtype"]] = counts.get(info["dtype"], 0) + prod(info["shape"])
+        return [f"stored as {dtype}: {count:,}" for dtype, count in counts.items()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)

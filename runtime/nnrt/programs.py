@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from nnrt.validate import Input
@@ -46,15 +46,23 @@ def rest_of(program: str) -> str:
     return f"{program}_metrics"
 
 
+def with_parameters(plan: Mapping[str, Any], used: Set[int]) -> list[int]:
+    """The variables, and the parameters of the masters among them."""
+    masters = {plan["variables"][index].get("master_of") for index in used}
+    named = [i for i, variable in enumerate(plan["variables"]) if variable["name"] in masters]
+    return sorted({*used, *named})
+
+
 def pruned(plan: Mapping[str, Any], programs: Sequence[str]) -> dict[str, Any]:
     """The plan with these programs alone, and only the variables that they use."""
-    used = sorted(
+    used = with_parameters(
+        plan,
         {
             buffer["variable"]
             for name in programs
             for buffer in plan["programs"][name]["buffers"]
             if buffer.get("variable") is not None and buffer["variable"] >= 0
-        }
+        },
     )
     number = {old: new for new, old in enumerate(used)}
 

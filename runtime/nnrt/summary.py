@@ -24,7 +24,8 @@ def summary(model: Model) -> str:
     lines = [repr(model)[1:-1]]
     lines += table([HEADER, *rows]) if rows else []
     parameters, states = model.parameters, model.states.elements
-    lines.append(f"parameters: {parameters.elements:,} ({bytes_text(parameters.nbytes)})")
+    line = f"parameters: {parameters.elements:,} ({bytes_text(parameters.nbytes)})"
+    lines.append("; ".join([line, *parameters.narrow()]))
     if states:
         lines.append(f"states: {states:,}")
     if flops and all(value is not None for value in flops):

@@ -15,19 +15,10 @@ import numpy as np
 
 from nnrt import advice
 from nnrt.arrays import expression, plain
+from nnrt.dtypes import kind_of, numpy_type, text_of
 from nnrt.errors import Error
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-DTYPES: dict[str, np.dtype[Any]] = {
-    "f32": np.dtype(np.float32),
-    "f64": np.dtype(np.float64),
-    "i32": np.dtype(np.int32),
-    "i64": np.dtype(np.int64),
-    "u8": np.dtype(np.uint8),
-    "bool": np.dtype(np.bool_),
-}
-NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ class Input:
 
 
 def type_text(array: Array) -> str:
-    return f"{NAMES.get(array.dtype, str(array.dtype))}[{', '.join(map(str, array.shape))}]"
+    return f"{text_of(array.dtype)}[{', '.join(map(str, array.shape))}]"
 
 
 def match(
@@ -99,14 +90,14 @@ def checked(values: Sequence[Any], inputs: Sequence[Input], *, finite: bool = Fa
     arrays = []
     for value, item in zip(values, inputs, strict=True):
         array = value if type(value) is np.ndarray else as_array(value, item)
-        if array.dtype != DTYPES[item.dtype]:
+        if array.dtype != numpy_type(item.dtype):
             array = as_array(array, item)
             if not advice.fits(array.shape, item.shape):
                 raise wrong_shape(array, item, value)
             named = expression(value, item.name)
             array = converted(array, item.dtype, f"input `{item.name}`", named)
         check_shape(array, item, symbols, value)
-        if finite and array.dtype.kind == "f":
+        if finite and kind_of(array.dtype) == "f":
             check_finite(array, item)
         if item.limit >= 0:
             check_limit(array, item)
@@ -149,13 +140,13 @@ def wrong_shape(array: Array, item: Input, value: Any) -> Error:
 
 def converted(array: Array, dtype: str, what: str, named: str) -> Array:
     """The array of numbers in the wanted type, where that loses nothing that matters."""
-    wanted = DTYPES[dtype]
-    kind = array.dtype.kind
+    wanted = numpy_type(dtype)
+    kind = kind_of(array.dtype)
     if array.dtype == wanted:
         return array
-    if (wanted.kind == "b" and kind != "b") or (kind == "f" and wanted.kind != "f"):
+    if (wanted.kind == "b" and kind != "b") or (kind == "f" and kind_of(wanted) != "f"):
         raise Error(
-            f"{what}: expected {dtype}, found {NAMES.get(array.dtype, array.dtype)}."
+            f"{what}: expected {dtype}, found {text_of(array.dtype)}."
             + advice.for_type(array, dtype, wanted, named),
             "N0702",
         )

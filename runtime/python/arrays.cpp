@@ -7,26 +7,23 @@
 namespace nnrt::python {
 namespace {
 
-// Type number and item size: `l` and `q` are both 64 bits wide here and must both count as i64.
-struct NumpyType {
-  char kind;
-  size_t size;
-};
-
-NumpyType kind_of(DType type) {
-  switch (type) {
-    case DType::f32:
-    case DType::f64:
-      return {'f', size_of(type)};
-    case DType::i32:
-    case DType::i64:
-      return {'i', size_of(type)};
-    case DType::u8:
-      return {'u', 1};
-    case DType::boolean:
-      return {'b', 1};
+template <class Storage>
+py::dtype numpy_type_of() {
+  return py::dtype::of<Storage>();
+}
+template <>
+py::dtype numpy_type_of<Truth>() {
+  return py::dtype::of<bool>();
+}
+// NumPy has no bf16 of its own.
+template <>
+py::dtype numpy_type_of<BFloat16>() {
+  try {
+    return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ImportError)) throw;
   }
-  return {'f', 4};
+  throw Error("arrays of bf16 need the package ml_dtypes: `pip install ml_dtypes`");
 }
 
 // Guarded memory: the array ends at a page that may not be touched. Inputs, which own what they
@@ -44,27 +41,18 @@ py::array guarded_array(const TensorInfo& info, size_t unit) {
 
 py::dtype numpy_type(DType type) {
   switch (type) {
-    case DType::f32:
-      return py::dtype::of<float>();
-    case DType::f64:
-      return py::dtype::of<double>();
-    case DType::i32:
-      return py::dtype::of<int32_t>();
-    case DType::i64:
-      return py::dtype::of<int64_t>();
-    case DType::u8:
-      return py::dtype::of<uint8_t>();
-    case DType::boolean:
-      return py::dtype::of<bool>();
+#define NNC_DTYPE(type, name, Storage, kind, stored) \
+  case DType::type:                                  \
+    return numpy_type_of<Storage>();
+#include "nnrt/dtypes.def"
   }
-  return py::dtype::of<float>();
+  throw Error("there is no such element type");
 }
 
+// NumPy's equality: `l` and `q` are both 64 bits wide here and both count as i64.
 bool has_type(const py::array& array, DType type) {
-  const NumpyType wanted = kind_of(type);
-  const py::dtype found = array.dtype();
-  return found.kind() == wanted.kind && static_cast<size_t>(found.itemsize()) == wanted.size &&
-         found.byteorder() != '>';
+  const py::dtype found = array.dtype(), wanted = numpy_type(type);
+  return found.is(wanted) || found.equal(wanted);
 }
 
 py::array new_array(const TensorInfo& info) {

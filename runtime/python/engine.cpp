@@ -27,6 +27,7 @@ py::list Engine::variables() const {
     entry["dtype"] = name_of(variable.dtype);
     entry["shape"] = py::tuple(py::cast(variable.shape));
     entry["kind"] = variable.kind;
+    entry["master_of"] = variable.master_of;
     result.append(entry);
   }
   return result;

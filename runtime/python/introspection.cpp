@@ -92,6 +92,18 @@ void add_introspection(py::module_& module) {
       },
       py::arg("text"), py::arg("symbols"), "The value of a dimension in text form.");
   module.def(
+      "element_types",
+      [] {
+        py::list types;
+        for (const DTypeInfo& info : kDTypes)
+          types.append(py::make_tuple(info.name, info.bytes, info.kind_name, info.stored));
+        return types;
+      },
+      "Every element type: its name, bytes, kind, and name in safetensors.");
+  module.def(
+      "numpy_type", [](const std::string& name) { return numpy_type(dtype_from(name)); },
+      py::arg("name"), "NumPy's type for an element type.");
+  module.def(
       "peak_flops", [](const std::string& isa) { return measure_peak(isa_from(isa)); },
       py::arg("isa"), py::call_guard<py::gil_scoped_release>(),
       "What one core's multiply-adds reach with an instruction set, in FLOP/s, measured now.");

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from nnc import interpret
 from nnc.dims import Dim, evaluate
-from nnc.graph import DTYPES
+from nnc.dtypes import DTYPES
 from nnc.lower.fuse import MOST_INSTRUCTIONS, MOST_LOADS, MOST_STORES, NUMBERS
 from nnc.ops import all_operators, operator, philox
 from nnc.ops.base import Context, resolve

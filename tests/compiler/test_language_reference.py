@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
+from nnc.dtypes import DTYPES
 from nnc.elaborate import elaborate
 from nnc.elaborate.builtins import builtins
-from nnc.graph import DTYPES
 from nnc.operator_page import operators, with_operators
 from nnlang import parse
 from nnlang.syntax import AVAILABLE, Net, Source

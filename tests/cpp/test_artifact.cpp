@@ -91,10 +91,12 @@ void predicts_the_bits_that_python_does() {
   for (Isa isa : {Isa::reference, Isa::generic, Isa::avx2, Isa::avx512, Isa::neon}) {
     if (isa != Isa::reference && !is_available(isa)) continue;
     for (int threads : {1, 3}) {
-      const auto executable = load_executable(data_path("marks.nnc"), options_for(isa, threads));
-      CHECK(executable->plan().strict);
-      CHECK(executable->step() == 0);
-      CHECK(same_bits(predict(*executable), expected));
+      for (const char* name : {"marks.nnc", "marks_bf16.nnc"}) {
+        const auto executable = load_executable(data_path(name), options_for(isa, threads));
+        CHECK(executable->plan().strict);
+        CHECK(executable->step() == 0);
+        CHECK(same_bits(predict(*executable), expected));
+      }
     }
   }
 }

@@ -120,8 +120,9 @@ int main() {
   };
   for (Isa isa : {Isa::reference, Isa::generic, Isa::avx2, Isa::avx512, Isa::neon}) {
     if (!nnrt::is_available(isa)) continue;
-    const nnrt::TileTable& table = isa == Isa::reference ? nnrt::scalar_tile_table<float>()
-                                                         : *nnrt::kernel_tables_of(isa).tile;
+    const nnrt::TileTable& table = isa == Isa::reference
+                                       ? *nnrt::scalar_tile_table_of(nnrt::DType::f32)
+                                       : *nnrt::kernel_tables_of(isa).tile;
     for (const Function& function : functions) {
       float at = 0;
       double worst = worst_error(table, function, &at);

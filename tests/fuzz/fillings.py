@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnc.dtypes import TYPES
+
 SMALL = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65)
 BIG = (
     *(-(2**63), -(2**31), -(2**31) - 1, -1000, -7, -1, 100, 127, 128, 255, 256, 257, 1000),
@@ -15,7 +17,7 @@ INDICES = (0, 1, 2, 3, 4, 5, -1, -2, 255, 300, 2**31 - 1, -(2**31), 2**40)
 FLOATS = (0.0, -0.0, 1.0, -1.0, 3.5, 1e-45, 1e-40, 1e300, -1e308, 2.0**31, 2.0**63)
 SPECIAL = (*FLOATS, float("nan"), float("inf"), float("-inf"))
 
-DTYPES = ("f32", "f64", "i32", "i64", "u8", "bool")
+DTYPES = tuple(TYPES)
 KINDS = ("input", "variable", "constant", "temporary", "prepared", "output")
 
 DIMENSIONS = (

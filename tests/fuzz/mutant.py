@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nnc.dtypes import DTYPES, FLOATS, NARROW
 from nnrt.artifact import encoded
 from nnrt.errors import Error
 
@@ -20,14 +21,6 @@ from .mutations import Mutator, Plan, Program, steps_of
 
 Array = np.ndarray[Any, Any]
 
-NUMPY = {
-    "f32": np.float32,
-    "f64": np.float64,
-    "i32": np.int32,
-    "i64": np.int64,
-    "u8": np.uint8,
-    "bool": np.bool_,
-}
 BATCHES = (3, 1, 2, 5, 9, 0, 8)
 OTHER_SIZES = (20, 7, 1, 13)
 # For guarded memory: with each, chains of other networks have several bands.
@@ -178,9 +171,9 @@ class Run:
 
     def array(self, dtype: str, shape: tuple[int, ...], hostile: bool) -> Array:
         """Random numbers; hostile ones are no numbers, infinite, or no index."""
-        numbers, kind = self.numbers, NUMPY[dtype]
+        numbers, kind = self.numbers, DTYPES[dtype]
         count = elements_of(shape)
-        if dtype in ("f32", "f64"):
+        if dtype in (*FLOATS, *NARROW):
             values = numbers.standard_normal(count).astype(kind)
             if hostile and count:
                 values[numbers.integers(count)] = numbers.choice(UNUSUAL)

@@ -193,7 +193,8 @@ train X {
     metric distance = mean(abs(logits - target))
 }""",
 }
-# Compiled in every precision: kernels of f64, and those that keep to the order of sums.
+# Compiled in every precision (kernels of f64, and those that keep to the order of sums), and with
+# weights that are stored narrow.
 PRECISE = ("lenet", "misc", "embed")
 
 
@@ -201,11 +202,13 @@ def compile_plans() -> dict[str, Plan]:
     """The plan of each network, as it is read from a file."""
     plans = {}
     for name, text in NETWORKS.items():
-        for precision in ("default", "double", "strict"):
-            if precision != "default" and name not in PRECISE:
+        for choice in ("", "double", "strict", "bf16"):
+            if choice and name not in PRECISE:
                 continue
-            source = read_source(BLOCKS + text)
-            compiled = compile_source(source, Options(precision=precision))
-            key = name if precision == "default" else f"{name} in {precision}"
+            options = Options()
+            if choice:
+                options = Options(store="bf16") if choice == "bf16" else Options(precision=choice)
+            compiled = compile_source(read_source(BLOCKS + text), options)
+            key = f"{name} in {choice}" if choice else name
             plans[key] = json.loads(json.dumps(compiled.plan))
     return plans

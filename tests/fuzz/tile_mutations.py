@@ -121,7 +121,7 @@ def change_epilogue(choose: random.Random, program: dict[str, Any], step: dict[s
     stores = [result]
     if choose.random() < 0.4:
         stores.append(len(buffers))
-        other = choose.choice((dtype, dtype, "u8", "i64", "bool", "f64"))
+        other = choose.choice((dtype, dtype, "u8", "i64", "bool", "f64", "bf16"))
         buffers.append({"dtype": other, "shape": list(shape), "kind": "temporary"})
     code: list[Instruction] = [["load", i] for i in range(len(loads))]
     for _ in range(choose.choice((1, 2, 3, 6))):

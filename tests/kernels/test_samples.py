@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from nnc import interpret, passes
 from nnc.builder import Builder
-from nnc.graph import DTYPES, Graph, Type
+from nnc.dtypes import DTYPES
+from nnc.graph import Graph, Type
 from nnc.lower import combine
 from nnc.ops import all_operators
 from nnc.ops.base import Operator, Sample

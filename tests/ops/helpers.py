@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from nnc.builder import Builder
-from nnc.graph import DTYPES, Graph, Type, Value
+from nnc.dtypes import DTYPES
+from nnc.graph import Graph, Type, Value
 from nnc.interpret import NO_CONTEXT
 from nnc.ops import operator
 from nnc.ops.base import Array, Context, Sample

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from nnc.autodiff import gradients
 from nnc.dims import evaluate, symbol
-from nnc.graph import FLOATS, Type
+from nnc.dtypes import FLOATS
+from nnc.graph import Type
 from nnc.interpret import run
 from nnc.ops import all_operators
 from nnc.ops.base import TRAITS, Array, Context, NotDifferentiable, Operator, Sample, ShapeError

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nnc.graph import DTYPES, Type
+from nnc.dtypes import DTYPES
+from nnc.graph import Type
 from nnc.ops import all_operators
 from nnc.ops.base import Context, Operator, Sample, resolve
 

@@ -1,6 +1,7 @@
-"""The compiled model that the C++ tests load without Python (tests/cpp/test_artifact.cpp).
+"""The compiled models that the C++ tests load without Python (tests/cpp/test_artifact.cpp).
 
-Its numbers are small multiples of powers of two, so every instruction set gives the same bits.
+Their numbers are small multiples of powers of two, so every instruction set gives the same bits,
+and so do weights that are stored as bf16.
 `pytest --accept` writes the files anew, to be committed.
 """
 
@@ -16,7 +17,8 @@ import pytest
 from nnrt import _engine, artifact
 
 DATA = Path(__file__).parents[1] / "cpp" / "data"
-MODEL, EXPECTED = DATA / "marks.nnc", DATA / "marks.txt"
+MODELS = {None: DATA / "marks.nnc", "bf16": DATA / "marks_bf16.nnc"}  # by `store`
+EXPECTED = DATA / "marks.txt"
 ROWS = 5
 SOURCE = """\
 net Marks {
@@ -36,9 +38,9 @@ def images() -> np.ndarray[Any, Any]:
     return (np.arange(ROWS * 64) * 37 % 101 % 8).astype(np.uint8).reshape(ROWS, 8, 8, 1)
 
 
-def compiled(folder: Path) -> nnrt.Model:
+def compiled(folder: Path, store: str | None) -> nnrt.Model:
     (folder / "marks.nn").write_text(SOURCE)
-    model = nnc.compile(folder / "marks.nn", precision="strict")
+    model = nnc.compile(folder / "marks.nn", precision="strict", store=store)
     halves = np.random.default_rng(0)
     model.set_weights(
         {
@@ -53,25 +55,31 @@ def numbers(text: str) -> np.ndarray[Any, Any]:
     return np.array(text.split(), np.float32).reshape(ROWS, 3)
 
 
-def test_the_model_is_what_the_compiler_writes(tmp_path: Path, accept: bool) -> None:
-    model = compiled(tmp_path)
+@pytest.mark.parametrize("store", MODELS)
+def test_the_model_is_what_the_compiler_writes(
+    store: str | None, tmp_path: Path, accept: bool
+) -> None:
+    model = compiled(tmp_path, store)
     model.save(tmp_path / "marks.nnc")
     content = (tmp_path / "marks.nnc").read_bytes()
     if accept:
-        MODEL.write_bytes(content)
+        MODELS[store].write_bytes(content)
         rows = [" ".join(str(float(value)) for value in row) for row in model(images())]
         EXPECTED.write_text("\n".join(rows) + "\n")
     assert len(content) < 8192
-    assert artifact.unzip(MODEL.read_bytes()) == artifact.unzip(content), FIX
+    assert artifact.unzip(MODELS[store].read_bytes()) == artifact.unzip(content), FIX
 
 
+@pytest.mark.parametrize("store", MODELS)
 @pytest.mark.parametrize("isa", ["reference", *_engine.machine()["available_isas"]])
-def test_every_instruction_set_predicts_the_bits_that_cpp_expects(isa: str) -> None:
+def test_every_instruction_set_predicts_the_bits_that_cpp_expects(
+    isa: str, store: str | None
+) -> None:
     expected = numbers(EXPECTED.read_text())
     assert len(np.unique(expected)) > 10
-    parts = artifact.read(MODEL)
+    parts = artifact.read(MODELS[store])
     engine = _engine.Engine(parts.plan, 2, isa)
     engine.set_variables(parts.weights)
     (found,) = engine.call("predict", [images()])
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(nnrt.load(MODEL)(images()), expected)
+    np.testing.assert_array_equal(nnrt.load(MODELS[store])(images()), expected)

@@ -13,6 +13,7 @@ from typing import Any
 import nnrt
 import numpy as np
 import pytest
+from nnc.dtypes import TYPES
 from nnrt import Error, _engine, artifact
 from nnrt.model import Model
 
@@ -150,7 +151,7 @@ def with_hostile_steps(program: dict[str, Any], choose: random.Random) -> dict[s
             if indices:
                 indices[choose.randrange(len(indices))] = choose.randrange(len(changed["buffers"]))
         elif action == 3:
-            buffer["dtype"] = choose.choice(("f32", "f64", "i32", "i64", "u8", "bool"))
+            buffer["dtype"] = choose.choice(tuple(TYPES))
     return changed
 
 

@@ -137,6 +137,7 @@ def compile_options(arguments: Any, overrides: Mapping[str, Any] | None = None) 
         overrides={**chosen.overrides, **(overrides or {})},
         seed=getattr(arguments, "seed", None),
         precision=getattr(arguments, "precision", None) or "default",
+        store=getattr(arguments, "store", None),
     )
 
 

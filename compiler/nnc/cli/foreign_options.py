@@ -46,6 +46,7 @@ NAMES: dict[str, str] = {
     **each("-D --define --config --param --setting --hparam", "--set {value}"),
     **each("--model --model-name --arch", "--net {value}"),
     **each("--save-optimizer --resumable", "--training"),
+    **each("--bf16 --bfloat16", "--store bf16"),
     **each("--ignore-bad --skip-corrupt --skip-errors", "--skip-bad"),
 }
 
@@ -68,8 +69,8 @@ OTHERS: dict[str, str] = {
         "Training goes on from a file that was saved with --training: `nnc train model.nnc`.",
     ),
     **each(
-        "--fp16 --bf16 --amp --mixed-precision --half --dtype",
-        "The types are those of the .nn file.",
+        "--fp16 --amp --mixed-precision --half --dtype",
+        "The types are those of the .nn file; `--store bf16` stores weights in 16 bits.",
     ),
     **each(
         "--momentum --weight-decay --weight_decay --wd",

@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from nnrt.dtypes import kind_of
 from nnrt.kinds import ARRAYS, TABLE, Kind
 from nnrt.text import visible
 from nnrt.writing import target
@@ -89,9 +90,13 @@ def files_read(arguments: argparse.Namespace, model: Model | None = None) -> lis
 
 
 def write_arrays(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
-    """An .npz file. `numpy.savez` cannot have an array named `file`."""
+    """An .npz file. `numpy.savez` cannot have an array named `file`, and NumPy cannot read bf16
+    that it wrote: such arrays are written as f32, which holds the same numbers.
+    """
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
+            if kind_of(array.dtype) == "f" and array.dtype.kind != "f":
+                array = array.astype(np.float32)
             entry = zipfile.ZipInfo(f"{name}.npy")  # without today's date: the same bytes again
             with archive.open(entry, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
@@ -110,7 +115,7 @@ def class_names(model: Model, outputs: Mapping[str, Array]) -> dict[str, tuple[s
     targets = [texts for name, texts in known.items() if name not in inputs]
     named = {}
     for name, array in outputs.items():
-        if array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind == "f":
+        if array.ndim == 2 and array.shape[1] > 1 and kind_of(array.dtype) == "f":
             fitting = [texts for texts in targets if len(texts) == array.shape[1]]
         else:
             fitting = [texts for texts in targets if is_codes(array, len(texts))]

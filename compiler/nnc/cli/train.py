@@ -114,7 +114,7 @@ def continued(path: Path, arguments: argparse.Namespace) -> tuple[Model, dict[st
     """A model saved with --training, and the few things about its training that can change."""
     import nnrt
 
-    for option in ("net", "recipe", "precision"):
+    for option in ("net", "recipe", "precision", "store"):
         if getattr(arguments, option) is not None:
             raise OptionError(f"{path} is compiled: --{option} needs the .nn file.")
     chosen = given(arguments.set)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from nnlang import syntax
 
 from ..dims import Poly
-from ..graph import FLOATS
+from ..dtypes import FLOATS, INTEGERS, NARROW
 from ..ops.base import ShapeError
 from .context import Context
 from .operand_mismatch import operand_mismatch, shape_help
@@ -216,6 +216,7 @@ RANGES = {
     "i64": (-(2**63), 2**63 - 1),
     "bool": (False, True),
     "f32": (-3.4028234e38, 3.4028234e38),
+    "bf16": (-3.3895313e38, 3.3895313e38),
     "f64": (-math.inf, math.inf),
 }
 
@@ -241,8 +242,8 @@ def check_element(context: Context, value: Any, dtype: str, span: syntax.Span) -
         return
     low, high = RANGES[dtype]
     whole = isinstance(value, int) or value.is_integer()
-    if not low <= value <= high or (dtype not in FLOATS and not whole):
-        kind = "numbers" if dtype in FLOATS else "whole numbers"
+    if not low <= value <= high or (dtype in (*INTEGERS, "bool") and not whole):
+        kind = "whole numbers" if dtype in (*INTEGERS, "bool") else "numbers"
         helps = ["convert the tensor beside it first: `f32(...)`"] if dtype not in FLOATS else []
         context.fail(
             "N0302",
@@ -294,6 +295,14 @@ def tensors(context: Context, node: syntax.Binary, left: Any, right: Any) -> Any
         if not isinstance(value, Tensor) and not is_number(value) and not isinstance(value, bool):
             message = f"`{sign}` needs numbers or tensors"
             context.fail("N0306", message, part.span, describe(value), helps=tensor_help(value))
+        if isinstance(value, Tensor) and value.dtype in NARROW:
+            context.fail(
+                "N0302",
+                f"`{sign}` does not compute with {value.dtype}",
+                part.span,
+                describe(value),
+                helps=[f"convert it first: `f32({context.snippet(part.span)})`"],
+            )
     if not isinstance(left, Tensor):
         left = literal(context, left, right, sign, node.left.span)
     if not isinstance(right, Tensor):

@@ -15,7 +15,7 @@ import numpy as np
 from nnlang import syntax
 
 from ..dims import Poly, dim_max, product
-from ..graph import INTEGERS
+from ..dtypes import INTEGERS
 from ..ops import all_operators
 from ..ops.base import Operator
 from ..ops.elementwise import sigmoid

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from nnlang import other_tools, syntax
 from nnlang.diagnostics import suggest
 
-from ..graph import DTYPES
+from ..dtypes import DTYPES
 from . import arithmetic, indexing, lists
 from .arithmetic import weighed
 from .context import STANDARD, WORK_LIMIT, Context, Mistake

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dims import Poly
-from ..graph import DTYPES
+from ..dtypes import DTYPES
 from .arithmetic import as_tensor
 from .calls import apply
 from .context import STANDARD, Context, Mistake, VariableSpec

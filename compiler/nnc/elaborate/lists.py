@@ -12,7 +12,8 @@ import numpy as np
 from nnlang import syntax
 
 from ..dims import Poly
-from ..graph import DTYPES, Type, Value
+from ..dtypes import DTYPES
+from ..graph import Type, Value
 from .arithmetic import as_tensor, check_element, literal_type
 from .context import Context
 from .values import Tensor, describe

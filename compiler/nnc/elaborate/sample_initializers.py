@@ -20,7 +20,8 @@ import numpy as np
 
 from .. import interpret, options
 from ..builder import Builder
-from ..graph import DTYPES, Graph, Node, Value
+from ..dtypes import DTYPES
+from ..graph import Graph, Node, Value
 from ..lower import combine
 from ..ops.base import Array, Context
 

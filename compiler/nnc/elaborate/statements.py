@@ -10,7 +10,8 @@ from typing import Any
 
 from nnlang import syntax
 
-from ..graph import FLOATS, Type
+from ..dtypes import FLOATS, NARROW
+from ..graph import Type
 from .arithmetic import as_tensor
 from .context import STANDARD, Context, Limit, Mistake, VariableSpec
 from .expressions import (
@@ -277,7 +278,11 @@ def _variable(context: Context, scope: Scope, node: syntax.Param | syntax.State)
             "N0314",
             f"a parameter is learned, so its elements must be f32 or f64, not {dtype}",
             node.type.span,
-            helps=[f"write `state` for what is not learned: `state {node.name.text}: ...`"],
+            helps=[
+                f"write `f32`, and compile with `--store {dtype}`"
+                if dtype in NARROW
+                else f"write `state` for what is not learned: `state {node.name.text}: ...`"
+            ],
         )
     initializer: Any = 0
     if node.initializer is not None:

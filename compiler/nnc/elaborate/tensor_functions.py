@@ -9,7 +9,7 @@ from typing import Any
 from nnlang import syntax
 
 from ..dims import Poly, exact_quotient, lower_bound, product
-from ..graph import DTYPES, INTEGERS
+from ..dtypes import DTYPES, INTEGERS
 from . import arithmetic
 from .context import Context
 from .functions import REQUIRED, bind, function, numbers_of, setting, tensor

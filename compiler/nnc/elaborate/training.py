@@ -20,7 +20,8 @@ from nnlang.diagnostics import suggest
 
 from .. import autodiff
 from ..dims import Poly, symbol
-from ..graph import FLOATS, Type, Value
+from ..dtypes import FLOATS
+from ..graph import Type, Value
 from .arithmetic import as_tensor
 from .calls import apply
 from .context import STANDARD, Context, Limit, Mistake, VariableSpec

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import DTYPES, name_of
 from ..errors import InternalError
-from ..graph import DTYPES, Graph, Variable
+from ..graph import Graph, Variable
 from ..plan import Plan, PlanVariable, Program
 from ..reproducer import write_reproducer
 from .program import lower
@@ -36,7 +37,7 @@ class VariableTable:
     def _add_variable(self, variable: Variable) -> None:
         type = variable.value.type
         shape = tuple(int(str(dim)) for dim in type.shape)
-        made = PlanVariable(variable.name, type.dtype, shape, variable.kind)
+        made = PlanVariable(variable.name, type.dtype, shape, variable.kind, variable.master_of)
         if variable.name in self._numbers:
             if self.variables[self._numbers[variable.name]] != made:
                 raise InternalError(
@@ -60,7 +61,8 @@ class VariableTable:
             name = f"constant.{len(self._constants)}"
             while name in self._numbers:
                 name += "_"
-            dtype = next(name for name, dtype in DTYPES.items() if dtype == array.dtype)
+            dtype = name_of(array.dtype)
+            assert dtype is not None
             made = PlanVariable(name, dtype, tuple(int(d) for d in array.shape), "constant")
             self._constants[key] = self._add(made, np.ascontiguousarray(array))
         return self._constants[key]

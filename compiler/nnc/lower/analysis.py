@@ -11,8 +11,9 @@ import math
 from functools import cached_property
 
 from ..dims import Dim, evaluate
+from ..dtypes import DTYPES
 from ..fixed_values import fixed_values
-from ..graph import DTYPES, Graph, Node, Type, Value
+from ..graph import Graph, Node, Type, Value
 
 NOMINAL = 16  # the size of a symbolic dimension where sizes are only compared
 NEVER = math.inf

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..dims import Dim
+from ..dtypes import NARROW
 from ..graph import Node, Type, Value
 from .analysis import Analysis
 
@@ -76,6 +77,8 @@ def compute_type(node: Node) -> str | None:
     for name in ("f64", "f32"):
         if name in dtypes:
             return name
+    if dtypes & set(NARROW):
+        return "f32"
     return None if dtypes == {"bool"} else "i64"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..dims import Dim
+from ..dtypes import FLOATS, NARROW
 from ..graph import Node, Origin, Value
 from ..plan import Instruction, TileProgram
 from .fuse import Fusion, Group
@@ -49,7 +50,9 @@ def write_tile(group: Group, fusion: Fusion) -> TileCode:
 
 def copy_tile(source: Value, target: Value) -> TileCode:
     """Load a value, store it to another of the same type."""
-    compute = source.dtype if source.dtype in ("f32", "f64") else "i64"
+    compute = source.dtype
+    if compute not in FLOATS:
+        compute = "f32" if compute in NARROW else "i64"
     code = (("load", 0), ("store", 0, 0))
     return TileCode(compute, source.shape, (source,), (target,), code)
 

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..dims import Dim, Poly, evaluate, product
-from ..graph import DTYPES, Graph, Node, Type
+from ..dtypes import DTYPES
+from ..graph import Graph, Node, Type
 from ..slopes import Size
 
 Array = np.ndarray[Any, Any]
@@ -170,6 +171,8 @@ class Operator:
         tuple[str, ...]
     ] = ()  # attributes that the kernel reads off the shapes of its buffers
     size: ClassVar[Size] = Size.ANY  # what is known of every element of its results
+    # Operands that may be stored narrow where they are parameters: its weights. Others stay wide.
+    weights: ClassVar[tuple[str, ...]] = ()
     takes_body: ClassVar[bool] = False  # its nodes hold a graph
     compile_time: ClassVar[bool] = False  # runs in the interpreter only (initializers)
     vjp: ClassVar[Any]
@@ -201,6 +204,9 @@ class Operator:
         missing = [part for part in _REQUIRED if not hasattr(cls, part)]
         if missing:
             raise TypeError(f"operator {cls.__name__} lacks {', '.join(missing)}")
+        strange = [name for name in cls.weights if name not in cls.operands]
+        if strange:
+            raise TypeError(f"operator {cls.__name__} has no operand {strange[0]}")
         unknown = cls.traits - TRAITS.keys()
         if unknown:
             raise TypeError(f"operator {cls.__name__} has unknown traits {sorted(unknown)}")

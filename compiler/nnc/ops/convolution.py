@@ -97,6 +97,7 @@ class Convolution(Operator, abstract=True):
 class Conv2d(Convolution):
     name = "conv2d"
     operands = ("x", "weight")
+    weights = ("weight",)
     attributes = _WINDOW
     kernel = "conv2d"
 
@@ -176,6 +177,7 @@ class Conv2dBackwardData(Convolution):
 
     name = "conv2d_backward_data"
     operands = ("dy", "weight")
+    weights = ("weight",)
     attributes = schema(_WINDOW, shape=Attribute("dims", required=True))
     kernel = "conv2d_backward_data"
     kernel_omits = ("shape",)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..dims import Poly, product
-from ..graph import DTYPES, Type
+from ..dtypes import FLOATS, name_of
+from ..graph import Type
 from ..slopes import Size
 from . import philox
 from .base import (
@@ -56,9 +57,9 @@ class Constant(Creation):
 
     def infer(self, operands: Sequence[Type], attributes: Mapping[str, Any]) -> tuple[Type, ...]:
         value = attributes["value"]
-        for name, dtype in DTYPES.items():
-            if dtype == value.dtype:
-                return (Type(name, tuple(int(size) for size in value.shape)),)
+        name = name_of(value.dtype)
+        if name is not None:
+            return (Type(name, tuple(int(size) for size in value.shape)),)
         raise ShapeError(f"a constant cannot have the element type {value.dtype}", code="N0302")
 
     def reference(
@@ -254,7 +255,7 @@ class Orthogonal(Creation):
 def _check_random(name: str, attributes: Mapping[str, Any]) -> None:
     if not 0 <= attributes["stream"] < 2**32:
         raise ShapeError(f"`{name}` needs a stream from 0 to 2^32 - 1", code="N0404")
-    if attributes["dtype"] not in ("f32", "f64"):
+    if attributes["dtype"] not in FLOATS:
         raise ShapeError(
             f"`{name}` gives floating point numbers, not {attributes['dtype']}",
             expected="f32 or f64",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..dims import product
-from ..graph import FLOATS, Node, Type, Value
+from ..dtypes import FLOATS, INTEGERS, TYPES
+from ..graph import Node, Type, Value
 from ..slopes import Flow, Size
 from . import samples
 from .base import (
@@ -216,12 +217,12 @@ ROWS: tuple[Row, ...] = (
 # fmt: on
 
 _TAKES = {
-    "float": (("f32", "f64"), "floating point numbers"),
-    "signed": (("f32", "f64", "i32", "i64"), "signed numbers"),
-    "number": (("f32", "f64", "i32", "i64", "u8"), "numbers"),
+    "float": (FLOATS, "floating point numbers"),
+    "signed": ((*FLOATS, "i32", "i64"), "signed numbers"),
+    "number": ((*FLOATS, *INTEGERS), "numbers"),
     "bool": (("bool",), "true or false"),
-    "comparable": (("f32", "f64", "i32", "i64", "u8", "bool"), "any value"),
-    "any": (("f32", "f64", "i32", "i64", "u8", "bool"), "any value"),
+    "comparable": ((*FLOATS, *INTEGERS, "bool"), "numbers to compute with, or true or false"),
+    "any": (tuple(TYPES), "any value"),
 }
 
 

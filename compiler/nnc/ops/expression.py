@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Union
 
 from ..dims import Dim
-from ..graph import FLOATS, Value
+from ..dtypes import FLOATS
+from ..graph import Value
 from .shapes import Shape
 
 if TYPE_CHECKING:

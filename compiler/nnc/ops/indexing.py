@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dims import Dim, product
+from ..dtypes import kind_of
 from ..graph import Node, Type, Value
 from . import samples
 from .base import Array, Attribute, Context, Cost, Operator, Sample, ShapeError, cost_of, schema
@@ -33,6 +34,7 @@ class Gather(Operator):
 
     name = "gather"
     operands = ("table", "ids")
+    weights = ("table",)
     attributes = schema()
     traits = frozenset({"picks", "pure"})
     kernel = "gather"
@@ -60,7 +62,7 @@ class Gather(Operator):
         table, ids = operands
         wrong = (ids < 0) | (ids >= len(table))
         made = table[np.where(wrong, 0, ids)] if len(table) else _empty_table(table, ids)
-        made[wrong] = np.nan if table.dtype.kind == "f" else 0
+        made[wrong] = np.nan if kind_of(table.dtype) == "f" else 0
         return (made,)
 
     def vjp(

@@ -37,6 +37,7 @@ def _swapped(builder: Builder, value: Value) -> Value:
 class Matmul(Operator):
     name = "matmul"
     operands = ("a", "b")
+    weights = ("a", "b")
     attributes = schema(
         transpose_a=Attribute("bool", default=False),
         transpose_b=Attribute("bool", default=False),

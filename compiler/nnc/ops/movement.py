@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dims import Dim, product
-from ..graph import FLOATS, Node, Type, Value
+from ..dtypes import FLOATS, NARROW
+from ..graph import Node, Type, Value
 from . import samples
 from .base import (
     Array,
@@ -80,8 +81,11 @@ class Cast(Movement):
     ) -> Gradients:
         (gradient,) = gradients
         dtype = node.operands[0].dtype
-        if gradient is None or dtype not in FLOATS:
+        if gradient is None or dtype not in (*FLOATS, *NARROW):
             return [None]
+        dtype = dtype if dtype in FLOATS else "f32"  # narrow types are only stored
+        if gradient.dtype == dtype:
+            return [gradient]
         return [builder.emit("cast", gradient, dtype=dtype)]
 
     def samples(self) -> list[Sample]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import DTYPES
+from ..dtypes import DTYPES
 from .base import Array
 
 Key = tuple[int, int]

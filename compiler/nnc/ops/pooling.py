@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..dims import product
-from ..graph import DTYPES, Node, Type, Value
+from ..dtypes import DTYPES
+from ..graph import Node, Type, Value
 from . import samples
 from .base import (
     Array,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..dims import Dim
-from ..graph import FLOATS, INTEGERS, Type
+from ..dtypes import FLOATS, INTEGERS
+from ..graph import Type
 from .base import ShapeError
 
 Shape = tuple[Dim, ...]

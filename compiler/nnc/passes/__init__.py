@@ -1,10 +1,11 @@
 """The passes, in their order, and what runs them.
 
 Each pass is a function from graph to graph in a file of its own; it also runs on the graphs inside
-nodes (`bodies`). Between passes the graph can be
-verified (`NNC_VERIFY=1`) and compared by the interpreter (`NNC_CHECK_PASSES=1` names the first pass
-that changes a result); `NNC_PASS_LIMIT=n` stops after n passes. A pass that fails raises
-InternalError with the pass, the node and a reproducer file.
+nodes (`bodies`). Only `precision`, which comes before them, takes all graphs of a net, as they
+share its variables. Between passes the graph can be verified (`NNC_VERIFY=1`) and compared by the
+interpreter (`NNC_CHECK_PASSES=1` names the first pass that changes a result); `NNC_PASS_LIMIT=n`
+stops after n passes. A pass that fails raises InternalError with the pass, the node and a
+reproducer file.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..dims import product
+from ..dtypes import FLOATS
 from ..fixed_values import fixed_values
-from ..graph import FLOATS, Graph, Node, Value
+from ..graph import Graph, Node, Value
 from .rewriter import Rewriter
 
 _SHORTEST_CHAIN = 3  # a scale and shift of two nodes is as good as y * A + B already

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import DTYPES, FLOATS, Node, Value
+from ..dtypes import DTYPES, FLOATS
+from ..graph import Node, Value
 from ..ops import operator
 from ..ops.base import Operator
 from .rewriter import Guarded, Maker, Makers, Rewriter, Rule

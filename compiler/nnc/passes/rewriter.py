@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import DTYPES
 from ..errors import InternalError
-from ..graph import DTYPES, Graph, Node, Origin, Type, Value, with_body
+from ..graph import Graph, Node, Origin, Type, Value, with_body
 from ..ops import operator
 from ..ops.base import Operator
 from ..text import lines_around

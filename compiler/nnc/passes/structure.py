@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..dims import Dim, product
+from ..dtypes import FLOATS, NARROW, kind_of
 from ..graph import Node, Type, Value
 from ..ops.base import Operator, ShapeError
 from .rewriter import ANY, Guarded, Makers, Rewriter, Rule
@@ -20,6 +21,7 @@ _REPEATS = ("broadcast_to", "reshape")
 _LOSSLESS = {
     "bool": ("u8", "i32", "i64", "f32", "f64"),
     "u8": ("i32", "i64", "f32", "f64"),
+    "bf16": FLOATS,
     "i32": ("i64", "f64"),
     "f32": ("f64",),
 }
@@ -88,6 +90,16 @@ def double_cast(node: Node, rewriter: Rewriter) -> Value | None:
     if source.dtype == node.result.dtype:
         return source
     return rewriter.emit("cast", source, dtype=node.result.dtype)
+
+
+def gather_of_cast(node: Node, rewriter: Rewriter) -> Value | None:
+    """Rows of a table that is stored narrow are converted after they are taken."""
+    table, ids = node.operands
+    inner = rewriter.producer(table, "cast")
+    if inner is None or inner.operands[0].dtype not in NARROW or table.dtype not in FLOATS:
+        return None
+    rows = rewriter.emit("gather", inner.operands[0], ids)
+    return rewriter.emit("cast", rows, dtype=table.dtype)
 
 
 def double_transpose(node: Node, rewriter: Rewriter) -> Value | None:
@@ -177,7 +189,7 @@ def uniform_constant(node: Node, rewriter: Rewriter) -> Value | None:
     first = array.reshape(-1)[:1]
     if array.reshape(-1)[-1:].tobytes() != first.tobytes() or not (array == first[0]).all():
         return None
-    if array.dtype.kind == "f" and first[0] == 0 and array.tobytes().count(0) != array.nbytes:
+    if kind_of(array.dtype) == "f" and first[0] == 0 and array.tobytes().count(0) != array.nbytes:
         return None
     number = rewriter.emit("constant", value=first[0].reshape(()))
     return rewriter.emit("broadcast_to", number, shape=array.shape)
@@ -277,6 +289,7 @@ RULES: _Table = {
     "reshape": (same_value, double_reshape, reshape_of_broadcast),
     "broadcast_to": (same_value, double_broadcast),
     "cast": (same_value, double_cast),
+    "gather": (gather_of_cast,),
     "transpose": (double_transpose, idle_transpose),
     "concat": (single_operand,),
     "slice": (full_slice,),

@@ -71,8 +71,9 @@ void check_resize_nearest_backward(const StepSpec& step, const std::vector<Buffe
 
 void check_iota(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
   expect_counts(step, 0, 1);
-  NNC_CHECK(buffers.at(static_cast<size_t>(step.results[0])).dtype != DType::boolean,
-            "iota gives numbers, not bools");
+  const DType type = buffers.at(static_cast<size_t>(step.results[0])).dtype;
+  NNC_CHECK(is_float(type) || info_of(type).kind == DTypeKind::integer,
+            std::string("iota gives numbers to compute with, no ") + name_of(type));
   expect_rank_at_least(step, buffers, step.results[0], 1);
   expect_integer(step, "axis");
 }

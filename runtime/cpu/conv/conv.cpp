@@ -475,10 +475,9 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
   BoundKernel bound;
   bound.flops = conv->shape.flops();
   bound.bytes = static_cast<double>(x.bytes() + y.bytes() + request.operands[1].bytes());
-  const bool is_f32 = x.dtype == DType::f32;
   if (request.results[0].elements() == 0) {
     bound.algorithm = "nothing";
-  } else if (is_f32 && request.isa != Isa::reference) {
+  } else if (vector_kernels(request.isa, x.dtype) != nullptr) {
     const ConvDirection direction =
         backward ? ConvDirection::backward_data : ConvDirection::forward;
     if (choose_winograd(request, conv->shape, direction, bound.note)) {
@@ -490,9 +489,9 @@ BoundKernel bind_conv(const BindRequest& request, bool backward) {
   } else {
     bound.algorithm = "reference";
     bound.scratch_bytes = request.tile_scratch;
-    auto run = backward ? (is_f32 ? &reference::conv2d_backward_data<float>
-                                  : &reference::conv2d_backward_data<double>)
-                        : (is_f32 ? &reference::conv2d<float> : &reference::conv2d<double>);
+    const auto run = reference_loop(x.dtype, [backward]<class T>() {
+      return backward ? &reference::conv2d_backward_data<T> : &reference::conv2d<T>;
+    });
     bound.phases = {
         {run, conv->images * (backward ? conv->shape.in_height : conv->shape.out_height)}};
   }

@@ -375,8 +375,7 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
   bound.bytes = static_cast<double>(x.bytes() + y.bytes() + w.bytes());
   bound.arguments =
       std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
-  const bool is_f32 = x.dtype == DType::f32;
-  if (is_f32 && request.isa != Isa::reference) {
+  if (vector_kernels(request.isa, x.dtype) != nullptr) {
     if (choose_winograd(request, s, ConvDirection::backward_weight, bound.note)) {
       BoundKernel winograd = bind_winograd_weight(request, s);
       winograd.note = bound.note;
@@ -399,9 +398,9 @@ BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
     }
   } else {
     bound.algorithm = "reference";
-    bound.phases = {{is_f32 ? &reference::conv2d_backward_weight<float>
-                            : &reference::conv2d_backward_weight<double>,
-                     s.kernel_height * s.kernel_width * s.group_in()}};
+    bound.phases = {
+        {reference_loop(x.dtype, []<class T>() { return &reference::conv2d_backward_weight<T>; }),
+         s.kernel_height * s.kernel_width * s.group_in()}};
   }
   return bound;
 }

@@ -38,6 +38,7 @@ class CpuMemory : public DeviceMemory {
 bool all_finite(DType type, const void* data, size_t elements) {
   if (type == DType::f32) return exponents_below<uint32_t>(data, elements, 0x7f800000u);
   if (type == DType::f64) return exponents_below<uint64_t>(data, elements, uint64_t{0x7ff} << 52);
+  if (type == DType::bf16) return exponents_below<uint16_t>(data, elements, 0x7f80u);
   return true;
 }
 

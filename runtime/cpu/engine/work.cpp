@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "cpu/kernel_tables.h"
 #include "cpu/tile/tile.h"
 
 namespace nnrt {
@@ -43,7 +44,7 @@ Work work_of(const BoundStep& step, Isa isa, int threads) {
     add(kernel.flops, plain ? kPlain : is_product(step.spec->kernel) ? kProduct : kVector);
   }
   if (step.tile) {
-    const bool vectors = isa != Isa::reference && tile_compute_type(*step.tile) == DType::f32;
+    const bool vectors = vector_kernels(isa, tile_compute_type(*step.tile)) != nullptr;
     add(static_cast<double>(tile_elements(*step.tile)) *
             static_cast<double>(step.spec->tile->code.size()),
         vectors ? kVector : kPlain);

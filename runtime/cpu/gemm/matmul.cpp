@@ -500,14 +500,14 @@ BoundKernel bind_matmul(const BindRequest& request) {
       2.0 * static_cast<double>(request.results[0].elements()) * static_cast<double>(m->depth);
   bound.bytes = static_cast<double>(request.operands[0].bytes() + request.operands[1].bytes() +
                                     request.results[0].bytes());
-  const bool is_f32 = request.operands[0].dtype == DType::f32;
-  if (is_f32 && request.isa != Isa::reference) {
+  const DType type = request.operands[0].dtype;
+  if (vector_kernels(request.isa, type) != nullptr) {
     bind_vector(request, *m, bound);
   } else {
     bound.algorithm = "reference";
     bound.scratch_bytes = request.tile_scratch;
-    bound.phases = {
-        {is_f32 ? &reference::matmul<float> : &reference::matmul<double>, m->batches * m->rows}};
+    bound.phases = {{reference_loop(type, []<class T>() { return &reference::matmul<T>; }),
+                     m->batches * m->rows}};
   }
   bound.arguments = std::shared_ptr<const void>(m, static_cast<const MatmulArguments*>(m.get()));
   return bound;

@@ -7,6 +7,7 @@
 
 #include "cpu/bind.h"
 #include "cpu/column_store.h"
+#include "cpu/kernel_tables.h"
 #include "cpu/movement/reference/box_copy.h"
 #include "cpu/scalar.h"
 
@@ -225,6 +226,8 @@ BoundKernel bind_boxes(const BindRequest& request, std::vector<Box> boxes, bool 
   BoundKernel bound;
   if (arguments->item == 1) {
     add_phases<uint8_t>(bound, *arguments, fills, plain);
+  } else if (arguments->item == 2) {
+    add_phases<uint16_t>(bound, *arguments, fills, plain);
   } else if (arguments->item == 4) {
     add_phases<uint32_t>(bound, *arguments, fills, plain);
   } else {
@@ -253,32 +256,26 @@ void leave_planes(BoundKernel& kernel, const std::vector<bool>& operands) {
 }  // namespace
 
 void offer_moves(const BindRequest& request, std::vector<ColumnStore> moves, BoundKernel& bound) {
-  if (request.isa == Isa::reference || request.results[0].dtype != DType::f32) return;
+  if (vector_kernels(request.isa, request.results[0].dtype) == nullptr) return;
   bound.copies = std::make_shared<ColumnCopies>(ColumnCopies{std::move(moves), &leave_planes});
 }
 
 uint64_t element_bits(DType type, double value) {
   uint64_t bits = 0;
-  auto put = [&bits](auto element) { std::memcpy(&bits, &element, sizeof element); };
+  const auto put = [&bits, value]<class Storage>(Storage element) {
+    if constexpr (std::is_integral_v<Storage>) {
+      element = scalar::saturate<Storage>(value);
+    } else {
+      element = static_cast<Storage>(value);
+    }
+    std::memcpy(&bits, &element, sizeof element);
+  };
   switch (type) {
-    case DType::f32:
-      put(static_cast<float>(value));
-      break;
-    case DType::f64:
-      put(value);
-      break;
-    case DType::i32:
-      put(scalar::saturate<int32_t>(value));
-      break;
-    case DType::i64:
-      put(scalar::saturate<int64_t>(value));
-      break;
-    case DType::u8:
-      put(scalar::saturate<uint8_t>(value));
-      break;
-    case DType::boolean:
-      put(static_cast<uint8_t>(value != 0));
-      break;
+#define NNC_DTYPE(type, name, Storage, kind, stored) \
+  case DType::type:                                  \
+    put(Storage());                                  \
+    break;
+#include "nnrt/dtypes.def"
   }
   return bits;
 }

@@ -7,6 +7,7 @@
 
 #include "cpu/bind.h"
 #include "cpu/kernel_tables.h"
+#include "cpu/movement/box_copy.h"
 #include "cpu/reduce/reduce.h"
 
 namespace nnrt {
@@ -16,7 +17,8 @@ constexpr int64_t kUnit = 8192;  // elements of a unit
 
 struct GatherArguments {
   const ReduceTable* table = nullptr;
-  DType type = DType::f32;
+  size_t item = 4;    // bytes of an element
+  uint64_t fill = 0;  // the element of a row whose id is outside: NaN, or 0 where there is none
   DType ids = DType::i64;
   int64_t table_rows = 0;
   int64_t row = 1;    // elements
@@ -34,10 +36,10 @@ int64_t id_at(const void* ids, DType type, int64_t index) {
   return static_cast<const uint8_t*>(ids)[index];
 }
 
-// An id outside the table gives NaN, or 0 where there is none.
+// An id outside the table gives `fill`.
 void run_gather(const Call& call, int64_t begin, int64_t end) {
   const GatherArguments& arguments = arguments_of(call);
-  const size_t bytes = static_cast<size_t>(arguments.row) * size_of(arguments.type);
+  const size_t bytes = static_cast<size_t>(arguments.row) * arguments.item;
   const char* table = static_cast<const char*>(call.operands[0]);
   char* y = static_cast<char*>(call.results[0]);
   const int64_t last = std::min(end * arguments.unit, arguments.count);
@@ -49,15 +51,8 @@ void run_gather(const Call& call, int64_t begin, int64_t end) {
       continue;
     }
     if (call.fault != nullptr) call.fault->report(i, id);
-    if (arguments.type == DType::f32) {
-      std::fill_n(reinterpret_cast<float*>(to), arguments.row,
-                  std::numeric_limits<float>::quiet_NaN());
-    } else if (arguments.type == DType::f64) {
-      std::fill_n(reinterpret_cast<double*>(to), arguments.row,
-                  std::numeric_limits<double>::quiet_NaN());
-    } else {
-      std::memset(to, 0, bytes);
-    }
+    for (size_t at = 0; at < bytes; at += arguments.item)
+      std::memcpy(to + at, &arguments.fill, arguments.item);
   }
 }
 
@@ -114,8 +109,10 @@ std::shared_ptr<GatherArguments> gather_arguments(const BindRequest& request,
   expected.insert(expected.end(), table.shape.begin() + 1, table.shape.end());
   check_shape(rows, expected, "gather: the rows");
   auto arguments = std::make_shared<GatherArguments>();
-  if (request.isa != Isa::reference) arguments->table = kernel_tables_of(request.isa).reduce;
-  arguments->type = table.dtype;
+  const KernelTables* vectors = vector_kernels(request.isa, table.dtype);
+  if (vectors) arguments->table = vectors->reduce;
+  arguments->item = size_of(table.dtype);
+  arguments->fill = element_bits(table.dtype, std::numeric_limits<double>::quiet_NaN());
   arguments->ids = ids.dtype;
   arguments->table_rows = table.shape[0];
   arguments->row = elements_between(table.shape, 1, table.shape.size());
@@ -187,12 +184,12 @@ BoundKernel bind_gather_backward(const BindRequest& request) {
   auto arguments =
       gather_arguments(request, request.results[0], request.operands[0], request.operands[1]);
   BoundKernel bound;
-  const bool wide = arguments->type == DType::f64;
   bound.workspace_bytes = line_bytes((arguments->table_rows + arguments->count) *
                                      static_cast<int64_t>(sizeof(int64_t)));
   bound.phases.push_back({&link_ids, 1});
-  bound.phases.push_back({wide ? &sum_rows<double> : &sum_rows<float>,
-                          ceil_div(arguments->table_rows, arguments->unit)});
+  bound.phases.push_back(
+      {reference_loop(request.results[0].dtype, []<class T>() { return &sum_rows<T>; }),
+       ceil_div(arguments->table_rows, arguments->unit)});
   bound.arguments = arguments;
   bound.bytes = bytes_of(request);
   bound.flops = as_double(request.operands[1].elements());
@@ -216,9 +213,9 @@ BoundKernel bind_resize_nearest_backward(const BindRequest& request) {
   arguments->unit =
       std::max<int64_t>(1, kUnit / std::max<int64_t>(1, dx[2] * dx[3] * factor[0] * factor[1]));
   BoundKernel bound;
-  const bool wide = request.results[0].dtype == DType::f64;
-  bound.phases.push_back({wide ? &run_resize_backward<double> : &run_resize_backward<float>,
-                          ceil_div(dx[0] * dx[1], arguments->unit)});
+  bound.phases.push_back(
+      {reference_loop(request.results[0].dtype, []<class T>() { return &run_resize_backward<T>; }),
+       ceil_div(dx[0] * dx[1], arguments->unit)});
   bound.arguments = arguments;
   bound.bytes = bytes_of(request);
   bound.flops = as_double(request.operands[0].elements());

@@ -215,7 +215,7 @@ BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const Argumen
 }
 
 bool is_plain(const BindRequest& request) {
-  return request.isa == Isa::reference || request.operands[0].dtype == DType::f64;
+  return vector_kernels(request.isa, request.operands[0].dtype) == nullptr;
 }
 
 void check_channels(const BindRequest& request) {
@@ -237,9 +237,9 @@ BoundKernel bind_forward(const BindRequest& request) {
   auto arguments = make_arguments(request);
   BoundKernel bound = make_bound(request, arguments, plain);
   if (plain) {
-    const bool wide = request.operands[0].dtype == DType::f64;
     bound.phases.push_back(
-        {wide ? &plain_forward<double> : &plain_forward<float>, arguments->channels});
+        {reference_loop(request.operands[0].dtype, []<class T>() { return &plain_forward<T>; }),
+         arguments->channels});
     if (request.tile) bound.phases.push_back(tile_phase(*request.tile));
     return bound;
   }
@@ -260,9 +260,9 @@ BoundKernel bind_backward(const BindRequest& request) {
   set_bounds(*request.attributes, *arguments);
   BoundKernel bound = make_bound(request, arguments, plain);
   if (plain) {
-    const bool wide = request.operands[0].dtype == DType::f64;
     bound.phases.push_back(
-        {wide ? &plain_backward<double> : &plain_backward<float>, arguments->channels});
+        {reference_loop(request.operands[0].dtype, []<class T>() { return &plain_backward<T>; }),
+         arguments->channels});
     return bound;
   }
   bound.phases.push_back({&sum_gradients, arguments->units});

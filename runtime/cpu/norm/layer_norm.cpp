@@ -98,7 +98,7 @@ void merge_gradients(const Call& call, int64_t begin, int64_t end) {
 }
 
 bool is_plain(const BindRequest& request) {
-  return request.isa == Isa::reference || request.operands[0].dtype == DType::f64;
+  return vector_kernels(request.isa, request.operands[0].dtype) == nullptr;
 }
 
 std::shared_ptr<LayerNormArguments> make_arguments(const BindRequest& request, int64_t least_rows) {
@@ -138,9 +138,10 @@ BoundKernel bind_layer_norm(const BindRequest& request) {
   check_shape(request.results[2], rows, "layer_norm: the variance");
   auto arguments = make_arguments(request, 1);
   BoundKernel bound = make_bound(request, arguments);
-  auto run = !is_plain(request)                        ? &run_forward<float, false>
-             : request.operands[0].dtype == DType::f64 ? &run_forward<double, true>
-                                                       : &run_forward<float, true>;
+  const auto run = is_plain(request)
+                       ? reference_loop(request.operands[0].dtype,
+                                        []<class T>() { return &run_forward<T, true>; })
+                       : &run_forward<float, false>;
   bound.phases.push_back({run, arguments->units});
   return bound;
 }
@@ -160,8 +161,9 @@ BoundKernel bind_layer_norm_backward(const BindRequest& request) {
   auto arguments = make_arguments(request, kLeastRows);
   BoundKernel bound = make_bound(request, arguments);
   if (is_plain(request)) {
-    const bool wide = request.operands[0].dtype == DType::f64;
-    bound.phases.push_back({wide ? &run_plain_backward<double> : &run_plain_backward<float>, 1});
+    bound.phases.push_back({reference_loop(request.operands[0].dtype,
+                                           []<class T>() { return &run_plain_backward<T>; }),
+                            1});
     return bound;
   }
   bound.workspace_bytes =

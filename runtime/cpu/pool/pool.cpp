@@ -319,13 +319,12 @@ std::shared_ptr<PoolArguments> make_arguments(const BindRequest& request, const 
 using PhaseFunction = void (*)(const Call&, int64_t, int64_t);
 
 BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const PoolArguments> arguments,
-                       Phase fast, PhaseFunction plain, PhaseFunction plain_double) {
-  const bool wide = request.results[0].dtype == DType::f64;
-  const bool is_plain = wide || request.isa == Isa::reference;
+                       Phase fast, PhaseFunction plain) {
+  const bool is_plain = vector_kernels(request.isa, request.results[0].dtype) == nullptr;
   check_epilogue(request, request.results[0].elements());
   BoundKernel bound;
   bound.scratch_bytes = request.tile_scratch;
-  bound.phases.push_back(is_plain ? Phase{wide ? plain_double : plain, 1} : fast);
+  bound.phases.push_back(is_plain ? Phase{plain, 1} : fast);
   const bool apart =
       is_plain || (fast.run == &run_maximum_backward_images && arguments->channel_blocks > 1);
   if (request.tile && apart) {
@@ -364,10 +363,10 @@ BoundKernel bind_maximum(const BindRequest& request, bool indexed) {
   arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
   const Phase fast = {indexed ? &run_forward<&maximum_index_rows> : &run_forward<&maximum_rows>,
                       ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
-  BoundKernel bound =
-      indexed
-          ? make_bound(request, arguments, fast, &plain_max_index<float>, &plain_max_index<double>)
-          : make_bound(request, arguments, fast, &plain_max<float>, &plain_max<double>);
+  const auto plain = reference_loop(request.results[0].dtype, [indexed]<class T>() {
+    return indexed ? &plain_max_index<T> : &plain_max<T>;
+  });
+  BoundKernel bound = make_bound(request, arguments, fast, plain);
   if (bound.phases.back().run != fast.run || arguments->images == 0) return bound;
   bound.rows = std::make_shared<RowKernel>();
   RowKernel& rows = *bound.rows;
@@ -423,8 +422,9 @@ BoundKernel bind_max_pool_backward(const BindRequest& request) {
       overlaps ? Phase{&run_maximum_backward_images, arguments->images * arguments->channel_blocks}
                : Phase{&run_maximum_backward_rows,
                        ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
-  BoundKernel bound =
-      make_bound(request, arguments, fast, &plain_max_backward<float>, &plain_max_backward<double>);
+  BoundKernel bound = make_bound(
+      request, arguments, fast,
+      reference_loop(request.results[0].dtype, []<class T>() { return &plain_max_backward<T>; }));
   const bool plain = bound.phases.front().run != fast.run;
   if (!plain && request.tile == nullptr && tiles(arguments->rows))
     offer_gradient_rows(*arguments, bound);
@@ -437,7 +437,9 @@ BoundKernel bind_avg_pool(const BindRequest& request) {
   arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
   const Phase fast = {&run_forward<&average_rows>,
                       ceil_div(arguments->images * arguments->rows.output, arguments->unit)};
-  return make_bound(request, arguments, fast, &plain_average<float>, &plain_average<double>);
+  return make_bound(
+      request, arguments, fast,
+      reference_loop(request.results[0].dtype, []<class T>() { return &plain_average<T>; }));
 }
 
 BoundKernel bind_avg_pool_backward(const BindRequest& request) {
@@ -452,8 +454,9 @@ BoundKernel bind_avg_pool_backward(const BindRequest& request) {
       arguments->images * (overlaps ? arguments->rows.input : arguments->rows.output);
   const Phase fast = {overlaps ? &run_average_backward_overlapping : &run_average_backward_rows,
                       ceil_div(rows, arguments->unit)};
-  return make_bound(request, arguments, fast, &plain_average_backward<float>,
-                    &plain_average_backward<double>);
+  return make_bound(request, arguments, fast,
+                    reference_loop(request.results[0].dtype,
+                                   []<class T>() { return &plain_average_backward<T>; }));
 }
 
 }  // namespace nnrt

@@ -317,7 +317,7 @@ void bind_plain(const BindRequest& request, ReduceArguments& arguments, BoundKer
     bound.workspace_bytes = line_bytes(elements * static_cast<int64_t>(size_of(type)));
     bound.scratch_bytes = request.tile_scratch;
   }
-  bound.phases.push_back({type == DType::f64 ? &run_plain<double> : &run_plain<float>,
+  bound.phases.push_back({reference_loop(type, []<class T>() { return &run_plain<T>; }),
                           ceil_div(arguments.kept_walk.count(), kPlainUnit)});
   bound.algorithm = "reference";
 }
@@ -361,7 +361,7 @@ BoundKernel bind_reduce(const BindRequest& request) {
   arguments->tile_scratch = request.tile_scratch;
   set_walks(*arguments, shape, is_reduced);
   BoundKernel bound;
-  if (request.isa == Isa::reference || result.dtype == DType::f64 || elements == 0 ||
+  if (vector_kernels(request.isa, result.dtype) == nullptr || elements == 0 ||
       !set_block(*arguments, shape, is_reduced)) {
     bind_plain(request, *arguments, bound, result.dtype, elements);
   } else if (arguments->columns == 1) {
@@ -444,11 +444,11 @@ BoundKernel bind_argmax(const BindRequest& request) {
   arguments->table = kernel_tables_of(request.isa).reduce;
   constexpr int64_t kLongRow = 32;
   BoundKernel bound;
-  const bool vector = request.isa != Isa::reference && request.operands[0].dtype == DType::f32 &&
-                      arguments->inner == 1 && arguments->extent >= kLongRow;
-  auto run = vector                                    ? &run_argmax_rows
-             : request.operands[0].dtype == DType::f64 ? &run_argmax<double>
-                                                       : &run_argmax<float>;
+  const DType type = request.operands[0].dtype;
+  const bool vector = vector_kernels(request.isa, type) != nullptr && arguments->inner == 1 &&
+                      arguments->extent >= kLongRow;
+  const auto run =
+      vector ? &run_argmax_rows : reference_loop(type, []<class T>() { return &run_argmax<T>; });
   bound.phases.push_back({run, ceil_div(arguments->outer * arguments->inner, arguments->unit)});
   bound.arguments = arguments;
   bound.algorithm = vector ? "rows" : "reference";

@@ -137,8 +137,9 @@ void run_cross_entropy_backward(const Call& call, int64_t begin, int64_t end) {
 using PhaseFunction = void (*)(const Call&, int64_t, int64_t);
 
 // `fast` for floats, else the plain loop of the type.
-BoundKernel bind_rows(const BindRequest& request, PhaseFunction fast, PhaseFunction plain,
-                      PhaseFunction plain_double) {
+// `plain`: a lambda over the float type that gives its reference loop.
+template <class Plain>
+BoundKernel bind_rows(const BindRequest& request, PhaseFunction fast, Plain plain) {
   const TensorInfo& x = request.operands[0];
   auto arguments = std::make_shared<SoftmaxArguments>();
   NNC_CHECK(x.rank() > 0, "softmax: rows have one axis at least");
@@ -151,11 +152,9 @@ BoundKernel bind_rows(const BindRequest& request, PhaseFunction fast, PhaseFunct
   if (request.attributes->count("smoothing") != 0) {
     arguments->smoothing = number_attribute(*request.attributes, "smoothing");
   }
-  const bool is_plain = request.isa == Isa::reference || x.dtype == DType::f64;
+  const bool is_plain = vector_kernels(request.isa, x.dtype) == nullptr;
   BoundKernel bound;
-  bound.phases.push_back({!is_plain               ? fast
-                          : x.dtype == DType::f64 ? plain_double
-                                                  : plain,
+  bound.phases.push_back({is_plain ? reference_loop(x.dtype, plain) : fast,
                           ceil_div(arguments->rows, arguments->unit)});
   bound.arguments = arguments;
   bound.algorithm = is_plain ? "reference" : "rows";
@@ -175,35 +174,38 @@ Shape without_last(const Shape& shape) { return Shape(shape.begin(), shape.end()
 
 BoundKernel bind_softmax(const BindRequest& request) {
   check_same_shapes(request);
-  return bind_rows(request, &run_forward<&SoftmaxTable::softmax>,
-                   &run_plain_forward<float, &reference::softmax<float>>,
-                   &run_plain_forward<double, &reference::softmax<double>>);
+  return bind_rows(request, &run_forward<&SoftmaxTable::softmax>, []<class T>() -> PhaseFunction {
+    return &run_plain_forward<T, &reference::softmax<T>>;
+  });
 }
 BoundKernel bind_log_softmax(const BindRequest& request) {
   check_same_shapes(request);
-  return bind_rows(request, &run_forward<&SoftmaxTable::log_softmax>,
-                   &run_plain_forward<float, &reference::log_softmax<float>>,
-                   &run_plain_forward<double, &reference::log_softmax<double>>);
+  return bind_rows(
+      request, &run_forward<&SoftmaxTable::log_softmax>,
+      []<class T>() -> PhaseFunction { return &run_plain_forward<T, &reference::log_softmax<T>>; });
 }
 BoundKernel bind_softmax_backward(const BindRequest& request) {
   check_same_shapes(request);
   return bind_rows(request, &run_backward<&SoftmaxTable::softmax_backward>,
-                   &run_plain_backward<float, &reference::softmax_backward<float>>,
-                   &run_plain_backward<double, &reference::softmax_backward<double>>);
+                   []<class T>() -> PhaseFunction {
+                     return &run_plain_backward<T, &reference::softmax_backward<T>>;
+                   });
 }
 BoundKernel bind_log_softmax_backward(const BindRequest& request) {
   check_same_shapes(request);
   return bind_rows(request, &run_backward<&SoftmaxTable::log_softmax_backward>,
-                   &run_plain_backward<float, &reference::log_softmax_backward<float>>,
-                   &run_plain_backward<double, &reference::log_softmax_backward<double>>);
+                   []<class T>() -> PhaseFunction {
+                     return &run_plain_backward<T, &reference::log_softmax_backward<T>>;
+                   });
 }
 
 BoundKernel bind_softmax_cross_entropy(const BindRequest& request) {
   const Shape rows = without_last(request.operands[0].shape);
   check_shape(request.operands[1], rows, "softmax_cross_entropy: the labels");
   check_shape(request.results[0], rows, "softmax_cross_entropy: the loss");
-  BoundKernel bound = bind_rows(request, &run_cross_entropy<float, false>,
-                                &run_cross_entropy<float, true>, &run_cross_entropy<double, true>);
+  BoundKernel bound =
+      bind_rows(request, &run_cross_entropy<float, false>,
+                []<class T>() -> PhaseFunction { return &run_cross_entropy<T, true>; });
   bound.index_operand = 1;
   bound.index_limit = request.operands[0].shape.back();
   return bound;
@@ -215,8 +217,7 @@ BoundKernel bind_softmax_cross_entropy_backward(const BindRequest& request) {
   check_shape(request.results[0], request.operands[0].shape,
               "softmax_cross_entropy_backward: the result");
   return bind_rows(request, &run_cross_entropy_backward<float, false>,
-                   &run_cross_entropy_backward<float, true>,
-                   &run_cross_entropy_backward<double, true>);
+                   []<class T>() -> PhaseFunction { return &run_cross_entropy_backward<T, true>; });
 }
 
 }  // namespace nnrt

@@ -26,10 +26,8 @@ class Binder {
     tile_->domain = domain;
     tile_->load_count = static_cast<int>(loads.size());
     tile_->store_count = static_cast<int>(stores.size());
-    tile_->table = program.compute == DType::f64   ? &scalar_tile_table<double>()
-                   : program.compute == DType::i64 ? &scalar_tile_table<int64_t>()
-                   : isa == Isa::reference         ? &scalar_tile_table<float>()
-                                                   : kernel_tables_of(isa).tile;
+    const KernelTables* vectors = vector_kernels(isa, program.compute);
+    tile_->table = vectors ? vectors->tile : scalar_tile_table_of(program.compute);
     for (size_t i = 0; i < code_.size(); ++i) {
       if (code_[i].op != TileOp::dim) continue;
       code_[i].op = TileOp::constant;

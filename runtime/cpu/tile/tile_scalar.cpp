@@ -43,7 +43,7 @@ struct Loop {
 
 template <class To, class From>
 To converted(From value) {
-  if constexpr (std::is_floating_point_v<From> && is_integer<To>) {
+  if constexpr (!is_integer<From> && is_integer<To>) {
     return saturate<To>(static_cast<double>(value));
   } else {
     return static_cast<To>(value);
@@ -54,17 +54,6 @@ void convert_loop(void* out, const void* in, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     static_cast<To*>(out)[i] = converted<To>(static_cast<const From*>(in)[i]);
   }
-}
-// A bool is a byte that is zero or not.
-template <class T>
-void load_bool(void* out, const void* in, int64_t count) {
-  for (int64_t i = 0; i < count; ++i)
-    static_cast<T*>(out)[i] = static_cast<const uint8_t*>(in)[i] != 0;
-}
-template <class T>
-void store_bool(void* out, const void* in, int64_t count) {
-  for (int64_t i = 0; i < count; ++i)
-    static_cast<uint8_t*>(out)[i] = static_cast<const T*>(in)[i] != 0;
 }
 
 template <class T>
@@ -80,31 +69,23 @@ void uniform(void* out, uint64_t seed, uint64_t step, uint32_t stream, int64_t f
 template <class T>
 constexpr TileTable complete_table() {
   TileTable table = make_tile_table<Loop<T>>();
-  auto set = [&table]<class Buffer>(DType type, Buffer) {
-    table.load[static_cast<int>(type)] = &convert_loop<T, Buffer>;
-    table.store[static_cast<int>(type)] = &convert_loop<Buffer, T>;
-  };
-  set(DType::f32, float{});
-  set(DType::f64, double{});
-  set(DType::i32, int32_t{});
-  set(DType::i64, int64_t{});
-  set(DType::u8, uint8_t{});
-  table.load[static_cast<int>(DType::boolean)] = &load_bool<T>;
-  table.store[static_cast<int>(DType::boolean)] = &store_bool<T>;
+#define NNC_DTYPE(type, name, Storage, kind, stored)                     \
+  table.load[static_cast<int>(DType::type)] = &convert_loop<T, Storage>; \
+  table.store[static_cast<int>(DType::type)] = &convert_loop<Storage, T>;
+#include "nnrt/dtypes.def"
   table.uniform = &uniform<T>;
   return table;
 }
 
+template <class T>
+constexpr TileTable kTable = complete_table<T>();
+
 }  // namespace
 }  // namespace scalar
 
-template <class T>
-const TileTable& scalar_tile_table() {
-  static constexpr TileTable table = scalar::complete_table<T>();
-  return table;
+const TileTable* scalar_tile_table_of(DType compute) {
+  if (compute == DType::f64) return &scalar::kTable<double>;
+  return compute == DType::i64 ? &scalar::kTable<int64_t> : &scalar::kTable<float>;
 }
-template const TileTable& scalar_tile_table<float>();
-template const TileTable& scalar_tile_table<double>();
-template const TileTable& scalar_tile_table<int64_t>();
 
 }  // namespace nnrt

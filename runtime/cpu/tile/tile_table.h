@@ -29,8 +29,6 @@ using TileLoopFunction = void (*)(void* out, const void* a, const void* b, const
                                   const void* d, int64_t count);
 using ConvertFunction = void (*)(void* out, const void* in, int64_t count);
 
-inline constexpr int kDTypes = 6;
-
 // In an index "mask", bit i says that operand i is one number.
 struct TileTable {
   TileLoopFunction unary[static_cast<int>(UnaryOperator::count)];
@@ -43,15 +41,14 @@ struct TileTable {
                          [16];  // select(a compared with b, c, d); a is never one number
   TileLoopFunction copy;
   TileLoopFunction splat;
-  ConvertFunction load[kDTypes];   // from a buffer's type
-  ConvertFunction store[kDTypes];  // to a buffer's type
+  ConvertFunction load[kDTypeCount];   // from a buffer's type
+  ConvertFunction store[kDTypeCount];  // to a buffer's type
   // Elements first, first + 1, ... of a random stream.
   void (*uniform)(void* out, uint64_t seed, uint64_t step, uint32_t stream, int64_t first,
                   int64_t count);
 };
 
-// Plain loops for T = float (Isa::reference), double and int64_t.
-template <class T>
-const TileTable& scalar_tile_table();
+// Plain loops for programs that compute in f32, f64 or i64.
+const TileTable* scalar_tile_table_of(DType compute);
 
 }  // namespace nnrt

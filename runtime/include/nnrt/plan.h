@@ -106,6 +106,8 @@ struct VariableSpec {
   DType dtype = DType::f32;
   Shape shape;
   std::string kind;  // parameter, state, slot, constant
+  // Of a slot: the parameter that is stored narrow, and whose value training keeps here in full.
+  std::string master_of;
 };
 
 struct Plan {

@@ -4,35 +4,45 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "nnrt/storage.h"
+
 namespace nnrt {
 
-enum class DType : uint8_t { f32, f64, i32, i64, u8, boolean };
+enum class DType : uint8_t {
+#define NNC_DTYPE(type, name, Storage, kind, stored) type,
+#include "nnrt/dtypes.def"
+};
+
+enum class DTypeKind : uint8_t { floating, narrow, integer, truth };
+
+struct DTypeInfo {
+  const char* name;
+  size_t bytes;
+  DTypeKind kind;
+  const char* kind_name;
+  const char* stored;  // its name in safetensors
+};
+// In the order of DType.
+inline constexpr DTypeInfo kDTypes[] = {
+#define NNC_DTYPE(type, name, Storage, kind, stored) \
+  {name, sizeof(Storage), DTypeKind::kind, #kind, stored},
+#include "nnrt/dtypes.def"
+};
+inline constexpr size_t kDTypeCount = std::size(kDTypes);
 
 inline constexpr int kMaxRank = 8;
 
-constexpr size_t size_of(DType type) {
-  switch (type) {
-    case DType::f32:
-    case DType::i32:
-      return 4;
-    case DType::f64:
-    case DType::i64:
-      return 8;
-    case DType::u8:
-    case DType::boolean:
-      return 1;
-  }
-  return 0;
-}
+constexpr const DTypeInfo& info_of(DType type) { return kDTypes[static_cast<size_t>(type)]; }
+constexpr size_t size_of(DType type) { return info_of(type).bytes; }
+constexpr const char* name_of(DType type) { return info_of(type).name; }
+// f32 and f64: what kernels compute in.
+constexpr bool is_float(DType type) { return info_of(type).kind == DTypeKind::floating; }
 
-constexpr bool is_float(DType type) { return type == DType::f32 || type == DType::f64; }
-
-// "f32", "f64", "i32", "i64", "u8", "bool".
-const char* name_of(DType type);
 DType dtype_from(const std::string& name);  // throws Error
 
 using Shape = std::vector<int64_t>;

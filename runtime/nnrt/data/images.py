@@ -16,7 +16,6 @@ import numpy as np
 
 from nnrt.data.pixels import MODES, SUFFIXES, BadImage, decode
 from nnrt.data.types import (
-    DTYPES,
     Array,
     Arrays,
     Input,
@@ -26,6 +25,7 @@ from nnrt.data.types import (
     natural_order,
     quoted,
 )
+from nnrt.dtypes import numpy_type
 from nnrt.errors import Error
 
 SKIPPING = "`--skip-bad` (in Python `nnrt.data.open(…, skip_bad=True)`) leaves such files out."
@@ -98,7 +98,7 @@ def read_classes(reading: Reading, label: Input, folders: list[Path], known: Kno
     images, kept = decode_all(reading, files)
     lost = set(codes) - {codes[place] for place in kept}
     reading.notes += [f"no image of the class `{names[code]}` can be read" for code in sorted(lost)]
-    labels = np.array([codes[place] for place in kept], DTYPES[label.dtype])
+    labels = np.array([codes[place] for place in kept], numpy_type(label.dtype))
     return Arrays(
         {
             reading.image.name: images,
@@ -144,7 +144,7 @@ def read_file(path: Path, wanted: list[Input]) -> Arrays:
         pixels = decode(path, image)
     except BadImage as problem:
         raise Error(f"{path} {problem.reason}. {problem.remedy}", "N0741") from problem
-    return Arrays({image.name: pixels[None].astype(DTYPES[image.dtype])}, rows=[path.name])
+    return Arrays({image.name: pixels[None].astype(numpy_type(image.dtype))}, rows=[path.name])
 
 
 def image_input(path: Path, wanted: list[Input]) -> Input:
@@ -246,7 +246,7 @@ def decode_all(reading: Reading, files: list[Path]) -> tuple[Array, list[int]]:
     if result is None:
         raise Error(f"{reading.path} has no image that can be read.", "N0740")
     result = result[: len(kept)]
-    return result if item.dtype == "u8" else result.astype(DTYPES[item.dtype]), kept
+    return result if item.dtype == "u8" else result.astype(numpy_type(item.dtype)), kept
 
 
 def size(image: Array) -> str:

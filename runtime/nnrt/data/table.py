@@ -23,7 +23,6 @@ import numpy as np
 
 from nnrt.data.delimited import NUMBER_TEXT, SEPARATORS, SPACE, Table, is_number, load
 from nnrt.data.types import (
-    DTYPES,
     Array,
     Arrays,
     Input,
@@ -33,6 +32,7 @@ from nnrt.data.types import (
     natural_order,
     quoted,
 )
+from nnrt.dtypes import numpy_type
 from nnrt.errors import Error
 
 TARGET = "target"
@@ -266,7 +266,7 @@ def encode(table: Table, column: int, item: Input, known: Known) -> tuple[Array,
         if trained is None or missing not in trained:
             raise Error(missing_value(table, column), "N0745")
     classes = tuple(sorted(names, key=natural_order)) if trained is None else trained
-    dtype = np.dtype(DTYPES[item.dtype])
+    dtype = numpy_type(item.dtype)
     if item.is_integer and len(classes) > np.iinfo(dtype).max + 1:
         raise Error(
             f"{table.path}: column `{table.header[column]}` has {len(classes):,} different texts, "
@@ -299,7 +299,7 @@ def missing_value(table: Table, column: int) -> str:
 
 
 def numbers(table: Table, columns: list[int], item: Input) -> Array:
-    dtype = DTYPES[item.dtype]
+    dtype = numpy_type(item.dtype)
     rows = len(table.lines)
     result = np.empty((rows, len(columns)), dtype)
     for place, column in enumerate(columns):
@@ -326,7 +326,7 @@ def floats(table: Table, column: int, item: Input) -> Array:
         check_numbers(table, column, item)
         values = np.array([float(cell) for cell in cells])
     with np.errstate(over="ignore"):
-        values = values.astype(DTYPES[item.dtype])
+        values = values.astype(numpy_type(item.dtype))
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise Error(
@@ -338,7 +338,7 @@ def floats(table: Table, column: int, item: Input) -> Array:
 
 
 def whole_numbers(table: Table, column: int, item: Input) -> Array:
-    limits = np.iinfo(np.dtype(DTYPES[item.dtype]))
+    limits = np.iinfo(numpy_type(item.dtype))
     values = parsed(table.columns[column], np.int64)
     if values is None:  # such as `4.0` or `1e3`, or more than 64 bits
         check_numbers(table, column, item)

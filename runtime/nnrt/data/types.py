@@ -13,18 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from nnrt.dtypes import TYPES, numpy_type
 from nnrt.errors import Error
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-DTYPES: dict[str, type[np.generic]] = {
-    "f32": np.float32,
-    "f64": np.float64,
-    "i32": np.int32,
-    "i64": np.int64,
-    "u8": np.uint8,
-    "bool": np.bool_,
-}
 
 SHOWN = 10
 # More names than this are not searched for one that is alike: the search takes time for each.
@@ -51,7 +43,7 @@ class Input:
 
     @property
     def is_integer(self) -> bool:
-        return self.dtype in ("i32", "i64", "u8")
+        return TYPES[self.dtype].kind == "integer"
 
     @property
     def row_size(self) -> int | None:
@@ -175,7 +167,7 @@ def kept_texts(training: Mapping[str, Any], key: str) -> dict[str, tuple[str, ..
 
 def as_integer(array: Array, wanted: Input) -> Array:
     """The same whole numbers in the input's own integer type, where that holds all of theirs."""
-    dtype = DTYPES[wanted.dtype]
+    dtype = numpy_type(wanted.dtype)
     same_kind = wanted.is_integer and array.dtype.kind in "iu"
     return array.astype(dtype) if same_kind and np.can_cast(array.dtype, dtype) else array
 

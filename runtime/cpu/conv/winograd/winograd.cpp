@@ -229,7 +229,7 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
 
 bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction,
                      std::string& note) {
-  if (request.strict || request.isa == Isa::reference || request.operands[0].dtype != DType::f32)
+  if (request.strict || vector_kernels(request.isa, request.operands[0].dtype) == nullptr)
     return false;
   const WinogradScheme scheme = winograd_scheme(shape, direction, request.isa);
   if (scheme == WinogradScheme::none) return false;

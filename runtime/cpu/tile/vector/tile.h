@@ -84,16 +84,6 @@ void tile_convert(void* __restrict out, const void* __restrict in, int64_t count
   const From* from = static_cast<const From*>(in);
   for (int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(from[i]);
 }
-inline void tile_load_bool(void* __restrict out, const void* __restrict in, int64_t count) {
-  float* to = static_cast<float*>(out);
-  const uint8_t* from = static_cast<const uint8_t*>(in);
-  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(from[i] != 0);
-}
-inline void tile_store_bool(void* __restrict out, const void* __restrict in, int64_t count) {
-  uint8_t* to = static_cast<uint8_t*>(out);
-  const float* from = static_cast<const float*>(in);
-  for (int64_t i = 0; i < count; ++i) to[i] = from[i] != 0.0f;
-}
 // To an integer: toward zero, saturated, NaN to 0.
 template <class To>
 void tile_store_integer(void* __restrict out, const void* __restrict in, int64_t count) {
@@ -111,6 +101,12 @@ void tile_store_integer(void* __restrict out, const void* __restrict in, int64_t
                                 : To(0);
     to[i] = inside ? whole : outside;
   }
+}
+
+template <class To>
+constexpr ConvertFunction tile_store() {
+  if constexpr (std::is_integral_v<To>) return &tile_store_integer<To>;
+  return &tile_convert<To, float>;
 }
 
 // Philox on one counter a lane.
@@ -203,18 +199,10 @@ inline void tile_uniform(void* out, uint64_t seed, uint64_t step, uint32_t strea
 
 constexpr TileTable make_vector_tile_table() {
   TileTable table = make_tile_table<TileLoop>();
-  table.load[static_cast<int>(DType::f32)] = &tile_convert<float, float>;
-  table.load[static_cast<int>(DType::f64)] = &tile_convert<float, double>;
-  table.load[static_cast<int>(DType::i32)] = &tile_convert<float, int32_t>;
-  table.load[static_cast<int>(DType::i64)] = &tile_convert<float, int64_t>;
-  table.load[static_cast<int>(DType::u8)] = &tile_convert<float, uint8_t>;
-  table.load[static_cast<int>(DType::boolean)] = &tile_load_bool;
-  table.store[static_cast<int>(DType::f32)] = &tile_convert<float, float>;
-  table.store[static_cast<int>(DType::f64)] = &tile_convert<double, float>;
-  table.store[static_cast<int>(DType::i32)] = &tile_store_integer<int32_t>;
-  table.store[static_cast<int>(DType::i64)] = &tile_store_integer<int64_t>;
-  table.store[static_cast<int>(DType::u8)] = &tile_store_integer<uint8_t>;
-  table.store[static_cast<int>(DType::boolean)] = &tile_store_bool;
+#define NNC_DTYPE(type, name, Storage, kind, stored)                         \
+  table.load[static_cast<int>(DType::type)] = &tile_convert<float, Storage>; \
+  table.store[static_cast<int>(DType::type)] = tile_store<Storage>();
+#include "nnrt/dtypes.def"
   table.uniform = &tile_uniform;
   return table;
 }
