@@ -464,7 +464,7 @@ FORMS = {**ACTIVATIONS, **LOSSES, **FUNCTIONS, **OPERATORS}
 WITHOUT_SLOPE = {
     "argmax", "one_hot", "bernoulli", "uniform", "normal", "orthogonal_matrix", "shape", "rank",
     "len", "range", "product", "is_tensor", "is_list", "is_number", "is_integer", "is_text", "int",
-    "text", "f32", "f64", "i32", "i64", "u8", "bool", "pi", "op.name",
+    "text", "f32", "f64", "bf16", "i32", "i64", "u8", "bool", "pi", "op.name",
 }  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def test_gradients_in_chains(
         if not isa:
             found = sum("(and" in note for note in notes)
             assert found == joined or (found < joined and SMALL_CACHE)
-            assert sum("again" in note for note in notes) == again
+            assert sum("recomputed" in note for note in notes) == again
 
     available = _engine.machine()["available_isas"]
     isas = ("", *(isa for isa in ("avx2", "generic") if isa in available))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from nnc import interpret
 from nnc.builder import Builder
+from nnc.dtypes import DTYPES
 from nnc.elaborate import elaborate, memoize, sample_initializers
 from nnc.elaborate.sample_initializers import InitializerGraph, sample
-from nnc.graph import DTYPES
 from nnc.ops import philox
 from nnc.ops.base import Context
 from nnlang.syntax import Source

@@ -496,7 +496,7 @@ def test_the_text_of_a_plan_is_stable() -> None:
     assert (
         print_plan(lowered(CONV + "output y = %6\n"))
         == """\
-plan 2
+plan 3
 symbols N
 v0: f32[3,3,3,8] = parameter w
 v1: f32[8] = parameter b

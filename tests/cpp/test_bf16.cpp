@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/denormals.h"
-#include "core/isa.h"
 #include "core/safetensors.h"
-#include "core/snapshot.h"
+#include "cpu/engine/cpu_backend.h"
+#include "cpu/engine/denormals.h"
+#include "cpu/engine/isa.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/tile/tile_table.h"
 #include "test.h"

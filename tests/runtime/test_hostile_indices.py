@@ -220,7 +220,7 @@ def test_windows_are_refused_when_a_plan_is_loaded(change: Dict, expected: str) 
 def reduction(elements: int, dtype: str = "f32") -> Dict:
     attributes = {"axes": [0], "op": "sum", "keepdims": 0}
     code = [["load", 0], ["exp", 0], ["store", 0, 1]]
-    program = {"role": "self", "compute": dtype, "domain": [elements]}
+    program = {"role": "prologue", "compute": dtype, "domain": [elements]}
     program |= {"loads": [0], "stores": [1], "code": code}
     return plan_of(
         [buffer("input", ["N"], dtype), buffer("output", [], dtype)],

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "core/kernels/attributes.h"
+#include "cpu/bind.h"
+#include "cpu/conv/algorithm.h"
 #include "cpu/conv/conv_bind.h"
 #include "cpu/conv/reference/conv.h"
 #include "cpu/conv/winograd/winograd.h"
@@ -461,50 +463,80 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
   if (!narrow && (kept || !whole) && conv.images > 0) offer_rows(request, owner, table, bound);
 }
 
-BoundKernel bind_conv(const BindRequest& request, bool backward) {
-  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,
-            "convolution takes two operands and gives one result");
-  const TensorInfo& x = backward ? request.results[0] : request.operands[0];
-  const TensorInfo& y = backward ? request.operands[0] : request.results[0];
+// A binding with what every algorithm needs of the problem.
+std::shared_ptr<BoundConv> make_conv(const ConvProblem& problem) {
   auto conv = std::make_shared<BoundConv>();
-  conv->shape = conv_shape(request, x, request.operands[1], y, !backward);
-  if (backward) check_classes(conv->shape);
-  conv->images = conv->shape.images;
-  conv->backward = backward;
-  check_epilogue(request, request.results[0].elements());
+  conv->shape = problem.shape;
+  conv->images = problem.shape.images;
+  conv->backward = problem.direction == ConvDirection::backward_data;
+  return conv;
+}
+
+BoundKernel make_bound(const ConvProblem& problem, const std::shared_ptr<BoundConv>& conv) {
+  const BindRequest& request = problem.request;
   BoundKernel bound;
-  bound.flops = conv->shape.flops();
-  bound.bytes = static_cast<double>(x.bytes() + y.bytes() + request.operands[1].bytes());
-  if (request.results[0].elements() == 0) {
-    bound.algorithm = "nothing";
-  } else if (vector_kernels(request.isa, x.dtype) != nullptr) {
-    const ConvDirection direction =
-        backward ? ConvDirection::backward_data : ConvDirection::forward;
-    if (choose_winograd(request, conv->shape, direction, bound.note)) {
-      BoundKernel winograd = bind_winograd(request, conv->shape, direction);
-      winograd.note = bound.note;
-      return winograd;
-    }
-    bind_vector(request, conv, bound);
-  } else {
-    bound.algorithm = "reference";
-    bound.scratch_bytes = request.tile_scratch;
-    const auto run = reference_loop(x.dtype, [backward]<class T>() {
-      return backward ? &reference::conv2d_backward_data<T> : &reference::conv2d<T>;
-    });
-    bound.phases = {
-        {run, conv->images * (backward ? conv->shape.in_height : conv->shape.out_height)}};
-  }
+  bound.flops = problem.shape.flops();
+  bound.bytes = bytes_of(request);
   bound.arguments =
       std::shared_ptr<const void>(conv, static_cast<const ConvArguments*>(conv.get()));
   return bound;
 }
 
+BoundKernel bind_nothing(const ConvProblem& problem) {
+  BoundKernel bound = make_bound(problem, make_conv(problem));
+  bound.algorithm = "nothing";
+  return bound;
+}
+
+BoundKernel bind_direct(const ConvProblem& problem) {
+  const std::shared_ptr<BoundConv> conv = make_conv(problem);
+  BoundKernel bound = make_bound(problem, conv);
+  bind_vector(problem.request, conv, bound);
+  return bound;
+}
+
+BoundKernel bind_reference(const ConvProblem& problem) {
+  BoundKernel bound = make_bound(problem, make_conv(problem));
+  const bool backward = problem.direction == ConvDirection::backward_data;
+  bound.algorithm = "reference";
+  bound.scratch_bytes = problem.request.tile_scratch;
+  const auto run = reference_loop(problem.request.operands[0].dtype, [backward]<class T>() {
+    return backward ? &reference::conv2d_backward_data<T> : &reference::conv2d<T>;
+  });
+  const ConvShape& shape = problem.shape;
+  bound.phases = {{run, shape.images * (backward ? shape.in_height : shape.out_height)}};
+  return bound;
+}
+
+BoundKernel bind_conv(const BindRequest& request, ConvDirection direction) {
+  NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,
+            "convolution takes two operands and gives one result");
+  const bool backward = direction == ConvDirection::backward_data;
+  const TensorInfo& x = backward ? request.results[0] : request.operands[0];
+  const TensorInfo& y = backward ? request.operands[0] : request.results[0];
+  const ConvProblem problem = {request, conv_shape(request, x, request.operands[1], y, !backward),
+                               direction};
+  if (backward) check_classes(problem.shape);
+  check_epilogue(request, request.results[0].elements());
+  return bind_fastest(
+      problem,
+      {{"nothing", [](const ConvProblem& p) { return p.empty(); }, nullptr, &bind_nothing},
+       {"reference", [](const ConvProblem& p) { return !p.empty() && !p.vectors(); }, nullptr,
+        &bind_reference},
+       {"direct", [](const ConvProblem& p) { return !p.empty() && p.vectors(); }, &predict_direct,
+        &bind_direct},
+       {"winograd", [](const ConvProblem& p) { return !p.empty() && winograd_applies(p); },
+        &predict_winograd,
+        [](const ConvProblem& p) { return bind_winograd(p.request, p.shape, p.direction); }}});
+}
+
 }  // namespace
 
-BoundKernel bind_conv2d(const BindRequest& request) { return bind_conv(request, false); }
+BoundKernel bind_conv2d(const BindRequest& request) {
+  return bind_conv(request, ConvDirection::forward);
+}
 BoundKernel bind_conv2d_backward_data(const BindRequest& request) {
-  return bind_conv(request, true);
+  return bind_conv(request, ConvDirection::backward_data);
 }
 
 }  // namespace nnrt

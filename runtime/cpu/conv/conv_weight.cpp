@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "cpu/bind.h"
+#include "cpu/conv/algorithm.h"
 #include "cpu/conv/conv.h"
 #include "cpu/conv/conv_bind.h"
 #include "cpu/conv/reference/conv.h"
@@ -359,50 +361,66 @@ void offer_sink(const ConvWeightArguments& weight, BoundKernel& bound) {
   sink.cut = &cut_parts;
 }
 
+// A binding with what every algorithm needs of the problem.
+BoundKernel make_bound(const ConvProblem& problem, std::shared_ptr<BoundConvWeight>& weight) {
+  weight = std::make_shared<BoundConvWeight>();
+  weight->shape = problem.shape;
+  BoundKernel bound;
+  bound.flops = problem.shape.flops();
+  bound.bytes = bytes_of(problem.request);
+  bound.arguments =
+      std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
+  return bound;
+}
+
+BoundKernel bind_direct(const ConvProblem& problem) {
+  std::shared_ptr<BoundConvWeight> weight;
+  BoundKernel bound = make_bound(problem, weight);
+  const ConvShape& s = problem.shape;
+  const ConvTable& table = *kernel_tables_of(problem.request.isa).conv;
+  weight->table = &table;
+  if (s.groups > 1 && s.group_in() == 1) {
+    bind_depthwise(*weight, table, bound);
+  } else {
+    bind_product(*weight, table, bound);
+  }
+  set_sums(*weight, bound);
+  bound.copied = static_cast<double>(bound.phases.front().units / weight->splits) *
+                 static_cast<double>(weight->image_blocks * weight->row_blocks) *
+                 static_cast<double>(window_bytes(*weight) / 4);
+  if (s.images > 0 && s.out_height > 0) {
+    offer_recompute(*weight, bound);
+    offer_sink(*weight, bound);
+  }
+  return bound;
+}
+
+BoundKernel bind_reference(const ConvProblem& problem) {
+  std::shared_ptr<BoundConvWeight> weight;
+  BoundKernel bound = make_bound(problem, weight);
+  const ConvShape& s = problem.shape;
+  bound.algorithm = "reference";
+  bound.phases = {{reference_loop(problem.request.operands[0].dtype,
+                                  []<class T>() { return &reference::conv2d_backward_weight<T>; }),
+                   s.kernel_height * s.kernel_width * s.group_in()}};
+  return bound;
+}
+
 }  // namespace
 
 BoundKernel bind_conv2d_backward_weight(const BindRequest& request) {
   NNC_CHECK(request.operands.size() == 2 && request.results.size() == 1,
             "convolution takes two operands and gives one result");
-  const TensorInfo& x = request.operands[0];
-  const TensorInfo& y = request.operands[1];
-  const TensorInfo& w = request.results[0];
-  auto weight = std::make_shared<BoundConvWeight>();
-  weight->shape = conv_shape(request, x, w, y, true);
-  const ConvShape& s = weight->shape;
-  BoundKernel bound;
-  bound.flops = s.flops();
-  bound.bytes = static_cast<double>(x.bytes() + y.bytes() + w.bytes());
-  bound.arguments =
-      std::shared_ptr<const void>(weight, static_cast<const ConvWeightArguments*>(weight.get()));
-  if (vector_kernels(request.isa, x.dtype) != nullptr) {
-    if (choose_winograd(request, s, ConvDirection::backward_weight, bound.note)) {
-      BoundKernel winograd = bind_winograd_weight(request, s);
-      winograd.note = bound.note;
-      return winograd;
-    }
-    const ConvTable& table = *kernel_tables_of(request.isa).conv;
-    weight->table = &table;
-    if (s.groups > 1 && s.group_in() == 1) {
-      bind_depthwise(*weight, table, bound);
-    } else {
-      bind_product(*weight, table, bound);
-    }
-    set_sums(*weight, bound);
-    bound.copied = static_cast<double>(bound.phases.front().units / weight->splits) *
-                   static_cast<double>(weight->image_blocks * weight->row_blocks) *
-                   static_cast<double>(window_bytes(*weight) / 4);
-    if (s.images > 0 && s.out_height > 0) {
-      offer_recompute(*weight, bound);
-      offer_sink(*weight, bound);
-    }
-  } else {
-    bound.algorithm = "reference";
-    bound.phases = {
-        {reference_loop(x.dtype, []<class T>() { return &reference::conv2d_backward_weight<T>; }),
-         s.kernel_height * s.kernel_width * s.group_in()}};
-  }
-  return bound;
+  const ConvProblem problem = {
+      request,
+      conv_shape(request, request.operands[0], request.results[0], request.operands[1], true),
+      ConvDirection::backward_weight};
+  return bind_fastest(
+      problem,
+      {{"reference", [](const ConvProblem& p) { return !p.vectors(); }, nullptr, &bind_reference},
+       {"direct", [](const ConvProblem& p) { return p.vectors(); }, &predict_direct, &bind_direct},
+       {"winograd", &winograd_applies, &predict_winograd,
+        [](const ConvProblem& p) { return bind_winograd_weight(p.request, p.shape); }}});
 }
 
 }  // namespace nnrt

@@ -126,18 +126,6 @@ NNC_INLINE Vec<T, N> fma(Vec<T, N> a, Vec<T, N> b, Vec<T, N> c) {
   return {a.v * b.v + c.v};
 }
 
-// `a` as it is, rounded: where this is a product, the compiler does not contract it with what is
-// added to it.
-template <class T, int N>
-NNC_INLINE Vec<T, N> rounded(Vec<T, N> a) {
-#if defined(__x86_64__)
-  __asm__("" : "+v"(a.v));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(a.v));
-#endif
-  return a;
-}
-
 template <class T, int N>
 NNC_INLINE Vec<T, N> choose(Mask<T, N> condition, Vec<T, N> a, Vec<T, N> b) {
   return {condition.v ? a.v : b.v};

@@ -52,23 +52,6 @@ NNC_INLINE void epilogue_pixels(const DepthwiseTile& tile, Float (&sum)[Pixels][
   }
 }
 
-// The same of a run, as a function: its sums come in registers, and it is built once for all
-// columns of taps and strides.
-template <bool Whole, class Pixels>
-struct RunEpilogue;
-template <bool Whole, int... Pixel>
-struct RunEpilogue<Whole, std::integer_sequence<int, Pixel...>> {
-  template <int>
-  using Sum = Float;
-  __attribute__((noinline)) static void store(const DepthwiseTile& tile, Sum<Pixel>... sum) {
-    Float sums[sizeof...(Pixel)][1] = {{sum}...};
-    epilogue_pixels<Whole>(tile, sums);
-  }
-  NNC_INLINE static void call(const DepthwiseTile& tile, Float (&sums)[sizeof...(Pixel)][1]) {
-    store(tile, sums[Pixel][0]...);
-  }
-};
-
 // Any taps. Whole: the last vector too is whole.
 template <int Pixels, int Vectors, bool Whole>
 NNC_INLINE void depthwise_tile(const DepthwiseTile& tile) {
@@ -129,7 +112,7 @@ NNC_INLINE void depthwise_run_tile(const DepthwiseTile& tile) {
       }
     }
   }
-  RunEpilogue<Whole, std::make_integer_sequence<int, Pixels>>::call(tile, sum);
+  epilogue_pixels<Whole>(tile, sum);
 }
 
 // All channels of a run of pixels.

@@ -227,23 +227,4 @@ BoundKernel bind_winograd_weight(const BindRequest& request, const ConvShape& sh
   return bound;
 }
 
-bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction,
-                     std::string& note) {
-  if (request.strict || vector_kernels(request.isa, request.operands[0].dtype) == nullptr)
-    return false;
-  const WinogradScheme scheme = winograd_scheme(shape, direction, request.isa);
-  if (scheme == WinogradScheme::none) return false;
-  // Few channels leave most of a vector empty, and have a direct kernel of their own.
-  const bool narrow = std::min(shape.in_channels, shape.out_channels) <= kNarrowChannels;
-  if (narrow && scheme != WinogradScheme::folded && direction != ConvDirection::backward_weight)
-    return false;
-  const ConvPrediction prediction =
-      predict_conv(shape, direction, request.isa, is_fixed(request, 1));
-  char text[96];
-  std::snprintf(text, sizeof(text), "expected: direct %.1f us, winograd %.1f us",
-                prediction.direct / 1e3, prediction.winograd / 1e3);
-  note = text;
-  return prediction.winograd < prediction.direct;
-}
-
 }  // namespace nnrt

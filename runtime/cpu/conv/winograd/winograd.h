@@ -125,17 +125,11 @@ enum class WinogradScheme : uint8_t { none, plain, strided, folded };
 // Without dilation, in one group, with something to compute.
 WinogradScheme winograd_scheme(const ConvShape& shape, ConvDirection direction, Isa isa);
 
-// What one core is expected to take, in nanoseconds.
-struct ConvPrediction {
-  double direct = 0, winograd = 0;
-};
-// `prepared`: what is made of the weights alone is kept from run to run.
-ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa,
+// What one core is expected to take, in nanoseconds: a direct kernel, and Winograd's algorithm
+// where it has a scheme. `prepared`: what is made of the weights alone is kept from run to run.
+double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa, bool prepared);
+double winograd_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa,
                             bool prepared);
-// True where Winograd's algorithm applies, is allowed and is expected to be the faster one. Where
-// there was a choice, `note` says what was expected.
-bool choose_winograd(const BindRequest& request, const ConvShape& shape, ConvDirection direction,
-                     std::string& note);
 
 // The request is one that `conv_shape` has checked, of floats, for an instruction set with vectors.
 // Without a cut, the best by the model.

@@ -87,36 +87,6 @@ double product_clocks(const WinogradTable& table, const Speed& speed, int64_t ro
   return clocks;
 }
 
-// The direct kernels' time: a step of six rows costs so much for each vector and for the row, and
-// so much at least.
-double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa, bool prepared) {
-  const WinogradTable& table = *kernel_tables_of(isa).winograd;
-  const bool backward = direction == ConvDirection::backward_data;
-  // With a stride, the data's gradient has fewer taps at each of its pixels: as many products.
-  const bool dense = backward && shape.stride_height == 1;
-  const double pixels =
-      static_cast<double>(shape.images * (dense ? shape.in_height * shape.in_width
-                                                : shape.out_height * shape.out_width));
-  const int64_t columns = backward ? shape.in_channels : shape.out_channels;
-  const int64_t channels = backward ? shape.out_channels : shape.in_channels;
-  const double taps = static_cast<double>(shape.kernel_height * shape.kernel_width);
-  const double depth = taps * static_cast<double>(channels);
-  double clocks = 0;
-  for (int64_t n = 0; n < columns; n += table.panel) {
-    const int64_t vectors = ceil_div(std::min(table.panel, columns - n), table.lanes);
-    const double step = std::max(4.8, 3.1 * static_cast<double>(vectors) + 0.9);
-    clocks += pixels / kTileRows * (depth * step * speed_of(isa).operations + kTileClocks);
-  }
-  if (direction == ConvDirection::backward_weight) clocks *= 1.08;
-  // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
-  const double weights = taps * static_cast<double>(shape.in_channels * shape.out_channels);
-  // Weights that are kept have made room for those of the other layers since they were read last.
-  if (prepared) return clocks / kClock + 4 * weights / kKeptBytes;
-  if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
-  if (backward) clocks += (4 * weights > cache_bytes() ? 2.0 : 0.7) * weights;
-  return clocks / kClock;
-}
-
 double read_ns(double bytes, double far_bytes) {
   return bytes / (bytes > kFarCache ? kMemoryBytes : far_bytes);
 }
@@ -460,31 +430,52 @@ WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa, int th
   return best;
 }
 
-ConvPrediction predict_conv(const ConvShape& shape, ConvDirection direction, Isa isa,
+// The direct kernels' time: a step of six rows costs so much for each vector and for the row, and
+// so much at least.
+double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa, bool prepared) {
+  const WinogradTable& table = *kernel_tables_of(isa).winograd;
+  const bool backward = direction == ConvDirection::backward_data;
+  // With a stride, the data's gradient has fewer taps at each of its pixels: as many products.
+  const bool dense = backward && shape.stride_height == 1;
+  const double pixels =
+      static_cast<double>(shape.images * (dense ? shape.in_height * shape.in_width
+                                                : shape.out_height * shape.out_width));
+  const int64_t columns = backward ? shape.in_channels : shape.out_channels;
+  const int64_t channels = backward ? shape.out_channels : shape.in_channels;
+  const double taps = static_cast<double>(shape.kernel_height * shape.kernel_width);
+  const double depth = taps * static_cast<double>(channels);
+  double clocks = 0;
+  for (int64_t n = 0; n < columns; n += table.panel) {
+    const int64_t vectors = ceil_div(std::min(table.panel, columns - n), table.lanes);
+    const double step = std::max(4.8, 3.1 * static_cast<double>(vectors) + 0.9);
+    clocks += pixels / kTileRows * (depth * step * speed_of(isa).operations + kTileClocks);
+  }
+  if (direction == ConvDirection::backward_weight) clocks *= 1.08;
+  // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
+  const double weights = taps * static_cast<double>(shape.in_channels * shape.out_channels);
+  // Weights that are kept have made room for those of the other layers since they were read last.
+  if (prepared) return clocks / kClock + 4 * weights / kKeptBytes;
+  if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
+  if (backward) clocks += (4 * weights > cache_bytes() ? 2.0 : 0.7) * weights;
+  return clocks / kClock;
+}
+
+double winograd_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa,
                             bool prepared) {
-  ConvPrediction prediction;
-  prediction.direct = direct_nanoseconds(shape, direction, isa, prepared);
-  prediction.winograd = HUGE_VAL;
   const WinogradScheme scheme = winograd_scheme(shape, direction, isa);
-  if (scheme == WinogradScheme::none) return prediction;
   // What is gained is not worth any amount of memory.
   const int64_t strided_bytes = 4 * kStridedSlices * shape.in_channels * shape.out_channels;
   if (scheme == WinogradScheme::strided && direction != ConvDirection::backward_weight &&
       strided_bytes > kMostWeightBytes)
-    return prediction;
-  if (scheme == WinogradScheme::folded) {
-    prediction.winograd = folded_nanoseconds(shape, direction, isa);
-    return prediction;
-  }
+    return HUGE_VAL;
+  if (scheme == WinogradScheme::folded) return folded_nanoseconds(shape, direction, isa);
   const WinogradTiles tiles = winograd_tiles(shape, direction);
   const bool backward = direction == ConvDirection::backward_data;
-  prediction.winograd =
-      direction == ConvDirection::backward_weight
-          ? best_weight_cut(tiles, isa, kFewThreads).nanoseconds
-      : scheme == WinogradScheme::strided
-          ? best_strided_cut(tiles, backward, isa, prepared, kFewThreads).nanoseconds
-          : best_cut(tiles, isa, prepared, kFewThreads).nanoseconds;
-  return prediction;
+  return direction == ConvDirection::backward_weight
+             ? best_weight_cut(tiles, isa, kFewThreads).nanoseconds
+         : scheme == WinogradScheme::strided
+             ? best_strided_cut(tiles, backward, isa, prepared, kFewThreads).nanoseconds
+             : best_cut(tiles, isa, prepared, kFewThreads).nanoseconds;
 }
 
 }  // namespace nnrt

@@ -18,7 +18,7 @@ inline constexpr int64_t kPanel = kPanelVectors * kLanes;
 
 struct TileOperands {
   const float* a;
-  const int64_t* a_rows;  // nullptr where A is a panel: its element (r, k) is a[k * rows + r]
+  const int64_t* a_rows;  // unused where A is a panel: its element (r, k) is a[k * rows + r]
   const int64_t* a_steps;
   const float* b;
   int64_t b_stride;
@@ -134,9 +134,7 @@ NNC_INLINE void multiply_panel(Sums& sums, const TileOperands& tile) {
   }
 }
 
-// A is a panel where it has no table of rows: a choice inside of the function, whose other parts
-// are built once.
-template <bool Half, int Rows, int Vectors>
+template <bool Panel, bool Half, int Rows, int Vectors>
 void multiply_tile(const TileOperands& tile) {
   TileSums<Rows, Vectors, Half> sums;
   const int64_t last = tile.width - (Vectors - 1) * kLanes;
@@ -153,7 +151,7 @@ void multiply_tile(const TileOperands& tile) {
     }
     sums.set(v, value);
   }
-  if (tile.a_rows == nullptr) {
+  if constexpr (Panel) {
     multiply_panel<Rows>(sums, tile);
   } else {
     multiply_rows<Rows>(sums, tile);
@@ -183,29 +181,33 @@ void multiply_tile(const TileOperands& tile) {
 }
 
 using TileFunction = void (*)(const TileOperands&);
+template <bool Panel, bool Half>
 struct ProductTiles {
   TileFunction of[kTileRows][kPanelVectors];
 };
-template <bool Half, int Row, int... Vectors>
-constexpr void set_product_tiles(ProductTiles& tiles, std::integer_sequence<int, Vectors...>) {
-  ((tiles.of[Row][Vectors] = &multiply_tile<Half, Row + 1, Vectors + 1>), ...);
+template <bool Panel, bool Half, int Row, int... Vectors>
+constexpr void set_product_tiles(ProductTiles<Panel, Half>& tiles,
+                                 std::integer_sequence<int, Vectors...>) {
+  ((tiles.of[Row][Vectors] = &multiply_tile<Panel, Half, Row + 1, Vectors + 1>), ...);
 }
-template <bool Half, int... Row>
-constexpr ProductTiles make_product_tiles(std::integer_sequence<int, Row...>) {
-  ProductTiles tiles = {};
-  (set_product_tiles<Half, Row>(tiles, std::make_integer_sequence<int, kPanelVectors>()), ...);
+template <bool Panel, bool Half, int... Row>
+constexpr ProductTiles<Panel, Half> make_product_tiles(std::integer_sequence<int, Row...>) {
+  ProductTiles<Panel, Half> tiles = {};
+  (set_product_tiles<Panel, Half, Row>(tiles, std::make_integer_sequence<int, kPanelVectors>()),
+   ...);
   return tiles;
 }
-template <bool Half>
-inline constexpr ProductTiles kTiles =
-    make_product_tiles<Half>(std::make_integer_sequence<int, kTileRows>());
+template <bool Panel, bool Half>
+inline constexpr auto kTiles =
+    make_product_tiles<Panel, Half>(std::make_integer_sequence<int, kTileRows>());
 
 // The tiles for strips of `width` columns.
-NNC_INLINE const ProductTiles& tiles_of(int64_t width) {
+template <bool Panel>
+NNC_INLINE const TileFunction (&tiles_of(int64_t width)) [kTileRows][kPanelVectors] {
   if constexpr (kHalves) {
-    if ((width - 1) % kLanes < kLanes / 2) return kTiles<true>;
+    if ((width - 1) % kLanes < kLanes / 2) return kTiles<Panel, true>.of;
   }
-  return kTiles<false>;
+  return kTiles<Panel, false>.of;
 }
 
 // Rows cut into tiles of nearly equal height: a lone last row would run at a third of the speed.
@@ -310,7 +312,8 @@ inline void multiply_block(const GemmBlock& block, const VectorEpilogue* epilogu
   for (int64_t s = 0; s < block.strip_count; ++s) {
     const GemmPanel& strip = block.strips[s];
     const int64_t vectors = ceil_div(strip.width, kLanes);
-    const ProductTiles& tiles = tiles_of(strip.width);
+    const auto& tiles = tiles_of<false>(strip.width);
+    const auto& panel_tiles = tiles_of<true>(strip.width);
     TileOperands tile;
     tile.a = block.a + strip.a_shift;
     tile.a_rows = nullptr;
@@ -340,14 +343,15 @@ inline void multiply_block(const GemmBlock& block, const VectorEpilogue* epilogu
       }
       if (block.panels != nullptr) {
         tile.a = block.panels + row * block.depth + t * kPanelGap;
+        panel_tiles[height - 1][vectors - 1](tile);
       } else {
         tile.a_rows = block.a_rows + row;
         // As many rows as this tile has: where the next one has a row less, from this one's last
         // on.
         const int64_t left = block.rows - row - height;
         tile.next_rows = tile.a_rows + (!ahead ? 0 : left < height ? left : height);
+        tiles[height - 1][vectors - 1](tile);
       }
-      tiles.of[height - 1][vectors - 1](tile);
       if (block.ahead != nullptr) prefetch_ahead(*block.ahead);
       row += height;
     }

@@ -109,21 +109,14 @@ struct VectorEpilogue {
                __attribute__((always_inline)) { return value + read(add + (to(r) - result), v); });
     }
     if (mask != nullptr) {
-      const auto bound = [&](int r, int v) __attribute__((always_inline)) {
-        return read(mask + (to(r) - result), v);
-      };
-      if (epilogue.mask_above) {
-        const Float low = Float::broadcast(epilogue.mask_low);
-        each([&](Float value, int r, int v) __attribute__((always_inline)) {
-          return choose(bound(r, v) > low, value, Float::zero());
-        });
-      }
-      if (epilogue.mask_below) {
-        const Float high = Float::broadcast(epilogue.mask_high);
-        each([&](Float value, int r, int v) __attribute__((always_inline)) {
-          return choose(bound(r, v) < high, value, Float::zero());
-        });
-      }
+      each([&](Float value, int r, int v) __attribute__((always_inline)) {
+        const Float bound = read(mask + (to(r) - result), v);
+        if (epilogue.mask_above)
+          value = choose(bound > Float::broadcast(epilogue.mask_low), value, Float::zero());
+        if (epilogue.mask_below)
+          value = choose(bound < Float::broadcast(epilogue.mask_high), value, Float::zero());
+        return value;
+      });
     }
     // Of a NaN and a bound, which is none, the second stays.
     if (epilogue.clamp_low) {
@@ -197,54 +190,30 @@ struct VectorEpilogue {
     write_tile<Whole>(tile, to, last, stream);
   }
 
-  // A square of pixels in memory, those of `down` and `across`, `lanes` channels from `channel` on:
-  // applies it and stores; pixel (i, j) lies at from + (4 * i + j) * stride and belongs at
-  // to + i * row_stride + j * pixel_stride.
-  void store_square(const float* from, int64_t stride, TileSpan down, TileSpan across, float* to,
-                    int64_t row_stride, int64_t pixel_stride, int64_t channel,
-                    int64_t lanes) const {
-    if (spreads()) {
-      spread_square(from, stride, down, across, to, row_stride, pixel_stride, channel, lanes);
-      return;
-    }
-    for (int64_t i = down.begin; i < down.end; ++i) {
-      const float* const row = from + 4 * i * stride;
-      float* const place = to + i * row_stride;
-      const auto at = [&](int64_t p)
-                          __attribute__((always_inline)) { return place + p * pixel_stride; };
-      if (lanes == kLanes && across.begin == 0 && across.end == 4) {
-        Float tile[4][1];
-#pragma GCC unroll 4
-        for (int p = 0; p < 4; ++p) tile[p][0] = Float::load(row + p * stride);
-        apply(tile, at, channel, [](const float* beside, int) __attribute__((always_inline)) {
-          return Float::load(beside);
-        });
-#pragma GCC unroll 4
-        for (int p = 0; p < 4; ++p) tile[p][0].store(at(p));
-        continue;
-      }
-      for (int64_t j = across.begin; j < across.end; ++j) {
-        const Float value = apply(Float::load(row + j * stride), at(j), channel,
-                                  [lanes](const float* beside) __attribute__((always_inline)) {
-                                    return read_vector(beside, lanes);
-                                  });
-        put_vector(value, at(j), lanes, false);
-      }
-    }
+  // One vector of `lanes`, where nothing is stored elsewhere.
+  template <bool Whole>
+  NNC_INLINE void store(Float value, float* to, int64_t channel, int64_t lanes) const {
+    const auto read = [lanes](const float* from) __attribute__((always_inline)) {
+      return Whole ? Float::load(from) : Float::load_partial(from, lanes);
+    };
+    const Float finished = apply(value, to, channel, read);
+    Whole ? finished.store(to) : finished.store_partial(to, lanes);
   }
-  // The same where columns go elsewhere.
-  __attribute__((noinline)) void spread_square(const float* from, int64_t stride, TileSpan down,
+  // A square of pixels, those of `down` and `across`, `lanes` channels from `channel` on, where
+  // something is; pixel (i, j) belongs at to + i * row_stride + j * pixel_stride.
+  __attribute__((noinline)) void spread_square(const Float (&square)[4][4], TileSpan down,
                                                TileSpan across, float* to, int64_t row_stride,
                                                int64_t pixel_stride, int64_t channel,
                                                int64_t lanes) const {
     const int64_t first = pixel_of(to - result - channel);
     const int64_t row_pixels = pixel_of(row_stride), step = pixel_of(pixel_stride);
-    const auto read = [lanes](const float* beside)
-                          __attribute__((always_inline)) { return read_vector(beside, lanes); };
+    const auto read = [lanes](const float* from) __attribute__((always_inline)) {
+      return lanes == kLanes ? Float::load(from) : Float::load_partial(from, lanes);
+    };
     for (int64_t i = down.begin; i < down.end; ++i) {
       for (int64_t j = across.begin; j < across.end; ++j) {
         float* const place = to + i * row_stride + j * pixel_stride;
-        const Float value = apply(Float::load(from + (4 * i + j) * stride), place, channel, read);
+        const Float value = apply(square[i][j], place, channel, read);
         for (int64_t k = 0; k < call.column_count; ++k) {
           const ColumnStore& store = call.columns[k];
           if (channel < store.begin || channel >= store.end) continue;
@@ -257,9 +226,6 @@ struct VectorEpilogue {
       }
     }
   }
-  NNC_INLINE static Float read_vector(const float* from, int64_t lanes) {
-    return lanes == kLanes ? Float::load(from) : Float::load_partial(from, lanes);
-  }
   NNC_INLINE static void put_vector(Float value, float* to, int64_t lanes, bool stream) {
     if (lanes < kLanes) {
       value.store_partial(to, lanes);
@@ -270,23 +236,6 @@ struct VectorEpilogue {
     }
   }
 };
-
-// Stores a square of pixels, as `epilogue` does where there is one.
-inline void store_square(const float* from, int64_t stride, TileSpan down, TileSpan across,
-                         float* to, int64_t row_stride, int64_t pixel_stride, int64_t channel,
-                         int64_t lanes, const VectorEpilogue* epilogue) {
-  if (epilogue != nullptr) {
-    epilogue->store_square(from, stride, down, across, to, row_stride, pixel_stride, channel,
-                           lanes);
-    return;
-  }
-  for (int64_t i = down.begin; i < down.end; ++i) {
-    for (int64_t j = across.begin; j < across.end; ++j) {
-      const Float value = Float::load(from + (4 * i + j) * stride);
-      VectorEpilogue::put_vector(value, to + i * row_stride + j * pixel_stride, lanes, false);
-    }
-  }
-}
 
 // The VectorEpilogue of a call, where its tile program is one or columns of its result go
 // elsewhere.

@@ -55,47 +55,37 @@ NNC_INLINE void over_taps(const PoolWindow& window, int64_t row_taps, Pointer* a
   }
 }
 
-// Calls body(size, window, column) for the windows [first, last) of an output row, which lie
-// inside.
+// Calls body(size, window, column) for every window of an output row, from left to right; `size` is
+// a constant for the common windows that lie inside.
 template <int Size, class Body>
-NNC_INLINE void over_inside_windows(const PoolArguments& a, int64_t row, int64_t first,
-                                    int64_t last, Body body) {
+NNC_INLINE void over_windows(const PoolArguments& a, int64_t row, Body body) {
   constexpr std::integral_constant<int, Size> known;
-  PoolWindow window = window_at(a, row, first);
-  const int64_t step = a.columns.stride * a.channels;
-  for (int64_t column = first; column < last; ++column, window.offset += step)
-    body(known, window, column);
+  constexpr std::integral_constant<int, 0> unknown;
+  const bool row_inside = row >= a.rows.first_inside() && row < a.rows.end_inside();
+  const int64_t first = row_inside ? a.columns.first_inside() : a.columns.output;
+  const int64_t last = row_inside ? a.columns.end_inside() : a.columns.output;
+  for (int64_t column = 0; column < first; ++column)
+    body(unknown, window_at(a, row, column), column);
+  if (first < last) {
+    PoolWindow window = window_at(a, row, first);
+    const int64_t step = a.columns.stride * a.channels;
+    for (int64_t column = first; column < last; ++column, window.offset += step)
+      body(known, window, column);
+  }
+  for (int64_t column = last; column < a.columns.output; ++column)
+    body(unknown, window_at(a, row, column), column);
 }
 
-// Calls body(size, window, column) for every window of an output row, from left to right. `size` is
-// a constant for the common windows that lie inside and 0 for all others, so that the body is built
-// three times; with `Common` false it is built once.
-template <bool Common, class Body>
+template <class Body>
 NNC_INLINE void over_row_windows(const PoolArguments& a, int64_t row, Body body) {
-  constexpr std::integral_constant<int, 0> unknown;
-  const int64_t size = a.rows.kernel == a.columns.kernel ? a.rows.kernel : 0;
-  const bool common = Common && (size == 2 || size == 3) && row >= a.rows.first_inside() &&
-                      row < a.rows.end_inside();
-  const int64_t first = common ? a.columns.first_inside() : a.columns.output;
-  const int64_t last = common ? a.columns.end_inside() : a.columns.output;
-  for (int64_t column = 0; column < a.columns.output;) {
-    if (Common && column == first && first < last) {
-      if (size == 2) {
-        over_inside_windows<2>(a, row, first, last, body);
-      } else {
-        over_inside_windows<3>(a, row, first, last, body);
-      }
-      column = last;
-    } else {
-      body(unknown, window_at(a, row, column), column);
-      ++column;
-    }
+  if (a.rows.kernel == 2 && a.columns.kernel == 2) {
+    over_windows<2>(a, row, body);
+  } else if (a.rows.kernel == 3 && a.columns.kernel == 3) {
+    over_windows<3>(a, row, body);
+  } else {
+    over_windows<0>(a, row, body);
   }
 }
-
-// Not for wide numbers of taps: these belong to windows of more than 256.
-template <class Index>
-inline constexpr bool kCommonWindows = !std::is_same_v<Index, int32_t>;
 
 // Calls body(channel, load, store) for vectors of channels [first, last); load and store know how
 // many lanes are meant.
@@ -147,7 +137,7 @@ NNC_INLINE void store_index(Vec<float, N> numbers, Index* to, int64_t count) {
 template <int N, class Index>
 void maximum_row(const PoolArguments& a, float* y, Index* index, const float* image, int64_t row) {
   using V = Vec<float, N>;
-  over_row_windows<kCommonWindows<Index>>(
+  over_row_windows(
       a, row,
       [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
         constexpr int known = decltype(size)::value;
@@ -185,7 +175,7 @@ void maximum_row(const PoolArguments& a, float* y, Index* index, const float* im
 template <int N>
 void average_row(const PoolArguments& a, float* y, const float* image, int64_t row) {
   const float whole = static_cast<float>(1 / static_cast<double>(a.rows.kernel * a.columns.kernel));
-  over_row_windows<true>(
+  over_row_windows(
       a, row,
       [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
         const bool is_whole = decltype(size)::value > 0 || a.count_padding;
@@ -211,7 +201,7 @@ void maximum_backward_row(const PoolArguments& a, float* dx_image, const Index* 
                           const float* dy, int64_t row, int64_t first, int64_t last) {
   using V = Vec<float, N>;
   const bool stream = a.stream && (last - first) % N == 0;
-  over_row_windows<kCommonWindows<Index>>(
+  over_row_windows(
       a, row,
       [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
         const int64_t at = column * a.channels;
@@ -249,7 +239,7 @@ void maximum_backward(const PoolArguments& a, float* dx_image, const Index* inde
 template <int N>
 void average_backward_row(const PoolArguments& a, float* dx_image, const float* dy, int64_t row) {
   const float whole = static_cast<float>(1 / static_cast<double>(a.rows.kernel * a.columns.kernel));
-  over_row_windows<true>(
+  over_row_windows(
       a, row,
       [&](auto size, const PoolWindow& window, int64_t column) __attribute__((always_inline)) {
         const bool is_whole = decltype(size)::value > 0 || a.count_padding;

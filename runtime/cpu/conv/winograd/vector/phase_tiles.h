@@ -1,22 +1,22 @@
 // From images to the transformed tiles of a convolution of stride 2 and back.
 #pragma once
 
+#include "cpu/conv/winograd/vector/phase_transform.h"
 #include "cpu/conv/winograd/vector/winograd_tiles.h"
 #include "cpu/conv/winograd/winograd_strided.h"
 
 namespace nnrt::NNC_ISA {
 
-// One phase of the source pixels under a tile of rows x columns pixels, whose first pixel lies at
-// (top, left) of the image.
-template <bool TwoRows, bool TwoColumns>
+template <int Phase, int Rows, int Columns>
 NNC_INLINE void transform_phase(const WinogradTiles& tiles, const float* image, int64_t top,
-                                int64_t left, int64_t rows, int64_t columns, int64_t first,
-                                int64_t channels, const float* zeros, float* to, int64_t position) {
-  const PixelSquare square(rows + (TwoRows ? 1 : 0), columns + (TwoColumns ? 1 : 0), image,
-                           tiles.source_height, tiles.source_width, tiles.source_channels,
-                           top + (TwoRows ? 0 : 1), left + (TwoColumns ? 0 : 1), zeros, 2, 2);
-  transform_pixels(kPhaseSourceSquares<TwoRows, TwoColumns>.at(rows, columns), square, first,
-                   channels, to, position);
+                                int64_t left, int64_t first, int64_t channels, const float* zeros,
+                                float* to, int64_t position) {
+  constexpr bool two_rows = phase_has_two_rows(Phase), two_columns = phase_has_two_columns(Phase);
+  const PixelSquare<Rows + (two_rows ? 1 : 0), Columns + (two_columns ? 1 : 0)> square(
+      image, tiles.source_height, tiles.source_width, tiles.source_channels,
+      top + (two_rows ? 0 : 1), left + (two_columns ? 0 : 1), zeros, 2, 2);
+  transform_pixels<PhaseSource<Rows, two_rows>, PhaseSource<Columns, two_columns>, kPhaseSide,
+                   true>(square, first, channels, to + Phase * channels, position);
 }
 
 // The four phases of the source pixels under tiles [begin, end).
@@ -24,24 +24,22 @@ inline void transform_phases(const WinogradTiles& tiles, const float* source, in
                              int64_t end, int64_t first, int64_t channels, const float* zeros,
                              const TransformedTiles& out) {
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
-  over_tiles(tiles, begin, end,
-             [&](const TileIndex& tile, int64_t place, int64_t rows, int64_t columns)
-                 __attribute__((always_inline)) {
-                   float* const to = out.to + place * out.row;
-                   const float* const image = source + tile.image * image_floats;
-                   const int64_t top = tile.row * 8 - tiles.pad_top;
-                   const int64_t left = tile.column * 8 - tiles.pad_left;
-                   const auto phase = [&](auto index) __attribute__((always_inline)) {
-                     constexpr int kPhase = decltype(index)::value;
-                     transform_phase<phase_has_two_rows(kPhase), phase_has_two_columns(kPhase)>(
-                         tiles, image, top, left, rows, columns, first, channels, zeros,
-                         to + kPhase * channels, out.position);
-                   };
-                   phase(std::integral_constant<int, 0>());
-                   phase(std::integral_constant<int, 1>());
-                   phase(std::integral_constant<int, 2>());
-                   phase(std::integral_constant<int, 3>());
-                 });
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    float* const to = out.to + place * out.row;
+    const float* const image = source + tile.image * image_floats;
+    const int64_t top = tile.row * 8 - tiles.pad_top, left = tile.column * 8 - tiles.pad_left;
+    transform_phase<0, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+    transform_phase<1, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+    transform_phase<2, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+    transform_phase<3, kRows, kColumns>(tiles, image, top, left, first, channels, zeros, to,
+                                        out.position);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 // For the gradient of the data: the pixels of dy, the source, under tiles [begin, end).
@@ -50,20 +48,60 @@ inline void transform_strided_gradient(const StridedArguments& strided, const fl
                                        const float* zeros, const TransformedTiles& out) {
   const WinogradTiles& tiles = strided.tiles;
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
-  over_tiles(tiles, begin, end,
-             [&](const TileIndex& tile, int64_t place, int64_t rows, int64_t columns)
-                 __attribute__((always_inline)) {
-                   const int64_t top = tile.row * 4 - tiles.pad_top;
-                   const int64_t left = tile.column * 4 - tiles.pad_left;
-                   const PixelSquare square(
-                       rows + 1, columns + 1, source + tile.image * image_floats,
-                       tiles.source_height, tiles.source_width, tiles.source_channels,
-                       strided.turn_rows ? top + rows - 1 : top,
-                       strided.turn_columns ? left + columns - 1 : left, zeros,
-                       strided.turn_rows ? -1 : 1, strided.turn_columns ? -1 : 1);
-                   transform_pixels(kPhaseSourceSquares<true, true>.at(rows, columns), square,
-                                    first, channels, out.to + place * out.row, out.position);
-                 });
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    float* const to = out.to + place * out.row;
+    const int64_t top = tile.row * 4 - tiles.pad_top, left = tile.column * 4 - tiles.pad_left;
+    const PixelSquare<kRows + 1, kColumns + 1> square(
+        source + tile.image * image_floats, tiles.source_height, tiles.source_width,
+        tiles.source_channels, strided.turn_rows ? top + kRows - 1 : top,
+        strided.turn_columns ? left + kColumns - 1 : left, zeros, strided.turn_rows ? -1 : 1,
+        strided.turn_columns ? -1 : 1);
+    transform_pixels<PhaseSource<kRows, true>, PhaseSource<kColumns, true>, kPhaseSide, true>(
+        square, first, channels, to, out.position);
+  };
+  over_tiles(tiles, begin, end, body);
+}
+
+// The products of one tile, `from` + p * position, to `columns` channels of its pixels: pixel
+// (0, 0) lies at `to`.
+template <class Down, class Across>
+NNC_INLINE void transform_tile_products(const float* from, int64_t position, float* to,
+                                        int64_t row_stride, int64_t pixel_stride, TileSpan rows,
+                                        TileSpan pixels, int64_t first, int64_t columns,
+                                        const VectorEpilogue* epilogue) {
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const LoadColumns load = {{from + c, position, kPhaseSide * position}};
+    if (epilogue == nullptr) {
+      const LineSquare<float> out(to + c, row_stride, pixel_stride);
+      transform_square<Down, Across>(load,
+                                     StoreRows{out, [&](int i, int j, float* place, Float value)
+                                                        __attribute__((always_inline)) {
+                                                          if (rows.has(i) && pixels.has(j))
+                                                            value.store(place);
+                                                        }});
+      continue;
+    }
+    // One epilogue for all pixels: there are too many of these functions to have it at each.
+    Float tile[4][4];
+    transform_square<Down, Across>(load,
+                                   [&](int i, int j, Float value)
+                                       __attribute__((always_inline)) { tile[i][j] = value; });
+    const TileSpan down = {rows.begin, smaller(rows.end, Down::pixels)};
+    const TileSpan across = {pixels.begin, smaller(pixels.end, Across::pixels)};
+    if (epilogue->spreads()) {
+      epilogue->spread_square(tile, down, across, to + c, row_stride, pixel_stride, first + c,
+                              kLanes);
+      continue;
+    }
+    for (int64_t i = down.begin; i < down.end; ++i) {
+      for (int64_t j = across.begin; j < across.end; ++j) {
+        epilogue->store<true>(tile[i][j], to + c + i * row_stride + j * pixel_stride, first + c,
+                              kLanes);
+      }
+    }
+  }
 }
 
 // Forward: products [position][place][column] of tiles [begin, end) to `columns` channels of the
@@ -72,8 +110,21 @@ inline void transform_strided_result(const WinogradTiles& tiles, const float* pr
                                      int64_t position, int64_t begin, int64_t end, int64_t first,
                                      int64_t columns, float* result,
                                      const VectorEpilogue* epilogue) {
-  transform_result(kPhaseResultSquares<true, true>, tiles, products, columns, position, begin, end,
-                   first, columns, result, epilogue);
+  const int64_t channels = tiles.result_channels;
+  const int64_t row_stride = tiles.result_width * channels;
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    const float* const from = products + place * columns;
+    const int64_t top = tile.row * 4, left = tile.column * 4;
+    const TileSpan rows = {0, tiles.result_height - top}, pixels = {0, tiles.result_width - left};
+    float* const to =
+        result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
+        first;
+    transform_tile_products<PhaseResult<kRows, true>, PhaseResult<kColumns, true>>(
+        from, position, to, row_stride, channels, rows, pixels, first, columns, epilogue);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
 // The rows or columns of one phase in a tile of `pixels` of them that begins at pixel `tile` of the
@@ -95,36 +146,38 @@ struct PhaseLine {
 };
 
 // The gradient of the data: the same for the pixels of one phase.
-inline void transform_phase_result(const StridedArguments& strided, int phase,
-                                   const float* products, int64_t begin, int64_t end, int64_t first,
-                                   int64_t columns, float* result, const VectorEpilogue* epilogue) {
-  const bool two_rows = phase_has_two_rows(phase), two_columns = phase_has_two_columns(phase);
-  const SquareTable<ResultFunction>& transforms =
-      two_rows
-          ? (two_columns ? kPhaseResultSquares<true, true> : kPhaseResultSquares<true, false>)
-          : (two_columns ? kPhaseResultSquares<false, true> : kPhaseResultSquares<false, false>);
+template <int Phase>
+void transform_one_phase(const StridedArguments& strided, const float* products, int64_t begin,
+                         int64_t end, int64_t first, int64_t columns, float* result,
+                         const VectorEpilogue* epilogue) {
+  constexpr bool two_rows = phase_has_two_rows(Phase), two_columns = phase_has_two_columns(Phase);
   const WinogradTiles& tiles = strided.tiles;
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
-  over_tiles(
-      tiles, begin, end,
-      [&](const TileIndex& tile, int64_t place, int64_t high,
-          int64_t wide) __attribute__((always_inline)) {
-        const PhaseLine down(tile.row * 8, high, two_rows, strided.turn_rows, tiles.result_height);
-        const PhaseLine across(tile.column * 8, wide, two_columns, strided.turn_columns,
-                               tiles.result_width);
-        const int64_t corner =
-            (tile.image * tiles.result_height + down.first) * tiles.result_width + across.first;
-        const ResultPixels pixels = {result + corner * channels + first,
-                                     down.step * row_stride,
-                                     across.step * channels,
-                                     high,
-                                     wide,
-                                     down.inside,
-                                     across.inside};
-        transform_products(transforms.at(high, wide), products + place * columns,
-                           strided.product_position, pixels, first, columns, epilogue);
-      });
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(high)::value, kColumns = decltype(wide)::value;
+    const float* const from = products + place * columns;
+    const PhaseLine down(tile.row * 8, kRows, two_rows, strided.turn_rows, tiles.result_height);
+    const PhaseLine across(tile.column * 8, kColumns, two_columns, strided.turn_columns,
+                           tiles.result_width);
+    const int64_t pixel =
+        (tile.image * tiles.result_height + down.first) * tiles.result_width + across.first;
+    transform_tile_products<PhaseResult<kRows, two_rows>, PhaseResult<kColumns, two_columns>>(
+        from, strided.product_position, result + pixel * channels + first, down.step * row_stride,
+        across.step * channels, down.inside, across.inside, first, columns, epilogue);
+  };
+  over_tiles(tiles, begin, end, body);
+}
+
+inline void transform_phase_result(const StridedArguments& strided, int phase,
+                                   const float* products, int64_t begin, int64_t end, int64_t first,
+                                   int64_t columns, float* result, const VectorEpilogue* epilogue) {
+  using Transform = void (*)(const StridedArguments&, const float*, int64_t, int64_t, int64_t,
+                             int64_t, float*, const VectorEpilogue*);
+  constexpr Transform transforms[kPhases] = {&transform_one_phase<0>, &transform_one_phase<1>,
+                                             &transform_one_phase<2>, &transform_one_phase<3>};
+  transforms[phase](strided, products, begin, end, first, columns, result, epilogue);
 }
 
 }  // namespace nnrt::NNC_ISA

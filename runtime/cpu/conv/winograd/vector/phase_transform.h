@@ -89,10 +89,10 @@ struct PhaseSource : PhaseGroups<Pixels, Two> {
       if constexpr (infinity) {
         to[0] = add_times(kP, d[0], add_times(-kP2, d[1], add_times(-kQ, d[2], d[3])));
       } else if constexpr (Group == 0) {
-        to[0] = rounded(times(kQ + kP, add_times(kP - kQ, d[1], d[2] - d[0])));
-        to[1] = rounded(times(kQ - kP, add_times(-kP - kQ, d[1], d[2] + d[0])));
+        to[0] = times(kQ + kP, add_times(kP - kQ, d[1], d[2] - d[0]));
+        to[1] = times(kQ - kP, add_times(-kP - kQ, d[1], d[2] + d[0]));
       } else {
-        to[0] = rounded(times(2 * kQ, add_times(-kP2, d[0], d[2])));
+        to[0] = times(2 * kQ, add_times(-kP2, d[0], d[2]));
       }
     } else if constexpr (Pixels == 2) {
       if constexpr (infinity) {
@@ -101,7 +101,7 @@ struct PhaseSource : PhaseGroups<Pixels, Two> {
         add_and_subtract(times(kP2 - kQ2, d[1]), times((kP2 - kQ2) * kP, d[0]), to);
       }
     } else {
-      to[0] = infinity ? add_times(-kP, d[0], d[1]) : rounded(times(2 * kP * (kP2 - kQ2), d[0]));
+      to[0] = infinity ? add_times(-kP, d[0], d[1]) : times(2 * kP * (kP2 - kQ2), d[0]);
     }
   }
 };
@@ -130,8 +130,8 @@ struct PhaseWeights : PhaseGroups<4, Two> {
 };
 
 // Gradients of result pixels: what the taps of two are, with as many powers of the points as there
-// are pixels. `Across`: it transforms rows, in which the even part of three pixels is rounded.
-template <int Pixels, bool Across>
+// are pixels.
+template <int Pixels>
 struct PhaseGradient : PhaseGroups<Pixels, true> {
   static constexpr int in = Pixels;
   static constexpr bool needs(int group, int i) {
@@ -148,7 +148,6 @@ struct PhaseGradient : PhaseGroups<Pixels, true> {
       if constexpr (Pixels > 2) odd = add_times(scale * square, g[2], odd);
       Float even = Float::zero();
       if constexpr (Pixels > 1) even = times(scale * point, g[1]);
-      if constexpr (Pixels == 3 && Across) even = rounded(even);
       if constexpr (Pixels > 3) even = add_times(scale * point * square, g[3], even);
       if constexpr (2 * Group + 1 < Pixels) {
         add_and_subtract(even, odd, to);
@@ -181,9 +180,8 @@ struct PhaseProducts {
   }
 };
 
-// To result pixels: row k is the sum with the points' k-th power; infinity is in the last. Of two
-// pixels the second is a product, which is rounded where `Rounded`.
-template <int Pixels, bool Two, bool Rounded = false>
+// To result pixels: row k is the sum with the points' k-th power; infinity is in the last.
+template <int Pixels, bool Two>
 struct PhaseResult : PhaseProducts<Pixels, Two> {
   static constexpr int64_t pixels = Pixels;
   static constexpr int groups = Pixels > 1 ? 2 : 1;
@@ -197,7 +195,6 @@ struct PhaseResult : PhaseProducts<Pixels, Two> {
     if constexpr (PhaseResult::count(Group) == 2) to[1] = PhaseResult::template sum<Group + 2>(m);
     constexpr int last = PhaseResult::count(Group) - 1;
     if constexpr (Two && Group + 2 * last == Pixels - 1) to[last] += m[Pixels];
-    if constexpr (Rounded && Group == 1) to[0] = rounded(to[0]);
   }
 };
 

@@ -374,9 +374,9 @@ inline void winograd_multiply(const Call& call, int64_t begin, int64_t end) {
     }
     if (complete) {
       const int64_t width = strip_width(winograd, stage.strip);
-      transform_result(kResultSquares, tiles, memory.products, round_up(width, kLanes),
-                       winograd.product_position, stage.first_tile, stage.last_tile,
-                       stage.strip * kPanel, width, memory.result, epilogue.get());
+      transform_result(tiles, memory.products, round_up(width, kLanes), winograd.product_position,
+                       stage.first_tile, stage.last_tile, stage.strip * kPanel, width,
+                       memory.result, epilogue.get());
     }
     if (unit_complete) {
       complete_pixels(tiles, call, unit - 1, stage.first_tile, stage.last_tile, tiles.size,

@@ -152,10 +152,10 @@ struct ThreeSource : ThreeGroups, InOrder {
     if constexpr (Group == 0)
       to[0] = add_times(-kP, d[1], add_times(-kQ2, d[2], add_times(kQ, d[3], d[0])));
     if constexpr (Group == 1) {
-      to[0] = rounded(times(kQ + kP, add_times(kP - kQ, d[2], d[3] - d[1])));
-      to[1] = rounded(times(kQ - kP, add_times(-kP - kQ, d[2], d[3] + d[1])));
+      to[0] = times(kQ + kP, add_times(kP - kQ, d[2], d[3] - d[1]));
+      to[1] = times(kQ - kP, add_times(-kP - kQ, d[2], d[3] + d[1]));
     }
-    if constexpr (Group == 2) to[0] = rounded(times(2 * kQ, add_times(-kP2, d[1], d[3])));
+    if constexpr (Group == 2) to[0] = times(2 * kQ, add_times(-kP2, d[1], d[3]));
     if constexpr (Group == 3)
       to[0] = add_times(kP, d[1], add_times(-kP2, d[2], add_times(-kQ, d[3], d[4])));
   }
@@ -186,10 +186,7 @@ struct ThreeGradient : ThreeGroups, InOrder {
   static constexpr bool needs(int group, int i) { return WeightTransform::needs(group, i); }
   template <int Group>
   NNC_INLINE static void apply(const Float* g, Float* to) {
-    if constexpr (Group == 1) {
-      add_and_subtract(add_times(kScaleP * kP2, g[2], times(kScaleP, g[0])),
-                       rounded(times(kScaleP * kP, g[1])), to);
-    } else if constexpr (Group == 2) {
+    if constexpr (Group == 2) {
       to[0] = add_times(kScaleQ * kQ2, g[2], add_times(kScaleQ * kQ, g[1], times(kScaleQ, g[0])));
     } else {
       WeightTransform::apply<Group>(g, to);
@@ -244,7 +241,6 @@ struct ThreeResult {
   }
 };
 
-// A transformation for each number of pixels that a tile may have in one dimension.
 template <class One, class Two, class Three, class Whole>
 struct BySize {
   template <int Pixels>
@@ -256,16 +252,52 @@ using SourceBySize = BySize<OneSource, TwoSource, ThreeSource, SourceTransform>;
 using GradientBySize = BySize<OneGradient, TwoGradient, ThreeGradient, GradientTransform>;
 using ResultBySize = BySize<OneResult, TwoResult, ThreeResult, ResultTransform>;
 
-// Calls body(tile, place in the block, rows, columns) for tiles [begin, end): the rows and columns
-// of pixels as the tile's transformations take them.
-template <class Body>
+// body(rows, columns): of the tile's pixels as its transformations take them, constants.
+template <int Edge, int Whole = 4, class Body>
+NNC_INLINE void with_edge(bool low, bool narrow, Body body) {
+  constexpr std::integral_constant<int, Whole> whole;
+  constexpr std::integral_constant<int, Edge> edge;
+  if (low && narrow) {
+    body(edge, edge);
+  } else if (low) {
+    body(edge, whole);
+  } else {
+    body(whole, edge);
+  }
+}
+// `Small`: whole tiles may have a size of 2.
+template <bool Small, class Body>
+NNC_INLINE void with_tile_size(const WinogradTiles& tiles, const TileIndex& tile, Body body) {
+  const bool low = tile.low(tiles), narrow = tile.narrow(tiles);
+  if (Small && tiles.size == 2) {
+    constexpr std::integral_constant<int, 2> whole;
+    if (low || narrow) {
+      with_edge<1, 2>(low, narrow, body);
+    } else {
+      body(whole, whole);
+    }
+  } else if (!low && !narrow) {
+    constexpr std::integral_constant<int, 4> whole;
+    body(whole, whole);
+  } else if (tiles.edge == 1) {
+    with_edge<1>(low, narrow, body);
+  } else if (tiles.edge == 2) {
+    with_edge<2>(low, narrow, body);
+  } else {
+    with_edge<3>(low, narrow, body);
+  }
+}
+
+// body(tile, place in the block, rows, columns) for tiles [begin, end), the last two as above.
+template <bool Small = false, class Body>
 NNC_INLINE void over_tiles(const WinogradTiles& tiles, int64_t begin, int64_t end, Body body) {
   TileOrder order(tiles, begin, end);
   TileIndex tile(tiles, begin);
   for (int64_t t = begin; t < end; ++t, tile.next(tiles)) {
     const int64_t place = order.take(tile);
-    body(tile, place, tile.low(tiles) ? tiles.edge : tiles.size,
-         tile.narrow(tiles) ? tiles.edge : tiles.size);
+    with_tile_size<Small>(tiles, tile, [&](auto rows, auto columns) __attribute__((always_inline)) {
+      body(tile, place, rows, columns);
+    });
   }
 }
 

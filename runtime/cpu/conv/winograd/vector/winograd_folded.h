@@ -67,7 +67,7 @@ inline void transform_folded(const FoldedArguments& folded, const float* rows, i
       const VectorSquare<const float> in(rows + t * kFoldedPixels * stride + c, folded.row_stride,
                                          stride);
       const VectorSquare<float> out(to + c, kSide * folded.tile_position, folded.tile_position);
-      transform_square<SourceTransformOf<true>>(
+      transform_square<SourceTransform>(
           [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
           [&](int i, int j, Float value)
               __attribute__((always_inline)) { value.store(out.at(i, j)); });
@@ -272,12 +272,11 @@ inline void folded_weight(const Call& call, int64_t begin, int64_t end) {
         const int64_t until = smaller(tiles.columns, start + folded.tile_block);
         transform_folded(folded, memory.rows, start, until, memory.tiles);
         for (int64_t t = start; t < until; ++t) {
-          const PixelSquare square(kFoldedPixels, kFoldedPixels, gradient, tiles.result_height,
-                                   tiles.result_width, columns, row % tiles.rows * kFoldedPixels,
-                                   t * kFoldedPixels, memory.zeros);
-          transform_pixels(&source_square<WeightTransform, WeightTransform, kSide>, square, 0,
-                           columns, memory.products + (t - start) * columns,
-                           folded.product_position);
+          const PixelSquare<kFoldedPixels, kFoldedPixels> square(
+              gradient, tiles.result_height, tiles.result_width, columns,
+              row % tiles.rows * kFoldedPixels, t * kFoldedPixels, memory.zeros);
+          transform_pixels<WeightTransform, WeightTransform>(
+              square, 0, columns, memory.products + (t - start) * columns, folded.product_position);
         }
         // The pixels of the next block, or of the next row's first.
         const int64_t after = row * tiles.columns + until;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cpu/conv/vector/conv_window.h"
-#include "cpu/conv/winograd/vector/winograd_square.h"
+#include "cpu/conv/winograd/vector/winograd_edge.h"
 
 namespace nnrt::NNC_ISA {
 
@@ -74,62 +74,76 @@ class PrefetchPixels {
   int64_t total_ = 0, done_ = 0, row_ = 0;
 };
 
-// Pixels of an image from (top, left) on, in steps that may go back, some of which may lie outside.
+// Rows x Columns pixels of an image from (top, left) on, in steps that may go back, some of which
+// may lie outside.
+template <int Rows, int Columns>
 struct PixelSquare {
-  const float* pixels[kPositions];  // row by row, those outside are `zeros`; not set where `inside`
+  const float* pixels[Rows][Columns];  // outside: `zeros`
   const float* origin;
-  int64_t rows, columns;
   int64_t row_stride, pixel_stride;
   bool inside;  // entirely
 
   NNC_INLINE static bool covers(int64_t extent, int64_t first, int64_t last) {
     return first >= 0 && last >= 0 && first < extent && last < extent;
   }
-  NNC_INLINE PixelSquare(int64_t row_count, int64_t column_count, const float* image,
-                         int64_t height, int64_t width, int64_t channels, int64_t top, int64_t left,
-                         const float* zeros, int64_t row_step = 1, int64_t column_step = 1)
+  NNC_INLINE PixelSquare(const float* image, int64_t height, int64_t width, int64_t channels,
+                         int64_t top, int64_t left, const float* zeros, int64_t row_step = 1,
+                         int64_t column_step = 1)
       : origin(image + (top * width + left) * channels),
-        rows(row_count),
-        columns(column_count),
         row_stride(row_step * width * channels),
         pixel_stride(column_step * channels),
-        inside(covers(height, top, top + (rows - 1) * row_step) &&
-               covers(width, left, left + (columns - 1) * column_step)) {
+        inside(covers(height, top, top + (Rows - 1) * row_step) &&
+               covers(width, left, left + (Columns - 1) * column_step)) {
     if (inside) return;
-    for (int64_t i = 0; i < rows; ++i) {
+    for (int i = 0; i < Rows; ++i) {
       const int64_t y = top + i * row_step;
       const bool row_inside = y >= 0 && y < height;
-      for (int64_t j = 0; j < columns; ++j) {
+      for (int j = 0; j < Columns; ++j) {
         const int64_t x = left + j * column_step;
         const bool pixel_inside = row_inside && x >= 0 && x < width;
-        pixels[i * columns + j] = pixel_inside ? origin + i * row_stride + j * pixel_stride : zeros;
+        pixels[i][j] = pixel_inside ? origin + i * row_stride + j * pixel_stride : zeros;
       }
     }
   }
 };
 
 // Transforms channels [first, first + channels) of a square; position p of channel first + c goes
-// to to[p * position + c]. The last vector is filled up with zeros.
-inline void transform_pixels(SourceFunction transform, const PixelSquare& square, int64_t first,
-                             int64_t channels, float* to, int64_t position) {
-  const int64_t direct = square.inside ? channels / kLanes * kLanes : 0;
-  if (direct > 0) {
-    transform(square.origin + first, square.row_stride, square.pixel_stride, to, position, direct);
-  }
-  for (int64_t c = direct; c < channels; c += kLanes) {
-    alignas(kLine) float copy[kPositions * kLanes];
+// to to[p * position + c]. The last vector is filled up with zeros; `Whole`: they all are full.
+template <class Down, class Across, int Side = kSide, bool Whole = false, int Rows, int Columns>
+NNC_INLINE void transform_pixels(const PixelSquare<Rows, Columns>& square, int64_t first,
+                                 int64_t channels, float* to, int64_t position) {
+  for (int64_t c = 0; c < channels; c += kLanes) {
+    const VectorSquare<float> out(to + c, Side * position, position);
+    auto store = [&](int i, int j, Float value)
+                     __attribute__((always_inline)) { value.store(out.at(i, j)); };
     const int64_t lanes = channels - c;
-    float* next = copy;
-    for (int64_t i = 0; i < square.rows; ++i) {
-      for (int64_t j = 0; j < square.columns; ++j, next += kLanes) {
-        const float* const pixel =
-            (square.inside ? square.origin + i * square.row_stride + j * square.pixel_stride
-                           : square.pixels[i * square.columns + j]) +
-            first + c;
-        (lanes >= kLanes ? Float::load(pixel) : Float::load_partial(pixel, lanes)).store(next);
+    if (square.inside) {
+      const VectorSquare<const float> in(square.origin + first + c, square.row_stride,
+                                         square.pixel_stride);
+      if (Whole || lanes >= kLanes) {
+        transform_square<Down, Across>(
+            [&](int i, int j) __attribute__((always_inline)) { return Float::load(in.at(i, j)); },
+            store);
+      } else {
+        transform_square<Down, Across>(
+            [&](int i, int j)
+                __attribute__((always_inline)) { return Float::load_partial(in.at(i, j), lanes); },
+            store);
+      }
+    } else {
+      auto pixel = [&](int i, int j)
+                       __attribute__((always_inline)) { return square.pixels[i][j] + first + c; };
+      if (Whole || lanes >= kLanes) {
+        transform_square<Down, Across>(
+            [&](int i, int j) __attribute__((always_inline)) { return Float::load(pixel(i, j)); },
+            store);
+      } else {
+        transform_square<Down, Across>(
+            [&](int i, int j)
+                __attribute__((always_inline)) { return Float::load_partial(pixel(i, j), lanes); },
+            store);
       }
     }
-    transform(copy, square.columns * kLanes, kLanes, to + c, position, kLanes);
   }
 }
 
@@ -145,93 +159,109 @@ inline void transform_source(const WinogradTiles& tiles, const float* source, in
                              int64_t end, int64_t first, int64_t channels, const float* zeros,
                              const TransformedTiles& out) {
   const int64_t image_floats = tiles.source_height * tiles.source_width * tiles.source_channels;
-  over_tiles(tiles, begin, end,
-             [&](const TileIndex& tile, int64_t place, int64_t rows, int64_t columns)
-                 __attribute__((always_inline)) {
-                   const PixelSquare square(rows + 2, columns + 2,
-                                            source + tile.image * image_floats, tiles.source_height,
-                                            tiles.source_width, tiles.source_channels,
-                                            tile.row * tiles.size - tiles.pad_top,
-                                            tile.column * tiles.size - tiles.pad_left, zeros);
-                   transform_pixels(kSourceSquares.at(rows, columns), square, first, channels,
-                                    out.to + place * out.row, out.position);
-                 });
+  const auto body = [&](const TileIndex& tile, int64_t place, auto rows,
+                        auto columns) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+    const PixelSquare<kRows + 2, kColumns + 2> square(
+        source + tile.image * image_floats, tiles.source_height, tiles.source_width,
+        tiles.source_channels, tile.row * tiles.size - tiles.pad_top,
+        tile.column * tiles.size - tiles.pad_left, zeros);
+    transform_pixels<SourceBySize::of<kRows>, SourceBySize::of<kColumns>>(
+        square, first, channels, out.to + place * out.row, out.position);
+  };
+  over_tiles<true>(tiles, begin, end, body);
 }
 
-// The pixels of the result's gradient in tiles [begin, end).
-inline void transform_gradient(const SquareTable<SourceFunction>& transforms,
-                               const WinogradTiles& tiles, const float* gradient, int64_t begin,
-                               int64_t end, int64_t first, int64_t channels, const float* zeros,
-                               const TransformedTiles& out) {
+// The pixels of the result's gradient in tiles [begin, end), by the transformations of Of.
+template <template <int> class Of, int Side, bool Whole>
+void transform_gradient(const WinogradTiles& tiles, const float* gradient, int64_t begin,
+                        int64_t end, int64_t first, int64_t channels, const float* zeros,
+                        const TransformedTiles& out) {
   const int64_t image_floats = tiles.result_height * tiles.result_width * tiles.result_channels;
-  over_tiles(tiles, begin, end,
-             [&](const TileIndex& tile, int64_t place, int64_t rows, int64_t columns)
-                 __attribute__((always_inline)) {
-                   const PixelSquare square(rows, columns, gradient + tile.image * image_floats,
-                                            tiles.result_height, tiles.result_width,
-                                            tiles.result_channels, tile.row * 4, tile.column * 4,
-                                            zeros);
-                   transform_pixels(transforms.at(rows, columns), square, first, channels,
-                                    out.to + place * out.row, out.position);
-                 });
+  const auto body = [&](const TileIndex& tile, int64_t place, auto rows,
+                        auto columns) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(rows)::value, kColumns = decltype(columns)::value;
+    const PixelSquare<kRows, kColumns> square(
+        gradient + tile.image * image_floats, tiles.result_height, tiles.result_width,
+        tiles.result_channels, tile.row * 4, tile.column * 4, zeros);
+    transform_pixels<Of<kRows>, Of<kColumns>, Side, Whole>(square, first, channels,
+                                                           out.to + place * out.row, out.position);
+  };
+  over_tiles(tiles, begin, end, body);
 }
 
-// Pixels of the result under a tile: pixel (i, j) of those of `down` and `across` lies at
-// to + i * row_stride + j * pixel_stride. A tile of its transformation has rows x columns.
-struct ResultPixels {
-  float* to;
-  int64_t row_stride, pixel_stride;
-  int64_t rows, columns;
-  TileSpan down, across;
+// How many rows a transformation gives.
+template <class Transform>
+constexpr int64_t rows_of() {
+  int64_t rows = 0;
+  for (int row = 0; row < kSide; ++row) rows += Transform::gives(row) ? 1 : 0;
+  return rows;
+}
 
-  NNC_INLINE bool whole() const {
-    return down.begin == 0 && down.end == rows && across.begin == 0 && across.end == columns;
-  }
-};
-
-// The products of one tile, `from` + p * position, to channels [first, first + channels), at most
-// kPanel, of its pixels.
-inline void transform_products(ResultFunction transform, const float* from, int64_t position,
-                               const ResultPixels& pixels, int64_t first, int64_t channels,
-                               const VectorEpilogue* epilogue) {
-  const int64_t direct = epilogue == nullptr && pixels.whole() ? channels / kLanes * kLanes : 0;
-  if (direct > 0)
-    transform(from, position, pixels.to, pixels.row_stride, pixels.pixel_stride, direct);
-  if (direct == channels) return;
-  alignas(kLine) float square[4 * 4 * kPanel];
-  transform(from + direct, position, square, 4 * kPanel, kPanel,
-            round_up(channels - direct, kLanes));
-  for (int64_t c = direct; c < channels; c += kLanes) {
-    store_square(square + c - direct, kPanel, pixels.down, pixels.across, pixels.to + c,
-                 pixels.row_stride, pixels.pixel_stride, first + c, smaller(kLanes, channels - c),
-                 epilogue);
+// The products of one tile, `from` + p * position, to `columns` channels of its pixels at `to`.
+template <class Down, class Across>
+NNC_INLINE void transform_products(const float* from, int64_t position, float* to,
+                                   int64_t row_stride, int64_t channels, int64_t rows,
+                                   int64_t pixels, int64_t first, int64_t columns,
+                                   const VectorEpilogue* epilogue) {
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const LoadColumns load = {{from + c, position, kSide * position}};
+    const LineSquare<float> out(to + c, row_stride, channels);
+    const int64_t lanes = smaller(kLanes, columns - c);
+    if (epilogue != nullptr && epilogue->spreads()) {
+      Float tile[4][4];
+      transform_square<Down, Across>(load,
+                                     [&](int i, int j, Float value)
+                                         __attribute__((always_inline)) { tile[i][j] = value; });
+      epilogue->spread_square(tile, {0, rows}, {0, pixels}, to + c, row_stride, channels, first + c,
+                              lanes);
+    } else if (epilogue != nullptr) {
+      transform_square<Down, Across>(
+          load, StoreRows{out, [&](int i, int j, float* place, Float value)
+                                   __attribute__((always_inline)) {
+                                     if (i >= rows || j >= pixels) return;
+                                     if (lanes == kLanes) {
+                                       epilogue->store<true>(value, place, first + c, lanes);
+                                     } else {
+                                       epilogue->store<false>(value, place, first + c, lanes);
+                                     }
+                                   }});
+    } else if (rows == rows_of<Down>() && pixels == rows_of<Across>() && lanes == kLanes) {
+      transform_square<Down, Across>(
+          load, StoreRows{out, [](int, int, float* place, Float value)
+                                   __attribute__((always_inline)) { value.store(place); }});
+    } else {
+      transform_square<Down, Across>(load,
+                                     StoreRows{out, [&](int i, int j, float* place, Float value)
+                                                        __attribute__((always_inline)) {
+                                                          if (i < rows && j < pixels)
+                                                            value.store_partial(place, lanes);
+                                                        }});
+    }
   }
 }
 
 // Products [position][place][column] of tiles [begin, end) to `columns` channels of the result from
 // `first` on.
-inline void transform_result(const SquareTable<ResultFunction>& transforms,
-                             const WinogradTiles& tiles, const float* products, int64_t row,
+inline void transform_result(const WinogradTiles& tiles, const float* products, int64_t row,
                              int64_t position, int64_t begin, int64_t end, int64_t first,
                              int64_t columns, float* result, const VectorEpilogue* epilogue) {
   const int64_t channels = tiles.result_channels;
   const int64_t row_stride = tiles.result_width * channels;
-  over_tiles(tiles, begin, end,
-             [&](const TileIndex& tile, int64_t place, int64_t high, int64_t wide)
-                 __attribute__((always_inline)) {
-                   const int64_t top = tile.row * tiles.size, left = tile.column * tiles.size;
-                   const int64_t corner =
-                       (tile.image * tiles.result_height + top) * tiles.result_width + left;
-                   const ResultPixels pixels = {result + corner * channels + first,
-                                                row_stride,
-                                                channels,
-                                                high,
-                                                wide,
-                                                {0, smaller(high, tiles.result_height - top)},
-                                                {0, smaller(wide, tiles.result_width - left)}};
-                   transform_products(transforms.at(high, wide), products + place * row, position,
-                                      pixels, first, columns, epilogue);
-                 });
+  const auto body = [&](const TileIndex& tile, int64_t place, auto high,
+                        auto wide) __attribute__((always_inline)) {
+    const float* const from = products + place * row;
+    const int64_t top = tile.row * tiles.size, left = tile.column * tiles.size;
+    const int64_t rows = smaller(tiles.size, tiles.result_height - top);
+    const int64_t pixels = smaller(tiles.size, tiles.result_width - left);
+    float* const to =
+        result + ((tile.image * tiles.result_height + top) * tiles.result_width + left) * channels +
+        first;
+    transform_products<ResultBySize::of<decltype(high)::value>,
+                       ResultBySize::of<decltype(wide)::value>>(
+        from, position, to, row_stride, channels, rows, pixels, first, columns, epilogue);
+  };
+  over_tiles<true>(tiles, begin, end, body);
 }
 
 }  // namespace nnrt::NNC_ISA

@@ -39,13 +39,8 @@ struct PointGroups : InOrder {
 
 // Source pixels, 6 to 6: the rows are
 //   1 0 -97/36 0 1 0;  0 -+q -q2 +-p 1 0;  0 -+p -p2 +-q 1 0;  0 1 0 -97/36 0 1.
-// `Contracted`: the odd parts are not rounded before they are added.
-template <bool Contracted>
-struct SourceTransformOf : PointGroups {
+struct SourceTransform : PointGroups {
   static constexpr int in = 6;
-  NNC_INLINE static Float odd(float a, Float b) {
-    return Contracted ? times(a, b) : rounded(times(a, b));
-  }
   static constexpr bool needs(int group, int i) {
     return group == 0 ? i % 2 == 0 && i < 5 : group == 3 ? i % 2 == 1 : i > 0 && i < 5;
   }
@@ -54,15 +49,14 @@ struct SourceTransformOf : PointGroups {
     constexpr float middle = -97.0f / 36;
     if constexpr (Group == 0) to[0] = add_times(middle, d[2], d[0] + d[4]);
     if constexpr (Group == 1) {
-      add_and_subtract(add_times(-kQ2, d[2], d[4]), odd(kP, add_times(-kQ2, d[1], d[3])), to);
+      add_and_subtract(add_times(-kQ2, d[2], d[4]), times(kP, add_times(-kQ2, d[1], d[3])), to);
     }
     if constexpr (Group == 2) {
-      add_and_subtract(add_times(-kP2, d[2], d[4]), odd(kQ, add_times(-kP2, d[1], d[3])), to);
+      add_and_subtract(add_times(-kP2, d[2], d[4]), times(kQ, add_times(-kP2, d[1], d[3])), to);
     }
-    if constexpr (Group == 3) to[0] = add_times(middle, d[3], d[1] + rounded(d[5]));
+    if constexpr (Group == 3) to[0] = add_times(middle, d[3], d[1] + d[5]);
   }
 };
-using SourceTransform = SourceTransformOf<false>;
 
 // The divisors of the interpolation: 1 over the product of a point's distances from the others.
 inline constexpr float kScaleP = -81.0f / 130, kScaleQ = 8.0f / 65;

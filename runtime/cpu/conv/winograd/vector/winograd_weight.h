@@ -74,8 +74,9 @@ struct StrideOne {
   }
   NNC_INLINE static void gradient(const WinogradTiles& tiles, const WeightMemory& memory,
                                   const WeightStage& stage, const TransformedTiles& to) {
-    transform_gradient(kGradientSquares, tiles, memory.dy, stage.first_tile, stage.last_tile,
-                       stage.first_column, stage.columns, memory.zeros, to);
+    transform_gradient<GradientBySize::of, kSide, false>(tiles, memory.dy, stage.first_tile,
+                                                         stage.last_tile, stage.first_column,
+                                                         stage.columns, memory.zeros, to);
   }
   template <class Put>
   NNC_INLINE static void sums(const float* from, int64_t slice, Put store) {
@@ -102,8 +103,9 @@ struct StrideTwo {
   }
   NNC_INLINE static void gradient(const WinogradTiles& tiles, const WeightMemory& memory,
                                   const WeightStage& stage, const TransformedTiles& to) {
-    transform_gradient(kPhaseGradientSquares, tiles, memory.dy, stage.first_tile, stage.last_tile,
-                       stage.first_column, stage.columns, memory.zeros, to);
+    transform_gradient<PhaseGradient, kPhaseSide, true>(tiles, memory.dy, stage.first_tile,
+                                                        stage.last_tile, stage.first_column,
+                                                        stage.columns, memory.zeros, to);
   }
   template <int Phase, class Put>
   NNC_INLINE static void phase_sums(const float* from, int64_t slice, Put store) {
