@@ -80,9 +80,11 @@ class Buffer:
 
 @dataclass(frozen=True)
 class TileProgram:
-    """A fused elementwise expression. `compute`: the type of all registers; `domain`: what it runs
-    over. `role`: what it is to its step's kernel: `self` (all of its work), `epilogue` (on its first
-    result) or `prologue` (gives the one value that it consumes).
+    """A fused elementwise expression.
+
+    `role`: what it is to its step's kernel: `self` (all of its work), `epilogue` (on its first
+    result) or `prologue` (gives the one value that it consumes). `compute`: the type of all
+    registers; `domain`: what it runs over.
     """
 
     role: str

@@ -44,7 +44,7 @@ void refuses(Change&& change, const std::string& part) {
 void accepts_a_valid_plan() { CHECK(error_of_plan(Valid().writer.plan()).empty()); }
 
 void header() {
-  refuses([](Valid& v) { v.writer.plan().version = 3; }, "version 3");
+  refuses([](Valid& v) { v.writer.plan().version = 4; }, "version 4");
   refuses([](Valid& v) { v.writer.plan().symbols = {"N", "N"}; }, "symbol `N`");
   refuses([](Valid& v) { v.writer.plan().symbols = {"N", "2K"}; }, "symbol `2K`");
   refuses([](Valid& v) { v.writer.plan().programs.clear(); }, "without programs");
