@@ -11,8 +11,7 @@ std::unique_ptr<Backend> make_backend(const Options& options) {
   if (options.device == "cpu" || options.device == "auto")
     return std::make_unique<CpuBackend>(options);
   if (options.device == "null") return std::make_unique<NullBackend>();
-  NNC_CHECK(options.device != "cuda",
-            "the device `cuda` is not in this build: choose cpu or auto");
+  NNC_CHECK(options.device != "cuda", "the device `cuda` is not in this build: choose cpu or auto");
   throw Error("there is no device `" + options.device + "`: choose cpu, cuda or auto");
 }
 
