@@ -51,8 +51,7 @@ PlanWriter make_plan(const Net& net) {
   conv(writer, "conv2d", x, first, a, net.stride, 1, 1);
   writer.step("batch_norm", {a, scale, offset}, {y, mean, variance}).attributes["epsilon"] = 1e-3;
   StepSpec& data = conv(writer, "conv2d_backward_data", d_result, second, dy, net.stride, 1, 1);
-  if (!net.epilogue.empty())
-    data.tile = writer.epilogue(net.epilogue, dy, other, middle);
+  if (!net.epilogue.empty()) data.tile = writer.epilogue(net.epilogue, dy, other, middle);
   StepSpec& gradient = writer.step("batch_norm_backward", {a, scale, offset, mean, variance, dy},
                                    {da, d_scale, d_offset});
   gradient.attributes["epsilon"] = 1e-3;

@@ -170,8 +170,8 @@ class Backend {
   virtual void after_fork() {}
 };
 
-// The device that `options.device` names; "auto": the fastest one of the machine. Throws Error where
-// the machine or this build has no such device (runtime/devices.cpp).
+// The device that `options.device` names; "auto": the fastest one of the machine. Throws Error
+// where the machine or this build has no such device (runtime/devices.cpp).
 std::unique_ptr<Backend> make_backend(const Options& options);
 // The names that this build knows, without "auto".
 std::vector<std::string> device_names();

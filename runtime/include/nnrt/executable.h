@@ -1,6 +1,6 @@
-// An executable: a checked plan with the memory of its variables on a device, shared by all threads.
-// Each thread that runs it does so in a context of its own, an executor (core/executor.h), lent from
-// a pool.
+// An executable: a checked plan with the memory of its variables on a device, shared by all
+// threads. Each thread that runs it does so in a context of its own, an executor (core/executor.h),
+// lent from a pool.
 #pragma once
 
 #include <cstdint>

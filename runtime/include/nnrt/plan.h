@@ -59,8 +59,8 @@ struct TileInstruction {
   int64_t stream = 0;          // uniform
 };
 
-// What a tile program is to the kernel of its step: all of its work, an epilogue on its first result,
-// or a prologue that gives the one value which the kernel consumes.
+// What a tile program is to the kernel of its step: all of its work, an epilogue on its first
+// result, or a prologue that gives the one value which the kernel consumes.
 enum class TileRole : uint8_t { self, epilogue, prologue };
 const char* name_of(TileRole role);
 
