@@ -90,8 +90,11 @@ def test_a_device_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_environment_chooses_and_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = nnc.compile(TINY).parameters["y.dense.weight"]
     monkeypatch.setenv("NNC_DEVICE", "null")
-    assert nnc.compile(TINY).device == "null"
+    model = nnc.compile(TINY)
+    assert model.device == "null"
+    assert np.array_equal(model.parameters["y.dense.weight"], expected)  # drawn on the CPU
     assert nnc.compile(TINY, device="cpu").device == "cpu"
 
 

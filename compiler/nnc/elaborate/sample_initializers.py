@@ -75,7 +75,7 @@ def _draw(nodes: Sequence[Node], seed: int) -> dict[Value, Array]:
     made = [builder.emit(node.op.name, **node.attributes) for node in nodes]
     graph = builder.graph(outputs=[(str(i), value) for i, value in enumerate(made)])
     plan, _ = combine({"draw": graph})
-    engine = Engine(json.dumps(plan.to_dict()).encode())
+    engine = Engine(json.dumps(plan.to_dict()).encode(), device="cpu")
     arrays = engine.call("draw", [], seed & 0xFFFFFFFFFFFFFFFF)
     return {node.result: array for node, array in zip(nodes, arrays, strict=True)}
 
