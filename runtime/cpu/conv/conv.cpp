@@ -1,5 +1,5 @@
-// Check and bind of conv2d and conv2d_backward_data: classes of pixels, tables of offsets, strips
-// and blocks, from shapes alone.
+// Binds conv2d and conv2d_backward_data: classes of pixels, tables of offsets, strips and blocks,
+// from shapes alone.
 #include "cpu/conv/conv.h"
 
 #include <algorithm>
@@ -46,42 +46,43 @@ int64_t window_rows(const ResidueClass& pixels, int64_t rows, int64_t stride_hei
 
 namespace {
 
-// Pixels of a block: 256 pixels of 64 to 256 channels are 64 to 256 KB of result, in L2 (1 MB, Zen
-// 5) until the epilogue, and 43 tiles share each strip of the weights.
+// Pixels of a block: the result of 256 pixels with 64 to 256 channels is 64 to 256 KB and stays in
+// L2 (1 MB, Zen 5) until the epilogue; 43 tiles share each strip of the weights.
 constexpr int64_t kBlockPixels = 256;
-// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble (4 us
-// of AVX-512). A quarter of it makes training steps of a few small images twice as long.
+// The wanted number of units: 16 threads end at nearly the same time. kUnitFlops is the least work
+// of a unit (4 us of AVX-512). A quarter of it makes training steps of a few small images twice as
+// long.
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 1e6;
-// Below this many pixels a unit spends more time on the weights than on the pixels. Fewer are
-// better than threads without work.
+// With fewer pixels than this, a unit spends more time on the weights than on the pixels. Smaller
+// units are still better than threads without work.
 constexpr int64_t kLeastPixels = 48;
 constexpr int64_t kFewPixels = 16, kFewUnits = 4;
-// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
-// a second costs.
+// Below this work, packing and multiplying are one unit: 2 us of one AVX-512 core, about the cost
+// of waking a second thread.
 constexpr double kWholeFlops = 5e5;
-// Fetching the weights of a strip takes as long as so many tiles of its products, and a unit's
-// beginning as another.
+// Fetching the weights of a strip takes as long as kFetchTiles tiles of its products, and starting
+// a unit as long as kUnitTiles.
 constexpr double kFetchTiles = 1, kUnitTiles = 1;
 
-// Up to so many pixels (twice as many for tiles of 64 columns) the weights are read where they lie.
-// Zen 5, 3x3: C512@7 N1 1.1 against 1.7 ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9
-// against 17.2 ms. Zen 4: 1x1 C2048@7 N8 to 512 3.7 against 3.9 ms, C256@14 to 1024 4.0
-// against 3.8.
+// Up to this many pixels (twice as many for tiles of 64 columns) the weights are read in place. Zen
+// 5, 3x3: C512@7 N1 1.1 against 1.7 ms, C256@14 N1 1.04 against 1.08 ms; C256@14 N16 18.9 against
+// 17.2 ms. Zen 4: 1x1 C2048@7 N8 to 512 3.7 against 3.9 ms, C256@14 to 1024 4.0 against 3.8.
 constexpr int64_t kPlainPixels = 256;
-// Of larger kernels also where their rows are few strips long: Zen 4, 3x3 of stride 2, C128@28 to
-// 256 N16 8.5 against 8.7 ms, C256@28 N8 8.4 against 8.8, 5x5 C64@28 to 192 N4 8.5 against 8.8.
+// Weights of larger kernels are also read in place if their rows are at most this many strips long:
+// Zen 4, 3x3 of stride 2, C128@28 to 256 N16 8.5 against 8.7 ms, C256@28 N8 8.4 against 8.8, 5x5
+// C64@28 to 192 N4 8.5 against 8.8.
 constexpr int64_t kPlainStrips = 8;
 
-// Rows of pixels at an image's edge are taken apart, without the taps in the padding, while the
-// weights of a unit are in half of L2.
+// Rows of pixels at an image's edge are computed apart, without the taps in the padding, if the
+// weights of a unit fit into half of L2.
 constexpr int64_t kSkipBytes = 512 * 1024;
 
 struct BoundConv : ConvArguments {
   std::vector<ResidueClass> class_list;
   std::deque<std::vector<int64_t>> tables;
   std::deque<std::vector<GemmPanel>> strip_lists;
-  // Of the blocks for few threads: how pixels at the edge are summed follows from them.
+  // Sizes of the blocks for few threads: they decide how pixels at the edge are summed.
   int64_t edge_images = 1, edge_strips = 1;
 
   const int64_t* keep(std::vector<int64_t> table) {
@@ -90,7 +91,7 @@ struct BoundConv : ConvArguments {
   }
 };
 
-// The taps of one class along one axis: which, and how far from the pixel.
+// The taps of one class along one axis: their numbers, and their distances from the pixel.
 struct AxisTap {
   int64_t tap, at;
 };
@@ -101,8 +102,8 @@ std::vector<AxisTap> forward_taps(int64_t kernel, int64_t dilation, int64_t padd
   return taps;
 }
 
-// dx at `residue` + j * stride gets from dy at j + (residue + padding - k * dilation) / stride,
-// where that divides.
+// dx at `residue` + j * stride gets from dy at j + (residue + padding - k * dilation) / stride, if
+// that divides.
 std::vector<AxisTap> backward_taps(int64_t kernel, int64_t dilation, int64_t padding,
                                    int64_t stride, int64_t residue) {
   std::vector<AxisTap> taps;
@@ -201,8 +202,8 @@ void make_classes(BoundConv& conv) {
 int64_t cut_strips(BoundConv& conv, const ConvTable& table, bool kept) {
   const int64_t columns = conv.result.channels / conv.shape.groups;
   const int64_t channels = conv.source.channels / conv.shape.groups;
-  // A matrix of weights no wider than a strip is its own packed copy; for a few pixels a copy does
-  // not pay, unless it is kept.
+  // Weights no wider than a strip are their own packed copy; for a few pixels a copy does not pay,
+  // unless it is kept.
   const int64_t pixels = conv.images * conv.result.height * conv.result.width;
   const bool few = pixels <= (table.panel >= 64 ? 2 : 1) * kPlainPixels;
   const bool short_rows = conv.classes->tap_count > 1 && columns <= kPlainStrips * table.panel;
@@ -259,8 +260,8 @@ int64_t window_bytes(const BoundConv& conv) {
   return most;
 }
 
-// Smaller blocks where they let this many threads end sooner. A unit takes so many steps of a tile,
-// and meanwhile fetches the weights of each of its strips.
+// Makes blocks smaller if this many threads then end sooner. A unit takes the time of its tiles,
+// and fetches the weights of each of its strips meanwhile.
 void share_blocks(BoundConv& conv, int64_t threads) {
   const int64_t height = conv.result.height, width = conv.result.width;
   const int64_t images = conv.block_images, rows = conv.block_rows, strips = conv.strip_block;
@@ -382,7 +383,7 @@ void set_images(BoundConv& conv) {
     std::swap(conv.source, conv.result);
     std::swap(conv.stride_height, conv.step_height);
     std::swap(conv.stride_width, conv.step_width);
-    // Beyond the image a class would have no pixels.
+    // A class beyond the image would have no pixels.
     conv.step_height = std::min(conv.step_height, conv.result.height);
     conv.step_width = std::min(conv.step_width, conv.result.width);
   }
@@ -459,11 +460,11 @@ void bind_vector(const BindRequest& request, const std::shared_ptr<BoundConv>& o
                                                    [](const ResidueClass& pixels) {
                                                      return pixels.depth > kDepthBlock;
                                                    });
-  // A whole that packs for itself has no rows to give before that.
+  // A single unit that packs for itself has no rows to give before that.
   if (!narrow && (kept || !whole) && conv.images > 0) offer_rows(request, owner, table, bound);
 }
 
-// A binding with what every algorithm needs of the problem.
+// A binding with the fields that every algorithm needs.
 std::shared_ptr<BoundConv> make_conv(const ConvProblem& problem) {
   auto conv = std::make_shared<BoundConv>();
   conv->shape = problem.shape;

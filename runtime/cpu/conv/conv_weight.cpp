@@ -1,5 +1,5 @@
-// Check and bind of conv2d_backward_weight: blocks of the weights, parts of the pixels, tables of
-// offsets, from shapes alone.
+// Binds conv2d_backward_weight: blocks of the weights, parts of the pixels, tables of offsets, from
+// shapes alone.
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -25,30 +25,30 @@ constexpr int64_t kBlockPixels = 256;
 constexpr int64_t kRows = 576;
 // A unit's block of dw stays in L2.
 constexpr int64_t kResultBytes = 320 * 1024;
-// Units enough for 16 threads: blocks of dw, times parts of at least kPartPixels pixels, whose
-// partial sums together stay below kPartialBytes.
+// The wanted number of units, for 16 threads: blocks of dw, times parts of at least kPartPixels
+// pixels, whose partial sums together stay below kPartialBytes.
 constexpr int64_t kUnits = 32;
 constexpr int64_t kPartPixels = 512;
 constexpr int64_t kPartialBytes = 32 * 1024 * 1024;
-// Under tiles narrower than 64 columns dy is copied into contiguous strips where enough rows use
-// the copy. Zen 4, 1x1 256 to 1024 at 14x14: on AVX2 60 % of the peak in place and 79 % with a
-// copy, on AVX-512 86 and 83 %.
+// With tiles narrower than 64 columns, dy is copied into contiguous strips if enough rows use the
+// copy. Zen 4, 1x1 256 to 1024 at 14x14: on AVX2 60 % of the peak in place and 79 % with a copy, on
+// AVX-512 86 and 83 %.
 constexpr int64_t kPackRows = 128;
-// Rows of taps are taken apart, without the pixels over which they lie in the padding, when each
-// makes 4 tiles.
+// Rows of taps are computed apart, without the pixels that lie in the padding, if each makes 4
+// tiles.
 constexpr int64_t kSkipRows = 4 * kTileRows;
-// Rows of a unit's block of dw are not cut below 8 tiles.
+// A unit's block of dw has at least 8 tiles of rows.
 constexpr int64_t kLeastRows = 8 * kTileRows;
 // The model's times, in multiply-adds of a vector: to copy a vector of dy; to copy an element of x,
-// or to read it where it lies; to copy a vector of x into the window; to add to a vector of dw; to
-// write a vector of partial sums and read it again.
+// or to read it in place; to copy a vector of x into the window; to add to a vector of dw; to write
+// a vector of partial sums and read it again.
 constexpr double kCopyTime = 3, kRowTime = 0.6, kWindowTime = 0.2, kResultTime = 3,
                  kCombineTime = 8;
-// Channels of a unit of the depthwise kernel, where there are not pixels enough for half of kUnits:
-// memory is read best in long runs, and only units of all channels can have x made again.
+// Channels of a unit of the depthwise kernel, if there are too few pixels for half of kUnits: long
+// runs of memory are read fastest, and only units of all channels can recompute x.
 constexpr int64_t kDepthwiseChannels = 64;
 
-// Read in place, x of this block and of the next, which is asked for meanwhile, stay in L2.
+// If x is read in place, this block and the next one, which is prefetched meanwhile, stay in L2.
 constexpr int64_t kPrefetchBytes = 192 * 1024;
 
 struct BoundConvWeight : ConvWeightArguments {
@@ -228,9 +228,9 @@ void bind_depthwise(BoundConvWeight& weight, const ConvTable& table, BoundKernel
   bound.phases = {{table.weight_depthwise, weight.channel_blocks * weight.splits}};
 }
 
-// Cuts dw and the pixels so that 2 and 16 threads take least time by a model: each block of pixels
-// costs a unit its multiply-adds, the copies of its rows of x and of dy and the way to memory, and
-// the block of dw is read and written.
+// Divides dw and the pixels so that 2 and 16 threads take least time by a model: each block of
+// pixels costs a unit its multiply-adds, the copies of its rows of x and dy and the reads from
+// memory, and the block of dw is read and written.
 void cut_product(BoundConvWeight& weight, const ConvTable& table) {
   const ConvShape& s = weight.shape;
   const int64_t taps = s.kernel_height * s.kernel_width;
@@ -334,7 +334,7 @@ void cut_parts(BoundKernel& kernel, int64_t parts) {
   if (kernel.sink) kernel.sink->arguments = kernel.arguments;
 }
 
-// The rows of x under a block of pixels can be made for it, where no other block needs them too.
+// The rows of x under a block of pixels can be recomputed for it, if no other block needs them too.
 void offer_recompute(BoundConvWeight& weight, BoundKernel& bound) {
   const ConvShape& s = weight.shape;
   const int64_t blocks = weight.channel_blocks * std::max<int64_t>(1, weight.strip_blocks);
@@ -346,7 +346,7 @@ void offer_recompute(BoundConvWeight& weight, BoundKernel& bound) {
   bound.recompute_bytes = line_bytes(all_rows * s.in_width * s.in_channels * 4);
 }
 
-// Sums over rows of dy as they are made.
+// The kernel can take rows of dy as soon as they are computed.
 void offer_sink(const ConvWeightArguments& weight, BoundKernel& bound) {
   const bool depthwise = weight.shape.groups > 1 && weight.shape.group_in() == 1;
   if (depthwise && !weight.in_place) return;
@@ -361,7 +361,7 @@ void offer_sink(const ConvWeightArguments& weight, BoundKernel& bound) {
   sink.cut = &cut_parts;
 }
 
-// A binding with what every algorithm needs of the problem.
+// A binding with the fields that every algorithm needs.
 BoundKernel make_bound(const ConvProblem& problem, std::shared_ptr<BoundConvWeight>& weight) {
   weight = std::make_shared<BoundConvWeight>();
   weight->shape = problem.shape;

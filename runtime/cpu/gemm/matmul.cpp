@@ -1,6 +1,6 @@
-// Check and bind of matmul: from shapes to blocks, tables and an algorithm. How each element is
-// summed depends on shapes and the instruction set alone, so neither threads nor data change the
-// result: the number of threads decides only who packs B.
+// Binds matmul: from shapes to blocks, tables and an algorithm. Shapes and the instruction set
+// alone decide the order of each sum, so neither threads nor data change the result. The number of
+// threads decides only which thread packs B.
 #include "cpu/gemm/matmul.h"
 
 #include <algorithm>
@@ -15,39 +15,39 @@
 namespace nnrt {
 namespace {
 
-// Rows of one unit: 128 x 256 floats of A are 128 KB, beside 64 KB of B well within L2 (1 MB, Zen
-// 5), and 22 tiles share a strip. A batch of 128 is one block, so its B is packed by the unit that
-// uses it.
+// Rows of a unit: 128 x 256 floats of A are 128 KB and fit into L2 with 64 KB of B (1 MB, Zen 5);
+// 22 tiles share a strip. A batch of 128 is one block, so the unit that uses its B packs it.
 constexpr int64_t kRowBlock = 128;
-// Columns of one unit: C's block is 128 x 512 floats = 256 KB, still in L2 when the epilogue comes,
-// and each copy of A serves 512 columns. Zen 5, matmul 1024: with 256 columns the copies took 6 %
-// of the time.
+// Columns of a unit: C's block is 128 x 512 floats = 256 KB and is still in L2 for the epilogue;
+// each copy of A serves 512 columns. Zen 5, matmul 1024: with 256 columns the copies took 6 % of
+// the time.
 constexpr int64_t kColumnBlock = 512;
-// Where a program follows and B is so small (512 KB) that it may be passed over for every few rows,
-// a unit has whole rows of the result, in blocks of so many floats (256 KB), or runs of kRowFloats
-// of them: what the program reads and writes beside, the weights and moments of an optimizer, comes
-// from memory in long runs.
+// If a tile program follows and B is small (up to 512 KB, so that passing over it every few rows is
+// cheap), a unit has whole rows of the result, in blocks of kNearFloats (256 KB), or runs of
+// kRowFloats. The program then reads and writes the weights and moments of an optimizer in long
+// runs of memory.
 constexpr int64_t kNearFloats = 128 * 1024;
 constexpr int64_t kHeldFloats = 64 * 1024;
 constexpr int64_t kRowFloats = 8192;
-// Units enough for 16 threads to end at nearly the same time, while each is worth the trouble: 2 us
-// of one AVX-512 core. Zen 4, 2 threads: 64 x 64 x 64 5.5 us in one and 3.3 in two units, 128 x 10
-// x 512 22 and 12.
+// The wanted number of units: 16 threads end at nearly the same time. kUnitFlops is the least work
+// of a unit: 2 us of one AVX-512 core. Zen 4, 2 threads: 64 x 64 x 64 takes 5.5 us in one unit and
+// 3.3 in two, 128 x 10 x 512 22 and 12.
 constexpr int64_t kUnits = 32;
 constexpr double kUnitFlops = 2.5e5;
-// Below, packing and multiplying are one unit: 2 us of work on one AVX-512 core, about what waking
-// a second costs.
+// Below this work, packing and multiplying are one unit: 2 us of one AVX-512 core, about the cost
+// of waking a second thread.
 constexpr double kWholeFlops = 5e5;
-// A row of B takes as long to read as to multiply with so many rows.
+// Reading a row of B takes as long as multiplying this many rows with it.
 constexpr int64_t kReadRows = 8;
-// Up to this many rows B is read where it lies: its strips are passed over too few times to pay for
-// a packed copy.
+// Up to this many rows, B is read in place: too few passes over its strips to pay for a packed
+// copy.
 constexpr int64_t kPlainRows = 32;
-// The same where rows of B are whole vectors and few strips long, or under kPlainTall rows with
-// tiles of 64 columns, which read 256 bytes of a row at a time. Zen 4, AVX-512: 128 x 128 x 3136
-// 91 % of the peak in place and 66 % copied (both cores had the copy in their caches when it was
-// written anew), 128 x 512 x 784 95 and 90 %, 128 x 1024 x 1024 93 and 88 %, but 2048 x 2048 x 512
-// 80 and 86 %; AVX2: 512 x 256 x 512 87 and 89 %, 128 x 128 x 3136 87 and 83 %.
+// B is also read in place if its rows are whole vectors and at most this many strips long, or for
+// fewer than kPlainTall rows with tiles of 64 columns, which read 256 bytes of a row at a time. Zen
+// 4, AVX-512: 128 x 128 x 3136 reaches 91 % of the peak in place and 66 % copied (the copy was in
+// the caches of both cores when it was written anew), 128 x 512 x 784 95 and 90 %, 128 x 1024 x
+// 1024 93 and 88 %, but 2048 x 2048 x 512 80 and 86 %; AVX2: 512 x 256 x 512 87 and 89 %, 128 x 128
+// x 3136 87 and 83 %.
 constexpr int64_t kPlainStrips = 8;
 constexpr int64_t kPlainTall = 256;
 // Packed copies of fixed matrices up to this size (32 MB) are kept from run to run.
@@ -57,13 +57,13 @@ constexpr int64_t kKeptFloats = 8 * 1024 * 1024;
 constexpr int64_t kDotRows = 8;
 // Streamed rows of a unit of dot products: 64 rows of 1024 floats are 256 KB.
 constexpr int64_t kDotBlock = 64;
-// Rows are not cut below 4 tiles: each block passes over all of B's strip.
+// Blocks have at least 4 tiles of rows: each block passes over all of B's strip.
 constexpr int64_t kLeastRows = 4 * kTileRows;
-// What the ways to pack B cost, transposed or copied, in rows to multiply: by the unit that needs
-// it, or by all threads for each other, which is a phase of its own (in multiply-adds) and through
+// The cost of packing B, transposed or copied, in rows to multiply: by the unit that uses it, or by
+// all threads for each other, which is a phase of its own (in multiply-adds) and goes through
 // memory. Tiles of half the width cost a little more. Zen 4, 2 threads, B transposed: 64 x 64 x 64
-// 6.5 us packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and 530; as
-// it is, AVX2: 128 x 512 x 784 562 and 525, 128 x 10 x 512 15 and 12.
+// takes 6.5 us packed for all and 4.5 alone, 128 x 128 x 128 28 and 24, 128 x 512 x 784 605 and
+// 530; B not transposed, AVX2: 128 x 512 x 784 562 and 525, 128 x 10 x 512 15 and 12.
 struct PackingRows {
   double own, shared;
 };
@@ -71,12 +71,13 @@ constexpr PackingRows kTransposing = {7, 14};
 constexpr PackingRows kCopying = {4, 9};
 constexpr double kSharedPhase = 9e4;
 constexpr double kHalfTiles = 1.04;
-// For more threads not: 16 cores of an Intel Xeon train an MLP 6 to 11 % slower so.
+// With more threads, units do not pack for themselves: 16 cores of an Intel Xeon train an MLP 6 to
+// 11 % slower so.
 constexpr int64_t kOwnThreads = 4;
-// Rows of such a unit: its part of A, 512 x 256 floats, is half of L2.
+// Rows of a unit that packs for itself: its part of A, 512 x 256 floats, is half of L2.
 constexpr int64_t kOwnRows = 512;
-// A long depth is split into parts of at least kSplitDepth where the result has fewer than
-// kSplitUnits units even of one strip each.
+// A long depth is split into parts of at least kSplitDepth if the result has fewer than kSplitUnits
+// units, even with one strip in each.
 constexpr int64_t kSplitDepth = 512;
 constexpr int64_t kSplitUnits = 16;
 // Up to kStreamRows rows against a B beyond L1 and half of L2, B is streamed: a unit reads 2 KB (of
@@ -84,13 +85,13 @@ constexpr int64_t kSplitUnits = 16;
 // kStreamDepth, so adding them up is little work.
 constexpr int64_t kStreamRows = 4;
 constexpr int64_t kStreamFloats = 64 * 1024;
-// Under tiles of 64 columns, rows of B long enough to be read as they are, only a larger B is
-// streamed. Zen 4: 4 x 512 x 784 18 us in tiles and 43 streamed, 2 x 512 x 784 14 and 22; but in
-// tiles of 16 columns a row 19 and 15, and 4 x 3000 x 3000 2.2 and 0.9 ms.
+// With tiles of 64 columns, rows of B can be read in place, and only a larger B is streamed. Zen 4:
+// 4 x 512 x 784 takes 18 us in tiles and 43 streamed, 2 x 512 x 784 14 and 22; but in tiles of 16
+// columns one row takes 19 and 15, and 4 x 3000 x 3000 2.2 and 0.9 ms.
 constexpr int64_t kTileFloats = 1536 * 1024;
 constexpr int64_t kStreamColumns = 512;
-// From memory long runs come faster: 25088 x 4096 at 33 GB/s, and 27 in runs of 512 columns; 1536 x
-// 1536 from L3 takes a tenth longer in one run.
+// Long runs are faster from memory: 25088 x 4096 reaches 33 GB/s, and 27 in runs of 512 columns.
+// From L3 one run is slower: 1536 x 1536 takes a tenth longer.
 constexpr int64_t kFarFloats = 4 * 1024 * 1024;
 constexpr int64_t kFarColumns = 2048;
 constexpr int64_t kStreamDepth = 64;
@@ -205,7 +206,7 @@ void set_sizes(const BindRequest& request, BoundMatmul& m) {
 // A column vector times a transposed matrix is a row vector times the matrix: exchange the
 // operands.
 void exchange_operands(BoundMatmul& m) {
-  // What is packed now is A: once for every batch of the result, shared or not.
+  // The matrix to pack is now A: once for every batch of the result, shared or not.
   m.pack_batches = m.batches;
   m.sources.assign(m.a_batches, m.a_batches + m.batches);
   m.pack_sources = m.sources.data();
@@ -242,14 +243,14 @@ bool set_stream(const MatmulTable& table, BoundMatmul& m) {
   return true;
 }
 
-// B depends on variables alone: its packed copy is made once, unless it is so large that the copy
-// is too much memory.
+// Whether B depends on variables alone, so that its packed copy is made once. A very large copy
+// would take too much memory.
 bool keeps_packed(const BindRequest& request, const BoundMatmul& m) {
   return is_fixed(request, static_cast<size_t>(m.b_operand)) &&
          m.pack_batches * m.depth * m.columns <= kKeptFloats;
 }
 
-// Whether B is read where it lies rather than copied into strips.
+// Whether B is read in place rather than copied into strips.
 bool reads_in_place(const MatmulTable& table, bool kept, const BoundMatmul& m) {
   const bool aligned = m.columns % table.lanes == 0;
   if (aligned && m.columns <= table.panel) return true;
@@ -258,20 +259,19 @@ bool reads_in_place(const MatmulTable& table, bool kept, const BoundMatmul& m) {
   return aligned && table.panel >= 64 && m.rows <= kPlainTall;
 }
 
-// Whether units may pack B for themselves: one that lies transposed, or is copied for one block of
-// rows.
+// Whether units may pack B for themselves: if it is transposed, or copied for one block of rows.
 bool packs_alone(const MatmulTable& table, const BoundMatmul& m) {
   if (m.a_row == 1) return false;
   return m.b_column != 1 || (m.rows <= kOwnRows && !reads_in_place(table, false, m));
 }
 
-// How the units pack B for themselves, each its own strips.
+// How units pack B for themselves, each its own strips.
 struct OwnPacking {
   int64_t panel = 0;  // columns of a strip; 0: all pack for all
   int64_t rows = 0;   // of a unit
 };
 
-// The cheapest cut for so many threads, if that is better than packing for all.
+// The cheapest division for this many threads, if it is better than packing for all.
 OwnPacking own_packing(const MatmulTable& table, int64_t threads, const BoundMatmul& m) {
   const double all = static_cast<double>(m.batches * m.depth);
   const double columns = static_cast<double>(ceil_div(m.columns, table.lanes) * table.lanes);
@@ -335,9 +335,9 @@ bool splits_depth(int64_t units, double flops, const BoundMatmul& m) {
          flops > kUnitFlops;
 }
 
-// Units enough: parts of a long depth, which share nothing; else fewer strips or rows in each,
-// whichever block is longer. Where a program follows, whole rows of the result stay together: it
-// takes them as one run.
+// Enough units: parts of a long depth, which share nothing; else fewer strips or fewer rows in
+// each, of the longer block. If a tile program follows, whole rows of the result stay together,
+// since it works on them as one run.
 void cut_blocks(const MatmulTable& table, bool program, double flops, BoundMatmul& m) {
   m.row_block =
       std::max<int64_t>(1, std::min(m.rows, round_up(even_part(m.rows, kRowBlock), kTileRows)));
@@ -368,7 +368,7 @@ void cut_blocks(const MatmulTable& table, bool program, double flops, BoundMatmu
   }
 }
 
-// What follows from the blocks.
+// The numbers that follow from the blocks.
 void count_blocks(BoundMatmul& m) {
   m.row_blocks = ceil_div(m.rows, m.row_block);
   m.strip_blocks = ceil_div(m.strip_count, m.strip_block);
@@ -410,7 +410,7 @@ const char* algorithm_name(const MatmulTable& table, const BoundMatmul& m) {
   return table.panel == 64 ? "matmul 6x64" : table.panel == 16 ? "matmul 6x16" : "matmul 6x8";
 }
 
-// Where the copies of A and B and the partial sums lie.
+// The places of the copies of A and B and of the partial sums.
 void set_memory(BoundMatmul& m, bool kept, BoundKernel& bound) {
   for (int64_t i = 2 * m.batches; i < 3 * m.batches; ++i)
     m.batch_offsets[static_cast<size_t>(i)] *= m.packed_floats;
@@ -449,7 +449,7 @@ void bind_vector(const BindRequest& request, BoundMatmul& m, BoundKernel& bound)
   } else {
     const bool kept = keeps_packed(request, m);
     const bool program = request.tile != nullptr && tile_epilogue(request.tile) == nullptr;
-    // With fewer rows the time is that of reading B.
+    // With fewer rows, reading B takes all the time.
     const double work = bound.flops * static_cast<double>(std::max<int64_t>(
                                           1, kReadRows / std::max<int64_t>(1, m.rows)));
     const bool whole = work <= kWholeFlops;
