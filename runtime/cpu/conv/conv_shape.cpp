@@ -9,10 +9,11 @@
 namespace nnrt {
 namespace {
 
-// Elements of an image with its padding: windows are written out with it. As of any tensor.
+// The most elements of an image with its padding, since windows are copied with it; as for any
+// tensor.
 constexpr __int128 kMostPadded = int64_t{1} << 48;
-// Pixels of the gradient of an image come in one class for each place under a stride, with tables
-// of its own that are made from the taps. Strides and kernels of networks are below 1000.
+// The gradient of an image has a class of pixels for each position under a stride, with tables made
+// from the taps. Strides and kernels of networks are below 1000.
 constexpr int64_t kMostClasses = 1 << 16;
 constexpr int64_t kMostClassTaps = 1 << 26;
 
@@ -21,7 +22,7 @@ void expect_between(int64_t value, int64_t least, const std::string& what) {
             "convolution: " + what + " is " + std::to_string(value));
 }
 
-// Output extent along one axis; 0 where the window does not fit.
+// Output extent along one axis; 0 if the window does not fit.
 int64_t out_extent(int64_t in, const Window& window) {
   const int64_t room = in + window.before + window.after - window.reach();
   return room < 0 ? 0 : room / window.stride + 1;

@@ -3,8 +3,8 @@
 namespace nnrt {
 namespace {
 
-// Follows the one value that begins as the result and ends in the store. A register is that value
-// as it is now, an operand of it, or nothing that is known here.
+// Follows the one value that begins as the result and ends in the store. A register holds that
+// value, an operand of it, or nothing known.
 class Reader {
  public:
   Reader(const TileProgram& program, const Shape& domain, const std::vector<TensorInfo>& loads,
@@ -31,7 +31,7 @@ class Reader {
     float number = 0;
     int row = -1;  // full_and_row
   };
-  // Stages come in this order.
+  // The stages, in their order.
   enum Stage : uint8_t { adding, masking, clamping };
 
   bool enter(Stage stage) {
@@ -128,7 +128,7 @@ class Reader {
     return define_value();
   }
 
-  // First the lower, then the upper bound; the other way round is the same where low <= high.
+  // First the lower, then the upper bound; the order does not matter if low <= high.
   bool clamp(int a, int b, bool lower) {
     if (!is_value(a)) std::swap(a, b);
     if (!is_value(a) || !is(b, Kind::number) || !enter(clamping)) return false;
@@ -151,7 +151,7 @@ class Reader {
   const int result_;
   RegisterEpilogue epilogue_;
   std::vector<Register> registers_;
-  int at_ = 0;      // the instruction at hand
+  int at_ = 0;      // the current instruction
   int value_ = -1;  // its register
   Stage stage_ = adding;
   bool stored_ = false;

@@ -1,5 +1,5 @@
-// Copies between boxes: runs where both sides are contiguous, square blocks where rows become
-// columns, else strided loops.
+// Copies between boxes: runs if both sides are contiguous, square blocks if rows become columns,
+// else strided loops.
 #include "cpu/movement/box_copy.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Kernels with indices: gather and its gradient, iota; and the gradient of resize_nearest, whose
-// windows are just as plain.
+// windows are as simple.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -18,7 +18,7 @@ constexpr int64_t kUnit = 8192;  // elements of a unit
 struct GatherArguments {
   const ReduceTable* table = nullptr;
   size_t item = 4;    // bytes of an element
-  uint64_t fill = 0;  // the element of a row whose id is outside: NaN, or 0 where there is none
+  uint64_t fill = 0;  // the element of a row whose id is outside: NaN, or 0 if the type has none
   DType ids = DType::i64;
   int64_t table_rows = 0;
   int64_t row = 1;    // elements

@@ -1,5 +1,5 @@
 // Kernels that only move elements: transpose, concat, slice and its gradient, pad, resize_nearest.
-// Each says which boxes to copy.
+// Each names the boxes to copy.
 #include <algorithm>
 #include <limits>
 
@@ -26,7 +26,7 @@ struct Part {
   std::vector<int64_t> strides;
 };
 
-// The last of `count` elements; the largest or smallest integer where it is beyond them.
+// The last of `count` elements, clamped to the range of the integers.
 int64_t last_of(int64_t begin, int64_t step, int64_t count) {
   int64_t last = 0;
   if (__builtin_mul_overflow(count - 1, step, &last) ||

@@ -1,4 +1,4 @@
-// Batch normalization: check and bind, and the plain loops.
+// Batch normalization: binding, and the plain loops.
 #include "cpu/norm/batch_norm.h"
 
 #include <algorithm>
@@ -18,11 +18,11 @@ namespace nnrt {
 namespace batch_norm {
 namespace {
 
-constexpr int64_t kUnit = 16 * 1024;  // elements of a unit at least: 64 KB
-constexpr int64_t kGroup = 16;        // threads that shall find even parts
+constexpr int64_t kUnit = 16 * 1024;  // least elements of a unit: 64 KB
+constexpr int64_t kGroup = 16;        // threads with even parts
 constexpr int64_t kMostUnits = 512;   // units grow beyond this many, so that merging stays cheap
-constexpr int64_t kLeastRows = 32;    // rows of a unit, for the same reason
-constexpr int64_t kRows = 96;         // and where that leaves kLeastUnits units
+constexpr int64_t kLeastRows = 32;    // least rows of a unit, for the same reason
+constexpr int64_t kRows = 96;         // the same if kLeastUnits units remain
 constexpr int64_t kLeastUnits = 16;
 
 template <class T>
@@ -89,7 +89,7 @@ std::shared_ptr<Arguments> make_arguments(const BindRequest& request) {
   return arguments;
 }
 
-// The number next to `from`, among those that are no denormals: these count as zero in a run.
+// The next number after `from` towards `to` that is no denormal: denormals count as zero in a run.
 float next(float from, float to) {
   const float found = std::nextafter(from, to);
   if (std::fpclassify(found) != FP_SUBNORMAL) return found;
@@ -97,7 +97,7 @@ float next(float from, float to) {
   return away ? std::copysign(std::numeric_limits<float>::min(), to) : 0;
 }
 
-// A gradient counts where low < y < high: the floats next to them are the first and last that do.
+// A gradient counts if low < y < high: the first and last float that do are next to the bounds.
 void set_bounds(const AttributeMap& attributes, Arguments& arguments) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   arguments.least = -infinity;
@@ -120,7 +120,7 @@ size_t workspace_bytes(const Arguments& arguments) {
   return arguments.partial_offset + partial_bytes(arguments);
 }
 
-// The kernel's arguments, to be changed.
+// A copy of the kernel's arguments, to change.
 std::shared_ptr<Arguments> change_arguments(BoundKernel& kernel) {
   auto arguments =
       std::make_shared<Arguments>(*static_cast<const Arguments*>(kernel.arguments.get()));
@@ -131,7 +131,7 @@ std::shared_ptr<Arguments> change_arguments(BoundKernel& kernel) {
   return arguments;
 }
 
-// For bands of `band_rows` rows of an image: each is a unit.
+// For bands of `band_rows` rows of an image; each band is a unit.
 void cut_bands(BoundKernel& kernel, int64_t band_rows) {
   const auto arguments = change_arguments(kernel);
   arguments->unit_rows = band_rows * arguments->positions;
@@ -149,7 +149,7 @@ size_t cut_sums(BoundKernel& kernel, int64_t parts) {
 
 void hand_coefficients(BoundKernel& kernel) { change_arguments(kernel)->handed = true; }
 
-// Of images that are too large for the caches.
+// Whether the images are too large for the caches.
 bool has_rows(const BindRequest& request) {
   const TensorInfo& x = request.operands[0];
   return x.rank() >= 3 && streams(x.bytes(), x.shape.back());
@@ -167,7 +167,7 @@ std::shared_ptr<RowKernel> row_kernel(const BindRequest& request,
   return rows;
 }
 
-// Statistics can be taken of rows as they are made.
+// The kernel can take its statistics from rows as soon as they are computed.
 void offer_sink(const BindRequest& request, size_t source, void (*run)(const Call&, const RowBand&),
                 BoundKernel& bound) {
   if (!has_rows(request)) return;
@@ -186,7 +186,7 @@ void offer_sums(size_t source, std::vector<size_t> reads, void (*open)(const Cal
       PixelReduction{open, take, source, std::move(reads), bound.scratch_bytes, &cut_sums});
 }
 
-// And rows of the result made for who takes them.
+// The kernel can compute rows of the result for a reader.
 void offer_rows(const BindRequest& request, std::vector<size_t> reads,
                 void (*run)(const Call&, const RowBand&), BoundKernel& bound) {
   if (!has_rows(request)) return;

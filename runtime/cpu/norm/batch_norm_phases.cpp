@@ -1,6 +1,6 @@
-// The phases of batch normalization. Statistics: each part of the rows gives its own mean and
-// squared deviations, which are merged in order; then one pass over the data, with the epilogue on
-// what is still in cache.
+// The phases of batch normalization. For the statistics, each part of the rows gives its own mean
+// and squared deviations, which are merged in order. One pass over the data follows, and the
+// epilogue runs on elements that are still in cache.
 #include <algorithm>
 #include <cmath>
 
@@ -14,7 +14,7 @@ namespace nnrt::batch_norm {
 
 namespace {
 
-constexpr int64_t kBlock = 4096;   // elements normalized before the epilogue takes them: 16 KB
+constexpr int64_t kBlock = 4096;   // elements normalized before the epilogue runs on them: 16 KB
 constexpr int64_t kShiftRows = 8;  // rows whose mean is near enough to the unit's
 
 int64_t rows_of_unit(const Arguments& arguments, int64_t unit) {
@@ -70,7 +70,7 @@ void fold(const Arguments& arguments, const float* array, double* totals) {
   }
 }
 
-// Repeats what channels [first, last) have over the period.
+// Repeats the values of channels [first, last) over the period.
 void spread(const Arguments& arguments, float* array, int64_t first, int64_t last) {
   for (int64_t at = arguments.channels; at < arguments.period; at += arguments.channels) {
     for (int64_t c = first; c < last; ++c) array[at + c] = array[c];
@@ -112,7 +112,8 @@ void measure(const Call& call, int64_t part, const Stretch* stretches, int64_t c
 }
 
 void measure_units(const Call& call, int64_t begin, int64_t end) {
-  // Backward: what the producer of x wrote last is still in a cache.
+  // From the last unit to the first: the producer of x wrote the last units last, so they are still
+  // in a cache.
   for (int64_t unit = end - 1; unit >= begin; --unit) {
     const Stretch stretch = stretch_of(arguments_of(call), unit);
     measure(call, unit, &stretch, 1);
@@ -152,7 +153,7 @@ void merge_moments(const Call& call, int64_t begin, int64_t end) {
       const float rounded = static_cast<float>(mean[c]);
       coefficients(call, 0)[channel] = rounded;
       coefficients(call, 1)[channel] = static_cast<float>(factor);
-      // With what rounding took from the mean.
+      // Includes the part that rounding removed from the mean.
       const double rest = static_cast<double>(rounded) - mean[c];
       coefficients(call, 2)[channel] =
           static_cast<float>(static_cast<double>(offset[channel]) + rest * factor);
@@ -189,7 +190,7 @@ void normalize_units(const Call& call, int64_t begin, int64_t end) {
 
 namespace {
 
-// What tells y of channels [first, last) again, the same in every phase.
+// Coefficients that give y of channels [first, last) again, the same in every phase.
 void set_mask(const Call& call, int64_t first, int64_t last, float* factor, float* offset) {
   const Arguments& arguments = arguments_of(call);
   const float* scale = static_cast<const float*>(call.operands[kScale]);
@@ -204,7 +205,7 @@ void set_mask(const Call& call, int64_t first, int64_t last, float* factor, floa
 
 }  // namespace
 
-// What the gradient's sums need of each channel, in scratch.
+// Values of each channel that the gradient's sums need, in scratch.
 void open_gradient_sums(const Call& call) {
   const Arguments& arguments = arguments_of(call);
   float* mean = scratch_array(call, 0);
@@ -343,7 +344,7 @@ void sum_gradient_rows(const Call& call, const RowBand& band) {
 
 namespace {
 
-// A band's rows of result 0, from coefficients that were handed on.
+// A band's rows of result 0, from coefficients that another phase has handed on.
 template <void (*Apply)(const Call&, const float*, int64_t, int64_t, bool)>
 void make_rows(const Call& call, const RowBand& band) {
   const Arguments& arguments = arguments_of(call);

@@ -1,4 +1,4 @@
-// Layer normalization: check, bind and the phases. Units are blocks of rows.
+// Layer normalization: binding and phases. Units are blocks of rows.
 #include <algorithm>
 
 #include "cpu/bind.h"

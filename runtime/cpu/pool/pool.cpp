@@ -1,5 +1,5 @@
-// Pooling: check, bind and the phases. Units are rows of the output (of the input for gradients),
-// or images where windows overlap. A maximum can be made row by row right behind a convolution.
+// Pooling: binding and phases. Units are rows of the output (of the input for gradients), or images
+// if windows overlap. A convolution can pass its rows to max pooling as soon as they are computed.
 #include "cpu/pool/pool.h"
 
 #include <limits>
@@ -15,7 +15,7 @@ namespace nnrt {
 namespace {
 
 constexpr int64_t kUnit = 8192;        // elements of a unit: 32 KB
-constexpr int64_t kChannelBlock = 64;  // channels of a unit where whole images are the units
+constexpr int64_t kChannelBlock = 64;  // channels of a unit if whole images are the units
 // Kernels compare the numbers of taps as floats, which are exact below this.
 constexpr int64_t kMostTaps = int64_t{1} << 24;
 
@@ -32,7 +32,7 @@ void run_epilogue(const Call& call, int64_t begin, int64_t end) {
   if (call.tile) run_tile(*call.tile, call, call.scratch, begin, end);
 }
 
-// The numbers of taps from element `at` of the smaller image on.
+// The numbers of taps, from element `at` of the smaller image.
 const char* index_at(const PoolArguments& a, const void* index, int64_t at) {
   return static_cast<const char*>(index) + at * a.index_bytes();
 }
@@ -76,7 +76,7 @@ void run_forward(const Call& call, int64_t begin, int64_t end) {
   Rows(call, begin * a.unit, std::min(end * a.unit, a.images * a.rows.output));
 }
 
-// Of a chain.
+// For a band of a chain.
 template <RowsFunction Rows>
 void run_band(const Call& call, const RowBand& band) {
   const int64_t first = band.image * arguments_of(call).rows.output;
@@ -95,7 +95,7 @@ OwnedRows owned_rows(const PoolArguments& a, int64_t row) {
           is_last ? a.rows.input : std::clamp<int64_t>(a.rows.start(row + 1), 0, a.rows.input)};
 }
 
-// Whether each position along the axis lies in one window.
+// Whether each position along the axis is in exactly one window.
 bool tiles(const PoolAxis& axis) {
   return axis.dilation == 1 && axis.before == 0 && axis.stride == axis.kernel &&
          axis.output * axis.kernel == axis.input;
@@ -148,7 +148,7 @@ void maximum_backward_row(const Call& call, int64_t image, int64_t row) {
   }
 }
 
-// Of a chain: input rows, whose windows may begin before them.
+// Input rows of a chain; their windows may begin before them.
 void maximum_backward_band(const Call& call, const RowBand& band) {
   const PoolArguments& a = arguments_of(call);
   const int64_t image_row = band.image * a.rows.output;
@@ -182,8 +182,8 @@ void clear_channels(const PoolArguments& a, float* dx_image, OwnedRows rows, int
   }
 }
 
-// Units of an image's block of channels. Rows are cleared just before windows reach them and
-// finished when no window will, while they are in cache anyway.
+// Each unit is an image's block of channels. Rows are cleared just before windows reach them, and
+// finished after the last window, while they are in cache.
 void run_maximum_backward_images(const Call& call, int64_t begin, int64_t end) {
   const PoolArguments& a = arguments_of(call);
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -200,7 +200,7 @@ void run_maximum_backward_images(const Call& call, int64_t begin, int64_t end) {
     };
     auto epilogue_to = [&](int64_t row) {
       const int64_t to = std::clamp(row, finished, a.rows.input);
-      // With several blocks a phase of its own does it.
+      // With several blocks, a phase of its own does this.
       if (a.channel_blocks == 1)
         run_epilogue(call, image + finished * a.input_row(), image + to * a.input_row());
       finished = to;
@@ -279,7 +279,7 @@ PoolAxis make_axis(int64_t input, int64_t output, const Window& window, const st
   return {input, output, window.kernel, window.stride, window.before, window.dilation};
 }
 
-// No offset in an image overflows, of taps in the padding neither.
+// Checks that no offset in an image overflows, nor one of a tap in the padding.
 void check_offsets(const PoolArguments& arguments, const std::string& what) {
   const __int128 row = arguments.input_row();
   const __int128 farthest =
@@ -338,12 +338,12 @@ BoundKernel make_bound(const BindRequest& request, std::shared_ptr<const PoolArg
   return bound;
 }
 
-// Rows so that a unit reads or writes some tens of KB.
+// Rows of a unit that reads or writes some tens of KB.
 int64_t rows_of_unit(int64_t row_elements) {
   return std::max<int64_t>(1, kUnit / std::max<int64_t>(1, row_elements));
 }
 
-// The numbers of taps are bytes where they fit.
+// The numbers of taps are stored as bytes if they fit.
 void set_index(PoolArguments& arguments, const TensorInfo& index, const Shape& y,
                const std::string& what) {
   const int64_t taps = arguments.rows.kernel * arguments.columns.kernel;
@@ -389,7 +389,7 @@ BoundKernel bind_max_pool(const BindRequest& request) { return bind_maximum(requ
 
 BoundKernel bind_max_pool_index(const BindRequest& request) { return bind_maximum(request, true); }
 
-// Each of dy's is made into as many as the window has.
+// Each row of dy gives as many rows of dx as the window has.
 void offer_gradient_rows(const PoolArguments& arguments, BoundKernel& bound) {
   auto near = std::make_shared<PoolArguments>(arguments);
   near->stream = false;
@@ -414,7 +414,7 @@ BoundKernel bind_max_pool_backward(const BindRequest& request) {
   arguments->unit = rows_of_unit(arguments->rows.stride * arguments->input_row());
   arguments->channel_blocks = ceil_div(arguments->channels, kChannelBlock);
   const bool overlaps = arguments->rows.overlaps() || arguments->columns.overlaps();
-  // The epilogue reads it again.
+  // The epilogue reads the result again, so it is not streamed.
   arguments->stream = request.tile == nullptr && tiles(arguments->rows) &&
                       tiles(arguments->columns) &&
                       streams(request.results[0].bytes(), arguments->channels);

@@ -1,4 +1,4 @@
-// Reductions: check, bind and the phases. Work is cut by shape; partial results are combined in a
+// Reductions: binding and phases. Shapes alone divide the work; partial results are combined in a
 // fixed order.
 #include "cpu/reduce/reduce.h"
 
@@ -19,7 +19,7 @@ constexpr int64_t kBlock =
 constexpr int64_t kColumnBlock = 2048;
 constexpr int64_t kLeastRows = 64;  // rows of a part of columns, so that partial results stay few
 
-// x as [outer][reduced][columns], or by walks where the axes are scattered.
+// x as [outer][reduced][columns], or by strides if the axes are scattered.
 struct ReduceArguments {
   const ReduceTable* table = nullptr;
   Reduction reduction = Reduction::sum;
@@ -39,8 +39,8 @@ struct ReduceArguments {
   reference::Walk reduced_walk;
 };
 
-// The input, as it lies or as the prologue gives it. Values for a range are valid until the next
-// range is asked for.
+// The input, from memory or from the prologue. Values of a range are valid until the next range is
+// read.
 class Source {
  public:
   explicit Source(const Call& call, size_t tile_scratch)
@@ -208,7 +208,7 @@ void combine_columns(const Call& call, int64_t begin, int64_t end) {
 
 constexpr int64_t kPlainUnit = 64;  // results of a unit
 
-// Any axes and any float type. The prologue's values, if any, lie in the workspace.
+// Any axes and any float type. The prologue's values, if any, are in the workspace.
 template <class T>
 void run_plain(const Call& call, int64_t begin, int64_t end) {
   const auto& arguments = *static_cast<const ReduceArguments*>(call.arguments);
@@ -222,7 +222,7 @@ void run_plain(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-// The prologue's values for the whole input, converted to the type of the result by being of it.
+// The prologue's values for the whole input, in the type of the result.
 void run_prologue(const Call& call, int64_t begin, int64_t end) {
   const int64_t elements = tile_elements(*call.tile);
   const int64_t item = static_cast<int64_t>(size_of(tile_compute_type(*call.tile)));
@@ -398,8 +398,8 @@ void run_argmax(const Call& call, int64_t begin, int64_t end) {
   }
 }
 
-// Long rows: the largest value by vectors, then the first element that is it. The search ends with
-// the row, should another thread change an input meanwhile.
+// Long rows: vectors find the largest value, then a search finds its first element. The search ends
+// with the row, even if another thread changes an input meanwhile.
 void run_argmax_rows(const Call& call, int64_t begin, int64_t end) {
   const auto& arguments = *static_cast<const ArgmaxArguments*>(call.arguments);
   const float* x = static_cast<const float*>(call.operands[0]);

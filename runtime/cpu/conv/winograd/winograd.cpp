@@ -1,4 +1,4 @@
-// Bind of Winograd convolutions: layouts and units from a cut.
+// Binds Winograd convolutions: layouts and units from a division.
 #include "cpu/conv/winograd/winograd.h"
 
 #include <algorithm>
@@ -19,8 +19,8 @@ namespace {
 // Depths of one unit that transforms weights: 32 x 64 columns are 2048 weights of 9 taps, about 10
 // us.
 constexpr int64_t kWeightDepth = 32;
-constexpr int64_t kMostParts = 1024;  // of sums
-constexpr int64_t kGroup = 16;        // threads that shall find nearly even ones
+constexpr int64_t kMostParts = 1024;  // parts of the sums
+constexpr int64_t kGroup = 16;        // threads with nearly even parts
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Bind of Winograd convolutions on folded pixels.
+// Binds Winograd convolutions on folded pixels.
 #include "cpu/conv/winograd/winograd_folded.h"
 
 #include <algorithm>
@@ -90,7 +90,7 @@ BoundKernel bind_folded(const BindRequest& request, const ConvShape& shape) {
   rows.arguments = folded;
   rows.images = shape.images;
   rows.rows = shape.out_height;
-  // Under a few rows whole tiles are read.
+  // A few rows need whole tiles of the source.
   rows.source_rows = 0;
   rows.granule = kFoldedPixels;
   rows.scratch_bytes = scratch.bytes;

@@ -1,7 +1,7 @@
-// A model of what 3x3 convolutions cost on one core, fitted to measurements, and the search for the
-// cut of Winograd's algorithm that costs least by it. It knows shapes, the instruction set and the
-// size of L2. The number of threads decides which sums make a unit, never what is summed nor which
-// algorithm is taken.
+// A model of the time of 3x3 convolutions on one core, fitted to measurements, and the search for
+// the division of Winograd's algorithm that takes least time by it. It knows shapes, the
+// instruction set and the size of L2. The number of threads decides which sums make a unit, never
+// what is summed nor which algorithm is used.
 #include "cpu/conv/winograd/winograd_model.h"
 
 #include <algorithm>
@@ -16,45 +16,45 @@ namespace nnrt {
 namespace {
 
 // All numbers: Zen 5 (EPYC, 48 KB of L1, 1 MB of L2 a core, 32 MB of L3), float32, huge pages, one
-// thread, the least of many runs of bench/kernels; clocks are of 3.83 GHz, at which AVX-512 makes
-// 245 GF/s. Those marked so were fitted to runs on Zen 4 (32 KB of L1, else the same) of two
-// threads: 177 convolutions, each in all cuts that the model finds nearly as good, after 64 MB of
-// other memory.
+// thread, the least of many runs of bench/kernels. Clocks are of 3.83 GHz, at which AVX-512 reaches
+// 245 GF/s. Numbers marked Zen 4 were fitted to runs of two threads there (32 KB of L1, else the
+// same): 177 convolutions, each in all divisions that the model finds nearly as good, after 64 MB
+// of other memory.
 constexpr double kClock = 3.83;         // clocks in a nanosecond
-constexpr double kFarCache = 16e6;      // bytes that come back from L3
+constexpr double kFarCache = 16e6;      // tensors up to these bytes stay in L3
 constexpr double kStreamBytes = 350;    // bytes a ns from L3, in order and beside products
-constexpr double kFarBytes = 200;       // the same, where they are written too
+constexpr double kFarBytes = 200;       // the same, if they are written too
 constexpr double kMemoryBytes = 20;     // from memory, beside others
 constexpr double kKeptBytes = 30;       // from memory, in order, by all threads together
 constexpr double kOrderedBytes = 120;   // from memory, in order and beside products (Zen 4)
-constexpr double kScatteredBytes = 60;  // from L3 where nothing asks for them ahead
-constexpr double kTileClocks = 40;      // of each register tile, beside its steps
-// Of each strip at each position, however few tiles: its call, and weights that come from L2. Zen
-// 4, 14x14 N128, 32 to 64 channels: 1.49 ms in blocks of 12 tiles and 1.53 in blocks of 6, on
-// AVX2 1.82 and 1.98. By itself it is more, but in a whole network large blocks push out what is
-// asked for ahead: 32x32 of 16 channels N128, gradient of the data, 1.55 ms in blocks of 36
-// and 1.78 of 96.
+constexpr double kScatteredBytes = 60;  // from L3 without prefetch
+constexpr double kTileClocks = 40;      // for each register tile, beside its steps
+// The clocks of each strip at each position, for any number of tiles: the call, and weights from
+// L2. Zen 4, 14x14 N128, 32 to 64 channels: 1.49 ms in blocks of 12 tiles and 1.53 in blocks of 6,
+// on AVX2 1.82 and 1.98. A single convolution would need a larger number, but in a whole network
+// large blocks evict prefetched data: 32x32 of 16 channels N128, gradient of the data, takes 1.55
+// ms in blocks of 36 and 1.78 in blocks of 96.
 constexpr double kPositionClocks = 15;
 constexpr double kBarrier = 1000;       // ns from one phase to the next
-constexpr double kWholePositions = 36;  // of the tiles that Speed knows
-// So much work is worth so many threads.
+constexpr double kWholePositions = 36;  // positions of the tiles of Speed
+// Work of this many nanoseconds is worth kManyThreads threads.
 constexpr double kSharedTime = 400e3;
 constexpr int kManyThreads = 8;      // 16 cost ResNet-20 3 % of a training step of 2 threads
 constexpr int64_t kLeastBlock = 32;  // source channels of a block in the gradient of the weights
-// Transformed weights of stride 2 take 9 times the room of the weights.
+// Transformed weights of stride 2 take 9 times the memory of the weights.
 constexpr int64_t kMostWeightBytes = 64 * 1024 * 1024;
 
-// Bytes of L2 that a unit may count on.
+// Bytes of L2 for a unit.
 double cache_bytes() { return 0.86 * static_cast<double>(l2_bytes()); }
-// Of stride 2 not all that a unit touches is in use at a time (Zen 4).
+// With stride 2, a unit does not use all of its memory at a time (Zen 4).
 double strided_cache_bytes() { return 1.4 * static_cast<double>(l2_bytes()); }
 
-// Clocks for a vector of channels of one tile, in and out of the caches as a unit has them.
+// Clocks for a vector of channels of one tile, with the caches as in a unit.
 struct Speed {
   double source = 200, result = 110, gradient = 160, weights = 150;
-  double sums = 150;      // of products to weights: once a block, from L3
+  double sums = 150;      // of the weights' gradient: once a block, from L3
   double operations = 1;  // a multiply-add, in halves of a clock
-  double stream = 1;      // of what comes in order for wide strips, so much for these
+  double stream = 1;      // share of the in-order reads of wide strips
 };
 
 Speed speed_of(Isa isa) {
@@ -62,7 +62,7 @@ Speed speed_of(Isa isa) {
     case Isa::avx512:
       return {};
     case Isa::avx2:
-      return {180, 80, 90, 110, 175, 1, 0.25};  // but for `result` and `weights` Zen 4
+      return {180, 80, 90, 110, 175, 1, 0.25};  // Zen 4, except `result` and `weights`
     default:
       return {170, 100, 140, 120, 110, 1.6, 0.125};
   }
@@ -79,7 +79,7 @@ double product_clocks(const WinogradTable& table, const Speed& speed, int64_t ro
     const double height = static_cast<double>(rows) / static_cast<double>(tiles);
     const double loads = (height + static_cast<double>(vectors)) / 2;
     const double sums = speed.operations * height * static_cast<double>(vectors) / 2;
-    // Four clocks from a sum to the next one with it.
+    // A sum is ready for its next addition after four clocks.
     const double step = std::max({4.0, loads, sums});
     clocks += kPositionClocks +
               static_cast<double>(tiles) * (static_cast<double>(depth) * step + kTileClocks);
@@ -91,14 +91,14 @@ double read_ns(double bytes, double far_bytes) {
   return bytes / (bytes > kFarCache ? kMemoryBytes : far_bytes);
 }
 
-// Weights that are kept from run to run come from memory, in order, half of the time beside the
-// products. Zen 4, 7x7 of 512 channels: 8 images 2.9 ms, 4 1.6 to 1.9.
+// Kept weights come from memory in order; half of that time is hidden by the products. Zen 4, 7x7
+// of 512 channels: 8 images 2.9 ms, 4 1.6 to 1.9.
 double kept_ns(double bytes, double products) {
   return std::max(0.0, bytes / kKeptBytes - products / 2);
 }
 
-// Threads share the units in ranges: how much longer the longest of them is than an even part. Of
-// little work more than two threads make little.
+// Each thread has a range of units: the ratio of the longest range to an even part. For little work
+// only two threads count.
 double imbalance(int64_t units, double nanoseconds, int threads) {
   const int64_t few = nanoseconds < 100e3 ? 2 : kFewThreads;
   const int64_t threads_used = threads > kFewThreads ? threads : few;
@@ -166,10 +166,9 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
     time += blocks * read_ns(36 * s.depth * s.columns, kFarBytes);
     scratch += 4 * positions * channels * panel;
   }
-  // Sums that are kept between blocks of channels are read and written again.
+  // Sums between blocks of channels are read and written again.
   time += 8 * positions * s.tiles * s.columns * static_cast<double>(channel_blocks - 1) / kFarBytes;
-  // What does not stay in L2, beside the pixels that come and go and the weights that could, comes
-  // through L3, for each strip.
+  // Data that does not fit into L2, beside pixels and weights, comes through L3 for each strip.
   const double pixels = static_cast<double>(tiles.size * tiles.size);
   double working = scratch + 6 * pixels * block * (channels + s.columns);
   if (cut.weights_first && weight_bytes < cache_bytes()) working += weight_bytes;
@@ -181,9 +180,9 @@ double cost_of(const WinogradTiles& tiles, const WinogradCut& cut, const Winogra
   return time * imbalance(tile_blocks * strip_blocks, time, threads) + (waits ? kBarrier : 0);
 }
 
-// Of stride 2: a tile has 16 positions of all four phases, 8 of two and one of one. Forward they
-// are the depth of the products; in the gradient of the data each phase has products of its own, in
-// that of the weights its own rows.
+// With stride 2, a tile has 16 positions of all four phases, 8 of two and one of one. In the
+// forward pass they are the depth of the products; in the gradient of the data each phase has
+// products of its own, in that of the weights rows of its own.
 struct PhasePositions {
   int64_t positions, phases;
 };
@@ -215,11 +214,11 @@ double strided_cost_of(const WinogradTiles& tiles, const WinogradCut& cut, bool 
   const double weight_bytes = 4.0 * kStridedSlices * s.depth * s.columns;
   if (!prepared) {
     clocks += s.depth * s.column_vectors * speed.weights * 2.3;
-    // Half lines are not stored non-temporally (kSharedPast): they are read before they are
-    // written.
+    // Half lines are not stored non-temporally (kSharedPast): the processor reads them before it
+    // writes them.
     time += weight_bytes * (table.lanes < 16 ? 3 : 1) / kScatteredBytes;
   }
-  // One strip after the other, in the order in which they lie: memory is read ahead.
+  // Strips follow each other in memory, so the hardware reads ahead.
   if (weight_bytes > strided_cache_bytes()) {
     const double ordered = weight_bytes > kFarCache ? kOrderedBytes : kStreamBytes;
     time += (prepared ? blocks - 1 : blocks) * weight_bytes / (ordered * speed.stream);
@@ -235,7 +234,7 @@ double strided_cost_of(const WinogradTiles& tiles, const WinogradCut& cut, bool 
   const double outside = std::clamp(working / strided_cache_bytes() - 1, 0.0, 1.0);
   const double passes = s.depth / channels * static_cast<double>(strips);
   time += outside * scratch / block * s.tiles * passes / kScatteredBytes;
-  // Sums that are kept between blocks of channels are read and written again.
+  // Sums between blocks of channels are read and written again.
   time += 200 * s.tiles * s.columns * (backward ? 3.24 : 1) *
           static_cast<double>(channel_blocks - 1) / (2 * kFarBytes);
   time += clocks / kClock;
@@ -285,7 +284,7 @@ double weight_cost_of(const WinogradTiles& tiles, const WinogradWeightCut& cut,
          (cut.splits > 1 ? kBarrier : 0);
 }
 
-// Of folded pixels: blocks of 12 tiles.
+// The time on folded pixels, in blocks of 12 tiles.
 double folded_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa) {
   const WinogradTable& table = *kernel_tables_of(isa).winograd;
   const Speed speed = speed_of(isa);
@@ -296,7 +295,7 @@ double folded_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
   const bool weight = direction == ConvDirection::backward_weight;
   const double product = weight ? product_clocks(table, speed, depth, 12, shape.out_channels)
                                 : product_clocks(table, speed, 12, depth, shape.out_channels);
-  // Four pixels beside each other are half a transformation more.
+  // Four adjacent pixels cost half a transformation more.
   const double clocks = 36 * product / 12 + depth_vectors * speed.source * 1.5 +
                         column_vectors * (weight ? speed.gradient : speed.result);
   const double weights =
@@ -307,8 +306,8 @@ double folded_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
 constexpr int64_t kTileBlocks[] = {4, 6, 8, 12, 18, 24, 36, 48, 64, 96};
 constexpr int64_t kMostTiles = 96, kMostStridedTiles = 48;
 
-// The cuts of the same sums that make as many units as threads, or a few times as many, of at most
-// `most` tiles.
+// Considers divisions of the same sums into as many units as threads, or a few times as many, of at
+// most `most` tiles.
 template <class Consider>
 void for_each_shared(WinogradCut cut, int64_t tiles, int64_t strips, int64_t most, int threads,
                      Consider consider) {
@@ -336,7 +335,7 @@ WinogradChoice best_cut(WinogradTiles tiles, Isa isa, bool prepared, int threads
     const double cost = cost_of(tiles, cut, table, speed, prepared, threads_used);
     if (best.nanoseconds == 0 || cost < best.nanoseconds) best = {cut, cost};
   };
-  // Small tiles have less than half of the weights to read, and are half as good else.
+  // Small tiles read less than half of the weights, and are half as good otherwise.
   const bool heavy =
       kWholePositions * 4 * static_cast<double>(depth * tiles.result_channels) > cache_bytes();
   for (int64_t size : {4, 2}) {
@@ -399,8 +398,8 @@ WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa, int th
                                 : even_part(tiles.source_channels, channels);
     cut.column_block = std::min(tiles.result_channels, std::max<int64_t>(table.panel, columns));
     const double cost = weight_cost_of(tiles, cut, table, speed, threads_used);
-    // Parts of the tiles are the same for any number of threads: enough for many, who take smaller
-    // blocks.
+    // Parts of the tiles are the same for any number of threads: enough for many threads, which use
+    // smaller blocks.
     const int64_t most = ceil_div(tiles.source_channels, kLeastBlock) *
                          ceil_div(tiles.result_channels, table.panel) * cut.splits;
     const double shared = cost * (cost > kSharedTime ? imbalance(most, cost, kManyThreads) : 1.0);
@@ -409,7 +408,7 @@ WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa, int th
     least_shared = shared;
     best.cut = cut;
   };
-  // Of stride 2 in whole vectors, and with four phases.
+  // With stride 2 there are whole vectors and four phases.
   const int64_t least = strided ? 16 : kLeastBlock, most = strided ? 64 : 128;
   for (int64_t side = least; side <= most; side *= 2) {
     for (int64_t tile_block : {12, 16, 24, 32}) {
@@ -430,12 +429,13 @@ WinogradWeightChoice best_weight_cut(const WinogradTiles& tiles, Isa isa, int th
   return best;
 }
 
-// The direct kernels' time: a step of six rows costs so much for each vector and for the row, and
-// so much at least.
+// The direct kernels' time: a step of six rows takes some clocks for each vector and for the row,
+// and a least number of clocks.
 double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa, bool prepared) {
   const WinogradTable& table = *kernel_tables_of(isa).winograd;
   const bool backward = direction == ConvDirection::backward_data;
-  // With a stride, the data's gradient has fewer taps at each of its pixels: as many products.
+  // With a stride, the data's gradient has fewer taps at each of its pixels, and as many products
+  // in all.
   const bool dense = backward && shape.stride_height == 1;
   const double pixels =
       static_cast<double>(shape.images * (dense ? shape.in_height * shape.in_width
@@ -451,9 +451,9 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
     clocks += pixels / kTileRows * (depth * step * speed_of(isa).operations + kTileClocks);
   }
   if (direction == ConvDirection::backward_weight) clocks *= 1.08;
-  // Packing the weights, where they are wider than a strip; the gradient of the data turns them.
+  // Weights wider than a strip are packed; the gradient of the data transposes them.
   const double weights = taps * static_cast<double>(shape.in_channels * shape.out_channels);
-  // Weights that are kept have made room for those of the other layers since they were read last.
+  // Kept weights come from memory: those of other layers have evicted them since the last run.
   if (prepared) return clocks / kClock + 4 * weights / kKeptBytes;
   if (direction == ConvDirection::forward && columns > table.panel) clocks += 0.6 * weights;
   if (backward) clocks += (4 * weights > cache_bytes() ? 2.0 : 0.7) * weights;
@@ -463,7 +463,7 @@ double direct_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa i
 double winograd_nanoseconds(const ConvShape& shape, ConvDirection direction, Isa isa,
                             bool prepared) {
   const WinogradScheme scheme = winograd_scheme(shape, direction, isa);
-  // What is gained is not worth any amount of memory.
+  // The gain is not worth more memory than this.
   const int64_t strided_bytes = 4 * kStridedSlices * shape.in_channels * shape.out_channels;
   if (scheme == WinogradScheme::strided && direction != ConvDirection::backward_weight &&
       strided_bytes > kMostWeightBytes)

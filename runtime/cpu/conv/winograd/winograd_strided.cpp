@@ -1,4 +1,4 @@
-// Bind of Winograd convolutions of stride 2, forward and the gradient of the data.
+// Binds Winograd convolutions of stride 2, forward and the gradient of the data.
 #include "cpu/conv/winograd/winograd_strided.h"
 
 #include <algorithm>
