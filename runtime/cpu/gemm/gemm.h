@@ -101,8 +101,8 @@ constexpr int64_t panel_floats(int64_t rows, int64_t depth) {
   return rows * depth + ceil_div(rows, kTileRows) * kPanelGap;
 }
 
-// Rows so many bytes apart, or a multiple, share so few sets of L1 that the rows of two tiles do
-// not stay there: nothing is asked for ahead.
+// Rows at a distance of a multiple of this many bytes share few sets of L1, so that the rows of two
+// tiles do not fit: there is no prefetch.
 inline constexpr int64_t kAliasBytes = 2048;
 constexpr bool aliases(int64_t floats) { return floats * 4 % kAliasBytes == 0; }
 

@@ -26,7 +26,7 @@
 
 namespace nnrt::NNC_ISA {
 
-// Asks for what a loop over memory reads 4 KB later, which the hardware does too late. Zen 4: batch
+// Prefetches what a loop over memory reads 4 KB later; the hardware does so too late. Zen 4: batch
 // norm of 51 MB takes 0.8 of the time, its gradient 0.88.
 inline constexpr int64_t kPrefetchFloats = 1024;
 NNC_INLINE void prefetch_stream(const float* at) { __builtin_prefetch(at + kPrefetchFloats, 0, 2); }
@@ -73,8 +73,8 @@ struct Vec {
     return result;
   }
   NNC_INLINE void store(T* to) const { std::memcpy(to, &v, sizeof(Native)); }
-  // Past the caches, where the instruction set can; `to` is aligned to the vector. What another
-  // thread reads must come before a `stream_fence`.
+  // A non-temporal store, if the instruction set has one; `to` is aligned to the vector. A
+  // `stream_fence` comes before another thread reads the data.
   NNC_INLINE void stream(T* to) const;
   // The first `count` lanes, 0 <= count <= N; the others are zero, their memory is not touched.
   NNC_INLINE static Vec load_partial(const T* from, int64_t count);

@@ -37,7 +37,7 @@ bool tile_stores_cover(const BoundTile& tile);
 // The domain as bound.
 const Shape& tile_domain(const BoundTile& tile);
 
-// What the program does to the kernel's first result, where that is a Finish; else nullptr.
+// The program as an epilogue in registers; null if it cannot run there.
 const RegisterEpilogue* tile_epilogue(const BoundTile* tile);
 
 // Slots of the loads of f32 that have the domain's shape.

@@ -190,7 +190,7 @@ inline void depthwise_weight_block(const ConvWeightArguments& weight, const Call
 }
 
 // dw[tap] += sum over pixels of x[pixel + tap] * dy[pixel], for one vector of channels and Taps
-// taps. As many pixels of dy that come after these are asked for meanwhile.
+// taps. The same number of later pixels of dy is prefetched meanwhile.
 template <int Taps>
 void depthwise_weight_tile(const float* x, const int64_t* tap_steps, const int64_t* pixel_steps,
                            const float* dy, int64_t dy_stride, int64_t pixels, float* dw,

@@ -30,7 +30,7 @@ struct TileOperands {
   bool stream;                     // non-temporal stores of C
   const VectorEpilogue* epilogue;  // applied to C, where this is all of the sum; nullptr: nothing
   int64_t column;                  // of c in C, for it
-  const int64_t* next_rows;        // rows of A to ask for ahead: the next tile's, or these
+  const int64_t* next_rows;        // rows of A to prefetch: the next tile's, or these
 };
 
 // A last vector of columns that is filled to its half at most: half the time where a whole one is
@@ -449,10 +449,10 @@ NNC_INLINE void load_columns(const float* from, int64_t stride, Float* columns) 
   columns[3] = zip_quads<2, 2>(high01, high23, lanes);
 }
 
-// What all threads read, and one of them writes anew in each run, goes past the caches: a line that
-// lies in the cache of another has to be taken from it first. Zen 4, Winograd's weights of 256 to
-// 256 channels at 14x14: 5 % of the time instead of 28. Where a vector is a whole line: on AVX2
-// products that read narrow strips from memory lost 12 % (128 x 512 x 784).
+// Panels that one thread writes in each run for all threads are written with non-temporal stores: a
+// line in another core's cache would have to be taken from it first. Zen 4, Winograd's weights of
+// 256 to 256 channels at 14x14: 5 % of the time instead of 28. Only if a vector is a whole line: on
+// AVX2 products that read narrow strips from memory lost 12 % (128 x 512 x 784).
 inline constexpr bool kSharedPast = kLanes * 4 == kLine;
 template <bool Past>
 NNC_INLINE void put(Float value, float* to) {

@@ -1,5 +1,5 @@
-// Applies a Finish (cpu/gemm/register_epilogue.h) to vectors of a result on their way from
-// registers to memory.
+// Applies a RegisterEpilogue (cpu/gemm/register_epilogue.h) to vectors of a result between
+// registers and memory.
 #pragma once
 
 #include "cpu/column_store.h"
@@ -43,7 +43,7 @@ struct TileSpan {
   NNC_INLINE bool has(int64_t i) const { return i >= begin && i < end; }
 };
 
-// A Finish with the memory of a call. Elements are counted from the result's first.
+// A RegisterEpilogue with the memory of a call. Elements count from the result's first.
 struct VectorEpilogue {
   const float* result;  // where the result begins
   const float* rows[2] = {nullptr, nullptr};
@@ -68,7 +68,7 @@ struct VectorEpilogue {
   NNC_INLINE bool spreads() const { return call.column_count > 0; }
   NNC_INLINE bool stores_result() const { return call.stores_result; }
 
-  // Asks for what it reads beside `count` rows of results, of `width` floats, row r at
+  // Prefetches its operands beside `count` rows of results, of `width` floats, row r at
   // to + offset(r), before they are computed. Locality: 3 into L1, 2 into L2.
   template <int Locality, class Offset>
   NNC_INLINE void prefetch(const float* to, Offset offset, int64_t count, int64_t width) const {

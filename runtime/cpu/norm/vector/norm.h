@@ -46,7 +46,7 @@ inline void column_moments(float* sums, float* squares, const float* x, const fl
 }
 
 // Calls body(i, load, put) for the vectors of `count` elements, period after period; put(value, to)
-// stores, past the caches where `stream` is true.
+// stores, with non-temporal stores if `stream` is true.
 template <class Body>
 NNC_INLINE void over_periods(int64_t count, int64_t period, bool stream, Body body) {
   for (int64_t first = 0; first < count; first += period) {

@@ -129,8 +129,8 @@ void transform_weights(const WinogradArguments& winograd, const float* w, int64_
   }
 }
 
-// For all threads, past the caches (vector/product.h); where vectors are halves of a line they are
-// collected first.
+// For all threads, with non-temporal stores (gemm/vector/micro_kernel.h). Vectors that are half a
+// line are collected first.
 inline void transform_shared_weights(const WinogradArguments& winograd, const float* w,
                                      int64_t strip, int64_t begin, int64_t end, float* to,
                                      int64_t position) {
@@ -268,9 +268,9 @@ inline void open_stage(const WinogradArguments& winograd, const WinogradMemory& 
   }
 }
 
-// Multiplies at all positions, and meanwhile asks for what comes after: the pixels of the result,
-// and what `epilogue` and sums read beside them, where this stage completes them, and what the next
-// stage transforms (`next` is nullptr where there is none).
+// Multiplies at all positions and prefetches for the steps after it: the pixels of the result and
+// what `epilogue` and sums read beside them, if this stage completes them, and the pixels that the
+// next stage transforms (`next`; null if there is none).
 template <class Tile>
 void multiply_stage(const WinogradArguments& winograd, const WinogradMemory& memory,
                     const WinogradStage& stage, const WinogradStage* next,

@@ -205,9 +205,9 @@ void multiply_strip(const StridedArguments& strided, const StridedMemory& memory
   }
 }
 
-// Multiplies a stage, and meanwhile asks for what comes after: the pixels of the result, and what
-// `epilogue` and sums read beside them, where this stage completes them, and what the next stage
-// transforms (`next` is nullptr where there is none).
+// Multiplies a stage and prefetches for the steps after it: the pixels of the result and what
+// `epilogue` and sums read beside them, if this stage completes them, and the pixels that the next
+// stage transforms (`next`; null if there is none).
 inline void multiply_stage(const StridedArguments& strided, const StridedMemory& memory,
                            const StridedStage& stage, const StridedStage* next,
                            const VectorEpilogue* epilogue, const float* beside) {
