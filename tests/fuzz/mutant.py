@@ -80,6 +80,12 @@ def elements_of(shape: tuple[int, ...]) -> int:
     return math.prod(shape)
 
 
+def can_be_made(shape: tuple[int, ...]) -> bool:
+    """Whether NumPy makes such an array: it refuses huge extents beside a 0, too."""
+    extents = [extent for extent in shape if extent != 0]
+    return min(shape, default=0) >= 0 and math.prod(extents) < 1 << 48
+
+
 class Run:
     """Loads a mutant and runs its programs in ways that follow from the seed alone. `report` is
     told what begins; `counts` counts how things ended. Whatever is no `Error` escapes.
@@ -164,7 +170,7 @@ class Run:
                 continue
             evaluate = self.module.evaluate_dimension
             shape = tuple(evaluate(str(extent), sizes) for extent in buffer["shape"])
-            if min(shape, default=0) < 0 or elements_of(shape) > MOST_ELEMENTS:
+            if not can_be_made(shape) or elements_of(shape) > MOST_ELEMENTS:
                 return None
             inputs[item["name"]] = self.array(buffer["dtype"], shape, hostile)
         return inputs
