@@ -13,15 +13,6 @@
 namespace nnrt {
 namespace {
 
-class NullMemory : public DeviceMemory {
- public:
-  explicit NullMemory(const Layout& layout) : block_(layout) {}
-  char* address() const override { return block_.data(); }
-
- private:
-  Block block_;
-};
-
 class NullProgram : public BoundProgram {
  public:
   NullProgram(Executable& executable, const Executable::Entry& entry,
@@ -117,20 +108,6 @@ class NullContext : public Context {
 };
 
 }  // namespace
-
-std::unique_ptr<DeviceMemory> NullBackend::allocate(const Layout& layout,
-                                                    const std::string& purpose) {
-  require_memory(layout.bytes, purpose);
-  return std::make_unique<NullMemory>(layout);
-}
-
-void NullBackend::upload(char* to, const void* from, size_t bytes) {
-  std::memmove(to, from, bytes);
-}
-void NullBackend::download(void* to, const char* from, size_t bytes) {
-  std::memcpy(to, from, bytes);
-}
-void NullBackend::copy(char* to, const char* from, size_t bytes) { std::memmove(to, from, bytes); }
 
 std::unique_ptr<DataRows> NullBackend::open(const std::vector<DataColumn>&, size_t, bool) {
   return std::make_unique<DataRows>();

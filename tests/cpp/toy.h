@@ -164,7 +164,7 @@ class PlanWriter {
     return index;
   }
   int variable(const std::string& name, const Shape& shape, const std::string& kind = "parameter") {
-    plan_.variables.push_back({name, DType::f32, shape, kind});
+    plan_.variables.push_back({name, DType::f32, shape, kind, ""});
     std::vector<std::string> text;
     for (int64_t dim : shape) text.push_back(std::to_string(dim));
     const int index =

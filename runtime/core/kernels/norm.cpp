@@ -4,40 +4,29 @@
 namespace nnrt {
 namespace {
 
-std::vector<int> all_buffers(const StepSpec& step) {
+// Floats of one type, the first with an axis that is normalized.
+void check_norm(const StepSpec& step, const std::vector<BufferSpec>& buffers, size_t operands) {
+  expect_counts(step, operands, 3);
   std::vector<int> all = step.operands;
   all.insert(all.end(), step.results.begin(), step.results.end());
-  return all;
+  expect_floats(step, buffers, all);
+  expect_rank_at_least(step, buffers, step.operands[0], 1);
+  expect_number(step, "epsilon");
 }
 
 }  // namespace
 
 void check_batch_norm(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 3, 3);
-  expect_floats(step, buffers, all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
+  check_norm(step, buffers, 3);
 }
-
 void check_batch_norm_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 6, 3);
-  expect_floats(step, buffers, all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
+  check_norm(step, buffers, 6);
 }
-
 void check_layer_norm(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 3, 3);
-  expect_floats(step, buffers, all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
+  check_norm(step, buffers, 3);
 }
-
 void check_layer_norm_backward(const StepSpec& step, const std::vector<BufferSpec>& buffers) {
-  expect_counts(step, 5, 3);
-  expect_floats(step, buffers, all_buffers(step));
-  expect_rank_at_least(step, buffers, step.operands[0], 1);
-  expect_number(step, "epsilon");
+  check_norm(step, buffers, 5);
 }
 
 }  // namespace nnrt

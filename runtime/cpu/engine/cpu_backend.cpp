@@ -1,7 +1,6 @@
 #include "cpu/engine/cpu_backend.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "cpu/engine/cpu_program.h"
 #include "cpu/kernel_tables.h"
@@ -24,15 +23,6 @@ bool exponents_below(const void* data, size_t elements, Bits exponent) {
   return true;
 }
 
-class CpuMemory : public DeviceMemory {
- public:
-  explicit CpuMemory(const Layout& layout) : block_(layout) {}
-  char* address() const override { return block_.data(); }
-
- private:
-  Block block_;
-};
-
 }  // namespace
 
 bool all_finite(DType type, const void* data, size_t elements) {
@@ -52,18 +42,6 @@ double CpuBackend::peak_flops() const { return measure_peak(isa_); }
 bool CpuBackend::supports(const std::string& kernel, const std::vector<DType>&) const {
   return lookup_(kernel) != nullptr;
 }
-
-std::unique_ptr<DeviceMemory> CpuBackend::allocate(const Layout& layout,
-                                                   const std::string& purpose) {
-  require_memory(layout.bytes, purpose);
-  return std::make_unique<CpuMemory>(layout);
-}
-
-void CpuBackend::upload(char* to, const void* from, size_t bytes) { std::memmove(to, from, bytes); }
-void CpuBackend::download(void* to, const char* from, size_t bytes) {
-  std::memcpy(to, from, bytes);
-}
-void CpuBackend::copy(char* to, const char* from, size_t bytes) { std::memmove(to, from, bytes); }
 
 bool CpuBackend::all_finite(DType type, const char* data, size_t elements) {
   return nnrt::all_finite(type, data, elements);

@@ -3,9 +3,11 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/host_backend.h"
 #include "cpu/engine/arena.h"
 #include "cpu/engine/barrier.h"
 #include "cpu/engine/binding.h"
@@ -17,7 +19,7 @@
 
 namespace nnrt {
 
-class CpuBackend : public Backend {
+class CpuBackend : public HostBackend {
  public:
   // Throws Error where the processor has not the instruction set of the options. `lookup` and
   // `rules` give the kernels.
@@ -30,10 +32,6 @@ class CpuBackend : public Backend {
   const KernelRule* rule(const std::string& kernel) const override { return rules_(kernel); }
   bool supports(const std::string& kernel, const std::vector<DType>& types) const override;
 
-  std::unique_ptr<DeviceMemory> allocate(const Layout& layout, const std::string& purpose) override;
-  void upload(char* to, const void* from, size_t bytes) override;
-  void download(void* to, const char* from, size_t bytes) override;
-  void copy(char* to, const char* from, size_t bytes) override;
   bool all_finite(DType type, const char* data, size_t elements) override;
   std::unique_ptr<DataRows> open(const std::vector<DataColumn>& columns, size_t most,
                                  bool shuffled) override;
