@@ -16,7 +16,7 @@ struct ColumnStore {
   bool stream = false;  // with non-temporal stores
 };
 
-// Of a kernel that only copies columns of its operands to result 0.
+// The work of a kernel that only copies columns of its operands to result 0.
 struct ColumnCopies {
   std::vector<ColumnStore> moves;  // of each operand
   // Removes the marked operands from the kernel's work.

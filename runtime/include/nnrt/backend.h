@@ -162,7 +162,7 @@ class Backend {
   virtual std::unique_ptr<DataRows> open(const std::vector<DataColumn>& columns, size_t most,
                                          bool shuffled) = 0;
 
-  // Of the executable that has this backend.
+  // `executable` is the one that owns this backend.
   virtual std::unique_ptr<Context> make_context(Executable& executable) = 0;
 
   // Around a fork() of the process, between two runs.

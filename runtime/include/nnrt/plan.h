@@ -106,7 +106,7 @@ struct VariableSpec {
   DType dtype = DType::f32;
   Shape shape;
   std::string kind;  // parameter, state, slot, constant
-  // Of a slot: the parameter that is stored narrow, and whose value training keeps here in full.
+  // For a slot that is a master: the parameter, stored narrow, whose value it keeps in full.
   std::string master_of;
 };
 
